@@ -1,0 +1,5 @@
+"""Entry point for setuptools; everything is declared in setup.cfg."""
+
+from setuptools import setup
+
+setup()
