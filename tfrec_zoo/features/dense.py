@@ -1,0 +1,122 @@
+"""DenseFeatures: encoded features to the vectors that networks read."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from tfrec_zoo.features.columns import (
+    BagColumn,
+    Column,
+    CrossedColumn,
+    DenseColumn,
+    EmbeddingColumn,
+    IndicatorColumn,
+    InteractionColumn,
+    NumericColumn,
+)
+from tfrec_zoo.features.embedding import EmbeddingTable
+from tfrec_zoo.features.features import Features
+from tfrec_zoo.features.preprocessing import Encoded
+from tfrec_zoo.features.quantile import QuantileNormalization
+
+
+class DenseFeatures(tf.keras.layers.Layer):
+    """Turns encoded features into one vector per column, or all of them concatenated.
+
+    Args:
+        features: Fitted features.
+        columns: The columns to feed, a part of the spec's; categorical columns that are not dense
+            are left out.
+        tables: Embedding tables by name, as `make_embedding_tables` makes them; layers given the
+            same tables share them.
+
+    Call arguments:
+        encoded: What a `Preprocessor` returned. Univalent candidate features may be [batch] or, for
+            a list of candidates per query, [batch, candidates].
+
+    Returns:
+        [batch, width] or [batch, candidates, width], the columns in order.
+    """
+
+    def __init__(
+        self,
+        features: Features,
+        columns: tuple[Column, ...],
+        tables: Mapping[str, EmbeddingTable],
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.columns = tuple(column for column in columns if isinstance(column, DenseColumn))
+        self.tables = dict(tables)
+        self._depths = {
+            column.name: features.num_ids(column.categorical)
+            for column in self.columns
+            if isinstance(column, IndicatorColumn)
+        }
+        powers = {
+            part: True
+            for column in self.columns
+            if isinstance(column, InteractionColumn)
+            for part in column.parts
+        }
+        powers.update(
+            (column.key, column.powers)
+            for column in self.columns
+            if isinstance(column, NumericColumn) and column.normalization == "quantile"
+        )
+        self._normalizations = {
+            name: QuantileNormalization(boundaries=features.quantiles[name], powers=power)
+            for name, power in powers.items()
+        }
+
+    def call(self, encoded: Encoded) -> tf.Tensor:
+        """Concatenates the vectors of all columns; see the class."""
+        vectors = [self.vector(column, encoded) for column in self.columns]
+        if not vectors:
+            raise ValueError("There is no dense column to feed. Received: columns=()")
+        return tf.concat(vectors, axis=-1)
+
+    def vector(self, column: DenseColumn, encoded: Encoded) -> tf.Tensor:
+        """The vector of one column, [batch, width] or [batch, candidates, width]."""
+        ids, values = encoded["ids"], encoded["values"]
+        if isinstance(column, EmbeddingColumn):
+            table, categorical = self.tables[column.table], column.categorical
+            if isinstance(categorical, BagColumn):
+                return table.pooled(ids[categorical.name], categorical.combiner)
+            if isinstance(categorical, CrossedColumn):
+                return table.pooled(ids[categorical.name], "sum")
+            return table(ids[categorical.name])
+        if isinstance(column, IndicatorColumn):
+            categorical = column.categorical
+            # Id 0 becomes -1, which one_hot leaves all zeros.
+            hot = tf.one_hot(ids[categorical.name] - 1, self._depths[column.name])
+            is_set = isinstance(categorical, BagColumn | CrossedColumn)
+            return tf.cast(tf.reduce_max(hot, axis=-2) if is_set else hot, self.compute_dtype)
+        if isinstance(column, InteractionColumn):
+            return self._interaction(column, encoded)
+        if column.normalization == "quantile":
+            return tf.cast(self._normalizations[column.key](values[column.key]), self.compute_dtype)
+        number = values[column.key]
+        number = tf.where(tf.math.is_finite(number), number, 0)
+        return tf.cast(number, self.compute_dtype)[..., None]
+
+    def _interaction(self, column: InteractionColumn, encoded: Encoded) -> tf.Tensor:
+        bag = encoded["ids"][column.bag.name]
+        candidate = encoded["ids"][column.candidate.name]
+        is_list = candidate.shape.rank == 2
+        if is_list:
+            bag = bag[:, None, :]
+        # [batch, length] or [batch, candidates, length]
+        match = (bag == candidate[..., None]) & (bag > 0)
+        count = tf.reduce_sum(tf.cast(match, tf.float32), axis=-1)
+        vectors = [self._normalizations[column.parts[0]](count)]
+        if column.ages:
+            ages = encoded["values"][column.ages]
+            ages = tf.where(tf.math.is_nan(ages), tf.float32.max, ages)
+            ages = tf.where(match, ages[:, None, :] if is_list else ages, tf.float32.max)
+            # An empty reduce_min is inf. No match has no age: NaN, the missing value.
+            latest = tf.reduce_min(ages, axis=-1)
+            latest = tf.where(latest < tf.float32.max, latest, float("nan"))
+            vectors.append(self._normalizations[column.parts[1]](latest))
+        return tf.cast(tf.concat(vectors, axis=-1), self.compute_dtype)

@@ -1,0 +1,140 @@
+"""Embedding tables whose id 0 is exactly the zero vector."""
+
+from typing import Any
+
+import tensorflow as tf
+
+from tfrec_zoo.features.columns import Combiner, EmbeddingColumn
+from tfrec_zoo.features.features import Features
+
+
+class EmbeddingTable(tf.keras.layers.Layer):
+    """One learned vector per id from 1 up; id 0 (unknown, empty, missing) is the zero vector.
+
+    Covington et al. (2016), §4.1: "Out-of-vocabulary values are simply mapped to the zero
+    embedding". Row `i` of `table` belongs to id `i + 1`; id 0 has no row, hence no gradient.
+
+    Args:
+        num_ids: Number of ids besides 0.
+        dimension: Width of a vector.
+        initializer: Of the rows.
+        regularizer: On the whole table, each step.
+
+    Example:
+
+    >>> table = EmbeddingTable(3, 2, initializer="ones")
+    >>> table(tf.constant([0, 3])).numpy().tolist()
+    [[0.0, 0.0], [1.0, 1.0]]
+    """
+
+    def __init__(
+        self,
+        num_ids: int,
+        dimension: int,
+        initializer: Any = "uniform",
+        regularizer: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if num_ids < 1 or dimension < 1:
+            raise ValueError(
+                "`num_ids` and `dimension` must be positive. "
+                f"Received: num_ids={num_ids}, dimension={dimension}"
+            )
+        self.num_ids = num_ids
+        self.dimension = dimension
+        self.initializer = tf.keras.initializers.get(initializer)
+        self.regularizer = tf.keras.regularizers.get(regularizer)
+
+    def build(self, input_shape: Any) -> None:
+        """Creates the table."""
+        self.table = self.add_weight(
+            "table",
+            shape=[self.num_ids, self.dimension],
+            initializer=self.initializer,
+            regularizer=self.regularizer,
+        )
+        super().build(input_shape)
+
+    def call(self, ids: tf.Tensor) -> tf.Tensor:
+        """Looks ids of any shape up; returns them with a last axis of `dimension`."""
+        known = tf.cast(ids > 0, self.compute_dtype)
+        return self._rows(ids) * known[..., None]
+
+    def pooled(self, ids: tf.Tensor, combiner: Combiner = "mean") -> tf.Tensor:
+        """Pools the vectors of bags over their known ids; an empty bag is the zero vector.
+
+        Args:
+            ids: [..., length] ids.
+            combiner: `"mean"`, `"sum"`, `"max"`, or `"sqrtn"` (sum over the root of the count).
+
+        Returns:
+            [..., dimension]
+        """
+        known = tf.cast(ids > 0, self.compute_dtype)
+        count = tf.reduce_sum(known, axis=-1, keepdims=True)
+        if combiner == "max":
+            lowest = tf.where(ids > 0, self._rows(ids), self.compute_dtype_object.min)
+            return tf.where(count > 0, tf.reduce_max(lowest, axis=-2), 0)
+        if combiner == "mean":
+            known = tf.math.divide_no_nan(known, count)
+        elif combiner == "sqrtn":
+            known = tf.math.divide_no_nan(known, tf.sqrt(count))
+        return tf.einsum("...l,...ld->...d", known, self._rows(ids))
+
+    def _rows(self, ids: tf.Tensor) -> tf.Tensor:
+        if not self.built:
+            self.build(None)
+        rows = tf.nn.embedding_lookup(self.table, tf.maximum(ids - 1, 0))
+        return tf.cast(rows, self.compute_dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments."""
+        return {
+            **super().get_config(),
+            "num_ids": self.num_ids,
+            "dimension": self.dimension,
+            "initializer": tf.keras.initializers.serialize(self.initializer),
+            "regularizer": tf.keras.regularizers.serialize(self.regularizer),
+        }
+
+
+def _again(initializer: Any, offset: int) -> Any:
+    """An initializer of the same kind that draws other numbers."""
+    initializer = tf.keras.initializers.get(initializer)
+    config = initializer.get_config()
+    if config.get("seed") is not None:
+        config["seed"] += offset
+    return type(initializer).from_config(config)
+
+
+def make_embedding_tables(
+    features: Features, initializer: Any = "uniform", regularizer: Any = None
+) -> dict[str, EmbeddingTable]:
+    """Makes the embedding tables that the embedding columns of a spec name, each once.
+
+    Raises:
+        ValueError: If columns that share a table differ in width or in ID space.
+    """
+    columns: dict[str, EmbeddingColumn] = {}
+    for column in features.spec.dense:
+        if not isinstance(column, EmbeddingColumn):
+            continue
+        first = columns.setdefault(column.table, column)
+        if first.categorical.space != column.categorical.space or features.dimension(
+            first
+        ) != features.dimension(column):
+            raise ValueError(
+                f"Columns that share the table {column.table!r} must have the same ID space and "
+                f"the same dimension. Received: {first!r} and {column!r}"
+            )
+    return {
+        table: EmbeddingTable(
+            features.num_ids(column.categorical),
+            features.dimension(column),
+            _again(initializer, offset),
+            regularizer,
+            name=f"{table}_table",
+        )
+        for offset, (table, column) in enumerate(columns.items())
+    }

@@ -1,0 +1,180 @@
+"""Preprocessor: raw features to ids, the same in the model, in tf.data and when serving."""
+
+import pathlib
+import tempfile
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from tfrec_zoo.features.columns import (
+    BagColumn,
+    BucketizedColumn,
+    CategoricalColumn,
+    Column,
+    CrossedColumn,
+    HashedColumn,
+    InteractionColumn,
+    NumericColumn,
+    VocabularyColumn,
+)
+from tfrec_zoo.features.features import Features
+from tfrec_zoo.features.request import MISSING
+from tfrec_zoo.features.spec import RawFeature, categorical_columns
+
+Raw = Mapping[str, tf.Tensor]
+#: `{"ids": {column name: int32}, "values": {key: float32}}`.
+Encoded = dict[str, dict[str, tf.Tensor]]
+
+_DTYPES = {"string": tf.string, "int64": tf.int64, "float32": tf.float32}
+
+
+def is_encoded(features: Any) -> bool:
+    """Whether features have been through a `Preprocessor` already."""
+    return isinstance(features, Mapping) and set(features) == {"ids", "values"}
+
+
+def raw_signature(raw: Mapping[str, RawFeature]) -> dict[str, tf.TensorSpec]:
+    """The `tf.TensorSpec` of each raw feature: [batch], or [batch, length] for a bag."""
+    return {
+        key: tf.TensorSpec([None, None] if f.is_bag else [None], _DTYPES[f.dtype], name=key)
+        for key, f in raw.items()
+    }
+
+
+def parse_examples(serialized: tf.Tensor, raw: Mapping[str, RawFeature]) -> dict[str, tf.Tensor]:
+    """Parses serialized `tf.Example`s ([batch] strings) into raw features; absent means missing."""
+    spec = {
+        key: tf.io.RaggedFeature(_DTYPES[f.dtype])
+        if f.is_bag
+        else tf.io.FixedLenFeature([], _DTYPES[f.dtype], default_value=MISSING[f.dtype])
+        for key, f in raw.items()
+    }
+    parsed = tf.io.parse_example(serialized, spec)
+    return {
+        key: value.to_tensor(MISSING[raw[key].dtype]) if raw[key].is_bag else value
+        for key, value in parsed.items()
+    }
+
+
+class Preprocessor(tf.keras.layers.Layer):
+    """Turns raw features into ids and numbers, with the vocabularies as look-up tables.
+
+    One object serves three places: inside a model (raw features in), in `dataset.map(preprocessor)`
+    and in the exported graph, where the vocabularies become assets of the SavedModel. Columns whose
+    raw features are absent from the input are left out, so queries and candidates can be encoded
+    apart. Features that are encoded already pass through.
+
+    Args:
+        features: Fitted features.
+
+    Call arguments:
+        raw: Raw features by key: [batch] (any shape for univalent features), bags [batch, length].
+
+    Returns:
+        `{"ids": {column name: int32}, "values": {key: float32}}`, shaped as the input. Id 0 is
+        unknown, empty or missing.
+    """
+
+    def __init__(self, features: Features, **kwargs: Any) -> None:
+        super().__init__(trainable=False, **kwargs)
+        self.features = features
+        self._folder = tempfile.TemporaryDirectory(prefix="tfrec_zoo_")
+        self._lookups = {}
+        for index, (space, vocabulary) in enumerate(features.vocabularies.items()):
+            path = pathlib.Path(self._folder.name) / f"vocabulary_{index}.txt"
+            vocabulary.save(path)
+            lookup = (
+                tf.keras.layers.StringLookup
+                if vocabulary.dtype == "string"
+                else tf.keras.layers.IntegerLookup
+            )
+            self._lookups[space] = lookup(vocabulary=str(path), mask_token=None)
+        self._hashing = {
+            column.name: tf.keras.layers.Hashing(column.num_buckets + 1, mask_value="")
+            for column in (getattr(c, "values", c) for c in features.spec.categorical)
+            if isinstance(column, HashedColumn | CrossedColumn)
+        }
+
+    def call(self, raw: Raw) -> Encoded:
+        """Encodes raw features; see the class."""
+        if is_encoded(raw):
+            return dict(raw)
+        columns: tuple[Column, ...] = self.features.spec.columns
+        ids = {
+            column.name: self.ids(column, raw)
+            for column in categorical_columns(columns)
+            if all(key in raw for key in _keys(column))
+        }
+        keys = [c.key for c in columns if isinstance(c, NumericColumn)]
+        keys += [c.ages for c in columns if isinstance(c, InteractionColumn) and c.ages]
+        values = {key: tf.cast(raw[key], tf.float32) for key in keys if key in raw}
+        if not ids and not values:
+            raise ValueError(
+                f"None of the features of the model is there: expected some of "
+                f"{sorted(self.features.spec.raw)}. Received: {sorted(raw)}"
+            )
+        return {"ids": ids, "values": values}
+
+    def ids(self, column: CategoricalColumn, raw: Raw) -> tf.Tensor:
+        """The int32 ids of one categorical column, 0 for nothing."""
+        if isinstance(column, VocabularyColumn):
+            return tf.cast(self._lookups[column.space](raw[column.key]), tf.int32)
+        if isinstance(column, HashedColumn):
+            return tf.cast(self._hashing[column.name](_strings(raw[column.key])), tf.int32)
+        if isinstance(column, BucketizedColumn):
+            bucket = tf.searchsorted(
+                tf.constant(column.boundaries), tf.reshape(raw[column.key], [-1]), side="right"
+            )
+            bucket = tf.reshape(bucket, tf.shape(raw[column.key]))
+            return tf.where(tf.math.is_nan(raw[column.key]), 0, bucket + 1)
+        if isinstance(column, CrossedColumn):
+            crossed = self._parts(column.columns[0], raw)
+            for part in column.columns[1:]:
+                crossed = _cross(crossed, self._parts(part, raw))
+            return tf.cast(self._hashing[column.name](crossed), tf.int32)
+        ids = self.ids(column.values, raw)
+        return tf.where(_is_last(raw[column.key], column.max_length), ids, 0)
+
+    def _parts(
+        self, column: VocabularyColumn | HashedColumn | BucketizedColumn | BagColumn, raw: Raw
+    ) -> tf.Tensor:
+        """The values of one side of a cross as strings, [batch, values], "" for missing."""
+        if isinstance(column, BucketizedColumn):
+            ids = self.ids(column, raw)[:, None]
+            return tf.where(ids > 0, tf.strings.as_string(ids), "")
+        values = _strings(raw[column.key])
+        if isinstance(column, BagColumn):
+            return tf.where(_is_last(raw[column.key], column.max_length), values, "")
+        return values[:, None]
+
+
+def _keys(column: CategoricalColumn) -> tuple[str, ...]:
+    if isinstance(column, CrossedColumn):
+        return tuple(key for part in column.columns for key in _keys(part))
+    return (column.key,)
+
+
+def _is_missing(values: tf.Tensor) -> tf.Tensor:
+    return values == "" if values.dtype == tf.string else values < 0
+
+
+def _strings(values: tf.Tensor) -> tf.Tensor:
+    if values.dtype == tf.string:
+        return values
+    return tf.where(_is_missing(values), "", tf.strings.as_string(values))
+
+
+def _is_last(bag: tf.Tensor, max_length: int) -> tf.Tensor:
+    """Whether a value is among the last `max_length` non-missing ones of its row."""
+    present = tf.logical_not(_is_missing(bag))
+    from_end = tf.cumsum(tf.cast(present, tf.int32), axis=-1, reverse=True)
+    return present & (from_end <= max_length)
+
+
+def _cross(left: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
+    left, right = left[:, :, None], right[:, None, :]
+    pairs = tf.strings.join([left, tf.where(right == "", "", "_X_"), right])
+    # [batch, left values * right values]
+    pairs = tf.where((left == "") | (right == ""), "", pairs)
+    return tf.reshape(pairs, [tf.shape(pairs)[0], -1])

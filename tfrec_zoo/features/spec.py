@@ -1,0 +1,208 @@
+"""FeatureSpec: the columns of a model, split into those of the query and those of the candidate."""
+
+import dataclasses
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+from tfrec_zoo.features.columns import (
+    BagColumn,
+    BucketizedColumn,
+    CategoricalColumn,
+    Column,
+    CrossedColumn,
+    DenseColumn,
+    EmbeddingColumn,
+    HashedColumn,
+    IndicatorColumn,
+    InteractionColumn,
+    NumericColumn,
+    VocabularyColumn,
+    column_from_config,
+    column_to_config,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class RawFeature:
+    """One key of a raw request: its type, and whether a row holds one value or a bag of them."""
+
+    key: str
+    dtype: Literal["string", "int64", "float32"]
+    is_bag: bool = False
+
+
+def categorical_columns(columns: tuple[Column, ...]) -> Iterator[CategoricalColumn]:
+    """Yields each categorical column that `columns` read ids from, once."""
+    seen: dict[str, CategoricalColumn] = {}
+    for column in columns:
+        found: tuple[CategoricalColumn, ...]
+        if isinstance(column, EmbeddingColumn | IndicatorColumn):
+            found = (column.categorical,)
+        elif isinstance(column, InteractionColumn):
+            found = (column.bag, column.candidate)
+        elif isinstance(column, NumericColumn):
+            found = ()
+        else:
+            found = (column,)
+        for categorical in found:
+            if seen.setdefault(categorical.name, categorical) != categorical:
+                raise ValueError(
+                    f"Two different columns have the name {categorical.name!r}. "
+                    f"Received: {seen[categorical.name]!r} and {categorical!r}"
+                )
+    yield from seen.values()
+
+
+def vocabulary_column(column: CategoricalColumn) -> VocabularyColumn | None:
+    """The vocabulary that a column's ids come from, if they come from one."""
+    if isinstance(column, BagColumn):
+        return vocabulary_column(column.values)
+    return column if isinstance(column, VocabularyColumn) else None
+
+
+def _raw_features(column: Column) -> Iterator[RawFeature]:
+    if isinstance(column, EmbeddingColumn | IndicatorColumn):
+        yield from _raw_features(column.categorical)
+    elif isinstance(column, CrossedColumn):
+        for part in column.columns:
+            yield from _raw_features(part)
+    elif isinstance(column, InteractionColumn):
+        yield from _raw_features(column.bag)
+        if column.ages:
+            yield RawFeature(column.ages, "float32", is_bag=True)
+    elif isinstance(column, BagColumn):
+        yield RawFeature(column.key, column.values.dtype, is_bag=True)
+    elif isinstance(column, NumericColumn | BucketizedColumn):
+        yield RawFeature(column.key, "float32")
+    elif isinstance(column, VocabularyColumn | HashedColumn):
+        yield RawFeature(column.key, column.dtype)
+
+
+def _merge(features: Iterator[RawFeature]) -> dict[str, RawFeature]:
+    merged: dict[str, RawFeature] = {}
+    for feature in features:
+        if merged.setdefault(feature.key, feature) != feature:
+            raise ValueError(
+                f"The raw feature {feature.key!r} is declared with two types. "
+                f"Received: {merged[feature.key]!r} and {feature!r}"
+            )
+    return merged
+
+
+@dataclasses.dataclass(frozen=True)
+class FeatureSpec:
+    """The features of a model: `query` columns, `candidate` columns; round-trips through JSON.
+
+    Query features are known once per request (the user and the context), candidate features once
+    per item scored. `InteractionColumn`s, which look at both, are candidate columns.
+
+    Args:
+        query: Columns of the user and context.
+        candidate: Columns of the item. A retrieval model needs exactly one `VocabularyColumn` of
+            item ids here: its classes.
+
+    Example:
+
+    >>> spec = FeatureSpec(
+    ...     query=(EmbeddingColumn(BagColumn(VocabularyColumn("watched", space="video"))),),
+    ...     candidate=(VocabularyColumn("video_id", space="video"),),
+    ... )
+    >>> FeatureSpec.from_json(spec.to_json()) == spec
+    True
+    """
+
+    query: tuple[Column, ...] = ()
+    candidate: tuple[Column, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "query", tuple(self.query))
+        object.__setattr__(self, "candidate", tuple(self.candidate))
+        for column in self.columns:
+            if not isinstance(column, Column):
+                raise ValueError(f"A FeatureSpec holds feature columns. Received: {column!r}")
+        if any(isinstance(column, InteractionColumn) for column in self.query):
+            raise ValueError(
+                "An InteractionColumn depends on what is scored: put it among the candidate "
+                f"columns. Received: query={self.query!r}"
+            )
+        names = [column.name for column in self.columns]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"Two columns have the same name. Received: {name!r}")
+        self.raw_query, self.raw_candidate  # noqa: B018 (raises where types disagree)
+        tuple(categorical_columns(self.columns))
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """All columns, the query's first."""
+        return self.query + self.candidate
+
+    @property
+    def raw_query(self) -> dict[str, RawFeature]:
+        """The raw features a request gives once: the query's, and the bags of interactions."""
+        interactions = [c for c in self.candidate if isinstance(c, InteractionColumn)]
+        return _merge(f for c in (*self.query, *interactions) for f in _raw_features(c))
+
+    @property
+    def raw_candidate(self) -> dict[str, RawFeature]:
+        """The raw features of each item scored."""
+        own = [c.candidate if isinstance(c, InteractionColumn) else c for c in self.candidate]
+        return _merge(f for c in own for f in _raw_features(c))
+
+    @property
+    def raw(self) -> dict[str, RawFeature]:
+        """Every raw feature, by key."""
+        return _merge(iter((*self.raw_query.values(), *self.raw_candidate.values())))
+
+    @property
+    def categorical(self) -> tuple[CategoricalColumn, ...]:
+        """Every categorical column that ids are read from, once."""
+        return tuple(categorical_columns(self.columns))
+
+    @property
+    def vocabulary_columns(self) -> tuple[VocabularyColumn, ...]:
+        """Every column that needs a vocabulary; several may share a space."""
+        parts = (p for c in self.categorical for p in getattr(c, "columns", (c,)))
+        found = (vocabulary_column(part) for part in parts)
+        return tuple(dict.fromkeys(column for column in found if column is not None))
+
+    @property
+    def item(self) -> VocabularyColumn:
+        """The column of item ids: the first vocabulary column among the candidate's."""
+        for column in categorical_columns(self.candidate):
+            if isinstance(column, VocabularyColumn):
+                return column
+        raise ValueError(
+            "The candidate columns must have a VocabularyColumn of item ids. "
+            f"Received: {self.candidate!r}"
+        )
+
+    @property
+    def dense(self) -> tuple[DenseColumn, ...]:
+        """Every column that makes a vector."""
+        return tuple(c for c in self.columns if isinstance(c, DenseColumn))
+
+    def to_config(self) -> dict[str, Any]:
+        """Returns a JSON-able dictionary."""
+        return {
+            "query": [column_to_config(column) for column in self.query],
+            "candidate": [column_to_config(column) for column in self.candidate],
+        }
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> "FeatureSpec":
+        """Makes the spec that `to_config` described."""
+        return cls(
+            query=tuple(column_from_config(c) for c in config["query"]),
+            candidate=tuple(column_from_config(c) for c in config["candidate"]),
+        )
+
+    def to_json(self) -> str:
+        """Returns the spec as JSON."""
+        return json.dumps(self.to_config(), indent=2)
+
+    @classmethod
+    def from_json(cls, text: str) -> "FeatureSpec":
+        """Makes the spec that `to_json` wrote."""
+        return cls.from_config(json.loads(text))
