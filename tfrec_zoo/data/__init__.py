@@ -1,0 +1,32 @@
+"""Data: logs of what users did, their splits, and the examples made from them."""
+
+from tfrec_zoo.data.examples import Examples, Rows, Windows, item_ids
+from tfrec_zoo.data.log import Log, Roles, read_frame
+from tfrec_zoo.data.movielens import movielens
+from tfrec_zoo.data.ranking_examples import impression_examples, sampled_impressions
+from tfrec_zoo.data.retrieval_examples import held_out_watch_examples, next_watch_examples
+from tfrec_zoo.data.simulator import simulate
+from tfrec_zoo.data.splits import Split, by_time, leave_last_out, next_day, random_leaky
+from tfrec_zoo.data.watches import search_tokens
+
+__all__ = [
+    "Examples",
+    "Log",
+    "Roles",
+    "Rows",
+    "Split",
+    "Windows",
+    "by_time",
+    "held_out_watch_examples",
+    "impression_examples",
+    "item_ids",
+    "leave_last_out",
+    "movielens",
+    "next_day",
+    "next_watch_examples",
+    "random_leaky",
+    "read_frame",
+    "sampled_impressions",
+    "search_tokens",
+    "simulate",
+]

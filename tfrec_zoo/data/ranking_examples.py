@@ -1,0 +1,164 @@
+"""Examples for ranking: what was shown to whom, and what it was worth to them.
+
+Covington et al. (2016), §4.1: features of the query (computed once per request) and of the
+impression, among them the user's past with related items, and past impressions.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from tfrec_zoo.data.examples import Examples, Rows, Windows
+from tfrec_zoo.data.log import Log
+from tfrec_zoo.data.splits import user_bounds
+from tfrec_zoo.data.watches import (
+    MAX_HISTORY,
+    MAX_TOKENS,
+    PastEvents,
+    item_attributes,
+    last_before,
+    search_windows,
+    table_columns,
+    user_rows,
+)
+
+MAX_IMPRESSIONS = 50
+
+
+def impression_examples(
+    log: Log,
+    rows: np.ndarray | None = None,
+    context: Sequence[str] = (),
+    max_history: int = MAX_HISTORY,
+    max_impressions: int = MAX_IMPRESSIONS,
+    max_tokens: int = MAX_TOKENS,
+) -> Examples:
+    """Examples that predict what an impression was worth, from what came strictly before it.
+
+    Query features: `history`, `history_age`, `history_<attribute>`, `last_watched`,
+    `search_tokens`, `recent_impressions` (items shown before, watched or not: the paper's churn)
+    and the columns of `log.users`. Candidate features: the item's id and its columns in
+    `log.items`, `item_age` (time since its column `upload_time`, if it has one), and `context`.
+
+    Args:
+        log: A log with impressions.
+        rows: Rows of `log.impressions`; None for all.
+        context: Columns of the impressions to use as candidate features, such as the candidate's
+            source and score. (Not what is unknown when ranking, such as the position.)
+        max_history: Bag size of the history.
+        max_impressions: Bag size of the recent impressions.
+        max_tokens: Bag size of the search tokens.
+
+    Returns:
+        Examples labelled with the impression's weight (such as watch time) if it was chosen and 0
+        if not; grouped by page, or by user where there are no pages.
+    """
+    r = log.roles
+    if log.impressions is None:
+        raise ValueError(
+            "Ranking needs impressions: give the log a frame of what was shown, or make one with "
+            f"`sampled_impressions`. Received a log {log.name!r} without."
+        )
+    rows = np.arange(len(log.impressions)) if rows is None else np.asarray(rows, np.int64)
+    shown = log.impressions
+    now = shown[r.time].to_numpy(np.float64)[rows]
+    users = pd.Index(log.users[r.user])
+    user = users.get_indexer(shown[r.user].to_numpy()[rows])
+    watches = log.interactions
+    items = watches[r.item].to_numpy()
+    start, stop = PastEvents(watches, r.user, r.time, users).before(user, now)
+    shown_start, shown_stop = PastEvents(shown, r.user, r.time, users).before(user, now)
+    shown_items = shown[r.item].to_numpy()
+    history = Windows(
+        {"history": items, **item_attributes(log, watches[r.item])},
+        start,
+        stop,
+        max_history,
+        ages="history_age",
+        time=watches[r.time].to_numpy(np.float64),
+        now=now,
+    )
+    sources: list[Rows | Windows] = [
+        history,
+        last_before(items, start, stop),
+        *search_windows(log, users, user, now, max_tokens),
+        Windows({"recent_impressions": shown_items}, shown_start, shown_stop, max_impressions),
+        user_rows(log, user),
+        *item_rows(log, shown_items[rows], now),
+    ]
+    if context:
+        sources.append(Rows(table_columns(shown[list(context)]), rows))
+    chosen = shown[r.label].to_numpy(np.float32)[rows]
+    worth = shown[r.weight].to_numpy(np.float32)[rows] if r.weight in shown else 1.0
+    group = shown[r.page if r.page in shown else r.user].to_numpy()[rows]
+    return Examples(
+        tuple(sources),
+        label=(chosen * worth).astype(np.float32),
+        groups=pd.factorize(group)[0],
+        seen=Windows({"history": items}, start, stop, 1),
+    )
+
+
+def item_rows(log: Log, items: np.ndarray, now: np.ndarray) -> tuple[Rows, ...]:
+    """The features of items at moments: their columns, and `item_age` since `upload_time`.
+
+    Raises:
+        ValueError: If an item is not in `log.items`.
+    """
+    r = log.roles
+    index = pd.Index(log.items[r.item]).get_indexer(items)
+    if (index < 0).any():
+        raise ValueError(
+            f"Every item shown must have a row in `items`. Received: {items[index < 0][0]!r}"
+        )
+    rows: tuple[Rows, ...] = (Rows(table_columns(log.items, ("upload_time",)), index),)
+    if "upload_time" in log.items:
+        age = now - log.items["upload_time"].to_numpy(np.float64)[index]
+        rows += (Rows({"item_age": age.astype(np.float32)}, np.arange(len(items))),)
+    return rows
+
+
+def sampled_impressions(log: Log, negatives: int = 4, seed: int = 0) -> pd.DataFrame:
+    """Makes impressions for a log that has none: each interaction beside items never interacted.
+
+    A page is one interaction and `negatives` items drawn in proportion to popularity among those
+    the user never interacts with. What it can teach is what a user picks, not what they would click
+    where; say so where you report it.
+
+    Args:
+        log: The log.
+        negatives: Items not chosen per interaction.
+        seed: Of the drawing.
+
+    Returns:
+        A frame of impressions: user, item, time, label, page, and the weight if the interactions
+        have one.
+    """
+    r = log.roles
+    watches = log.interactions
+    rng = np.random.default_rng(seed)
+    user = user_bounds(log)[0]
+    codes, items = pd.factorize(watches[r.item])
+    # Drawing a random interaction's item is drawing by popularity.
+    draws = codes[rng.integers(len(codes), size=(len(codes), negatives))]
+    own = np.unique(user * len(items) + codes)
+    for _ in range(20):
+        key = user[:, None] * len(items) + draws
+        at = np.minimum(np.searchsorted(own, key), len(own) - 1)
+        taken = own[at] == key
+        if not taken.any():
+            break
+        draws[taken] = codes[rng.integers(len(codes), size=int(taken.sum()))]
+    keep = np.concatenate([np.ones((len(codes), 1), bool), ~taken], axis=1)
+    row = np.repeat(np.arange(len(codes)), keep.sum(axis=1))
+    shown = np.concatenate([codes[:, None], draws], axis=1)[keep]
+    chosen = np.zeros(keep.shape, np.int64)
+    chosen[:, 0] = 1
+    frame = watches[[r.user, r.time]].iloc[row].reset_index(drop=True)
+    frame[r.item] = np.asarray(items)[shown]
+    frame[r.label] = chosen[keep]
+    frame[r.page] = row
+    if r.weight in watches:
+        frame[r.weight] = watches[r.weight].to_numpy()[row] * frame[r.label]
+    return frame

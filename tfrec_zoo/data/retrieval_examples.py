@@ -1,0 +1,149 @@
+"""Examples for retrieval: predict the next watch from what came before it.
+
+Covington et al. (2016), §3.4 and figure 5b: a user's history is rolled back to before a watch, and
+only what the user had done until then is fed.
+"""
+
+import numpy as np
+import pandas as pd
+
+from tfrec_zoo.data.examples import Examples, Rows, Windows
+from tfrec_zoo.data.log import Log
+from tfrec_zoo.data.splits import user_bounds
+from tfrec_zoo.data.watches import (
+    MAX_HISTORY,
+    MAX_TOKENS,
+    item_attributes,
+    last_before,
+    search_windows,
+    user_rows,
+)
+
+
+def next_watch_examples(
+    log: Log,
+    rows: np.ndarray,
+    max_history: int = MAX_HISTORY,
+    max_tokens: int = MAX_TOKENS,
+    examples_per_user: int | None = None,
+    serving: bool = False,
+    seed: int = 0,
+) -> Examples:
+    """Examples that predict a watch from the user's past alone.
+
+    Their features: `history` (items watched before, oldest first), `history_age` (seconds since
+    each), `history_<attribute>` for the items' univalent attributes, `last_watched`,
+    `search_tokens` (unigrams and bigrams of earlier searches), `example_age` (t_max − t in the
+    log's unit of time), and the columns of `log.users`.
+
+    Args:
+        log: The log.
+        rows: Rows of `log.interactions` to predict, as a split gives them. All rows before one of
+            them, of the same user, are its history.
+        max_history: Bag size of the history.
+        max_tokens: Bag size of the search tokens.
+        examples_per_user: Keep this many examples of each user, drawn at random. Users with fewer
+            keep all, each weighing more: every user has the same weight in the loss, as in the
+            paper. None keeps every watch with weight one.
+        serving: Set `example_age` to zero, as when the model answers requests "at the very end of
+            the training window". For validation and test.
+        seed: Of the drawing.
+    """
+    rows = np.sort(np.asarray(rows, np.int64))
+    first, _ = user_bounds(log)
+    return _examples(log, rows, first[rows], rows, None, max_history, max_tokens,
+                     examples_per_user, serving, seed)  # fmt: skip
+
+
+def held_out_watch_examples(
+    log: Log,
+    rows: np.ndarray,
+    max_history: int = MAX_HISTORY,
+    max_tokens: int = MAX_TOKENS,
+    examples_per_user: int | None = None,
+    seed: int = 0,
+) -> Examples:
+    """Examples that predict a random held-out watch from the others: leaks the future.
+
+    Figure 5a of the paper, to compare with: the history holds the user's other rows among `rows`,
+    later ones included. Arguments as for `next_watch_examples`.
+    """
+    rows = np.sort(np.asarray(rows, np.int64))
+    first, _ = user_bounds(log)
+    start = first[rows]
+    # The last of the given rows of the same user.
+    is_last = np.append(start[1:] != start[:-1], True)
+    stop = rows[is_last][np.cumsum(is_last) - is_last] + 1
+    # Around the watch, so that a longer history than the bag still has both sides of it.
+    stop = np.minimum(stop, rows + max_history // 2 + 1)
+    return _examples(log, rows, start, stop, rows, max_history, max_tokens,
+                     examples_per_user, False, seed)  # fmt: skip
+
+
+def _examples(
+    log: Log,
+    rows: np.ndarray,
+    start: np.ndarray,
+    stop: np.ndarray,
+    hide: np.ndarray | None,
+    max_history: int,
+    max_tokens: int,
+    examples_per_user: int | None,
+    serving: bool,
+    seed: int,
+) -> Examples:
+    r = log.roles
+    if max_history < 1 or (examples_per_user is not None and examples_per_user < 1):
+        raise ValueError(
+            "`max_history` and `examples_per_user` must be positive. "
+            f"Received: {max_history}, {examples_per_user}"
+        )
+    watches = log.interactions
+    t_max = watches[r.time].to_numpy()[rows].max(initial=0)
+    weight = None
+    if examples_per_user is not None:
+        kept, weight = _fixed_number_per_user(start, examples_per_user, seed)
+        rows, start, stop = rows[kept], start[kept], stop[kept]
+        hide = None if hide is None else hide[kept]
+    now = watches[r.time].to_numpy(np.float64)[rows]
+    users = pd.Index(log.users[r.user])
+    user = users.get_indexer(watches[r.user].to_numpy()[rows])
+    items = watches[r.item].to_numpy()
+    history = Windows(
+        {"history": items, **item_attributes(log, watches[r.item])},
+        start,
+        stop,
+        max_history,
+        hide=hide,
+        ages="history_age",
+        time=watches[r.time].to_numpy(np.float64),
+        now=now,
+    )
+    example_age = np.zeros(len(rows)) if serving else t_max - now
+    sources: tuple[Rows | Windows, ...] = (
+        history,
+        last_before(items, start, rows),
+        *search_windows(log, users, user, now, max_tokens),
+        user_rows(log, user),
+        Rows({"example_age": example_age.astype(np.float32)}, np.arange(len(rows))),
+        Rows({r.item: items}, rows),
+    )
+    return Examples(
+        sources,
+        label=items[rows],
+        weight=weight,
+        groups=user,
+        seen=Windows({"history": items}, start, stop, 1),
+    )
+
+
+def _fixed_number_per_user(
+    user: np.ndarray, number: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Which examples to keep, and weights that give every user the same total weight."""
+    order = np.lexsort([np.random.default_rng(seed).random(len(user)), user])
+    is_first = np.append(True, user[order][1:] != user[order][:-1])
+    begin = np.flatnonzero(is_first)[np.cumsum(is_first) - 1]
+    kept = np.sort(order[np.arange(len(order)) - begin < number])
+    _, inverse, counts = np.unique(user[kept], return_inverse=True, return_counts=True)
+    return kept, (number / counts[inverse]).astype(np.float32)

@@ -1,0 +1,118 @@
+"""Splits of a log's interactions into training, validation and test."""
+
+import dataclasses
+
+import numpy as np
+
+from tfrec_zoo.data.log import Log
+
+
+@dataclasses.dataclass(frozen=True)
+class Split:
+    """Row numbers of `log.interactions`; the training rows all come before what they are for.
+
+    Args:
+        train: Rows to learn from.
+        validation: Rows to choose by.
+        test: Rows to report on.
+        protocol: How they were split, in words for a result file.
+    """
+
+    train: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+    protocol: str
+
+
+def user_bounds(log: Log) -> tuple[np.ndarray, np.ndarray]:
+    """For each interaction, the first row of its user and the row after the user's last."""
+    users = log.interactions[log.roles.user].to_numpy()
+    is_first = np.ones(len(users), bool)
+    is_first[1:] = users[1:] != users[:-1]
+    first = np.flatnonzero(is_first)
+    user = np.cumsum(is_first) - 1
+    return first[user], np.append(first[1:], len(users))[user]
+
+
+def leave_last_out(log: Log) -> Split:
+    """Tests on each user's last interaction, validates on the one before it.
+
+    Users with two interactions are tested only, users with one are trained on only.
+    """
+    first, last = user_bounds(log)
+    row = np.arange(len(first))
+    from_end = last - row
+    size = last - first
+    test = row[(from_end == 1) & (size >= 2)]
+    validation = row[(from_end == 2) & (size >= 3)]
+    held_out = np.union1d(test, validation)
+    return Split(np.setdiff1d(row, held_out), validation, test, "leave-last-out")
+
+
+def by_time(log: Log, validation_fraction: float = 0.1, test_fraction: float = 0.1) -> Split:
+    """Tests on the last part of the whole log, validates on the part before it: no future leaks.
+
+    Rows of one instant are never split.
+
+    Args:
+        log: The log.
+        validation_fraction: Share of the interactions to validate on.
+        test_fraction: Share of the interactions to test on.
+
+    Raises:
+        ValueError: If the fractions leave nothing to train on.
+    """
+    if min(validation_fraction, test_fraction) < 0 or validation_fraction + test_fraction >= 1:
+        raise ValueError(
+            "`validation_fraction` and `test_fraction` must be at least 0 and sum to less than 1. "
+            f"Received: {validation_fraction}, {test_fraction}"
+        )
+    time = log.interactions[log.roles.time].to_numpy()
+    ordered = np.sort(time)
+
+    def cut(fraction: float) -> float:
+        return ordered[min(int(len(time) * (1 - fraction)), len(time) - 1)]
+
+    test_from = cut(test_fraction) if test_fraction else np.inf
+    validation_from = cut(test_fraction + validation_fraction) if validation_fraction else test_from
+    return Split(
+        np.flatnonzero(time < validation_from),
+        np.flatnonzero((time >= validation_from) & (time < test_from)),
+        np.flatnonzero(time >= test_from),
+        f"by time, last {test_fraction:g}",
+    )
+
+
+def next_day(log: Log, day: float = 86_400.0) -> Split:
+    """Tests on the last day of the log, validates on the day before (Covington et al., §4.3).
+
+    Args:
+        log: The log.
+        day: Length of a day in the log's unit of time.
+    """
+    time = log.interactions[log.roles.time].to_numpy()
+    days = np.floor_divide(time, day)
+    last = days.max()
+    return Split(
+        np.flatnonzero(days < last - 1),
+        np.flatnonzero(days == last - 1),
+        np.flatnonzero(days == last),
+        "next day",
+    )
+
+
+def random_leaky(
+    log: Log, validation_fraction: float = 0.1, test_fraction: float = 0.1, seed: int = 0
+) -> Split:
+    """Splits at random: training sees the future of what it is tested on.
+
+    For comparison with published random splits only; the protocol says it leaks.
+    """
+    order = np.random.default_rng(seed).permutation(len(log.interactions))
+    test, validation = (int(len(order) * f) for f in (test_fraction, validation_fraction))
+    return Split(
+        np.sort(order[test + validation :]),
+        np.sort(order[test : test + validation]),
+        np.sort(order[:test]),
+        f"random {test_fraction:g} (leaks the future)",
+    )
