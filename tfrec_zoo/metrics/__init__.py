@@ -1,0 +1,28 @@
+"""Keras metrics that agree with their published definitions, exactly.
+
+Ranked lists: `HitRate`, `Recall`, `NDCG`, `MeanAveragePrecision`, `MRR`, on `target_ranks` (ties
+count against the relevant item); `CatalogueCoverage`. Scored impressions: `ExactAUC`, `GroupAUC`,
+`WeightedPerUserLoss`. For the log loss and the error of a rating take Keras's own
+`tf.keras.metrics.BinaryCrossentropy` and `tf.keras.metrics.RootMeanSquaredError`.
+"""
+
+from tfrec_zoo.metrics.auc import ExactAUC, GroupAUC
+from tfrec_zoo.metrics.coverage import CatalogueCoverage
+from tfrec_zoo.metrics.ranks import relevant_ranks, target_ranks
+from tfrec_zoo.metrics.top_k import MRR, NDCG, HitRate, MeanAveragePrecision, RankMetric, Recall
+from tfrec_zoo.metrics.watch_time import WeightedPerUserLoss
+
+__all__ = [
+    "CatalogueCoverage",
+    "ExactAUC",
+    "GroupAUC",
+    "HitRate",
+    "MRR",
+    "MeanAveragePrecision",
+    "NDCG",
+    "RankMetric",
+    "Recall",
+    "WeightedPerUserLoss",
+    "relevant_ranks",
+    "target_ranks",
+]
