@@ -1,0 +1,76 @@
+"""Tower: the stack of fully connected layers most of the architectures end in."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+
+
+class Tower(tf.keras.layers.Layer):
+    """h_i = activation(W_i h_{i-1} + b_i), each but the last followed by dropout.
+
+    Args:
+        hidden_units: Width of each layer; none gives the identity.
+        activation: Of every layer, the last included.
+        dropout: Share of the units dropped while training.
+        l2: L2 penalty on the kernels (not on the biases).
+        seed: Of initial kernels and dropout.
+
+    Call arguments:
+        x: [..., width]
+
+    Returns:
+        [..., hidden_units[-1]]
+    """
+
+    def __init__(
+        self,
+        hidden_units: Sequence[int],
+        activation: Any = "relu",
+        dropout: float = 0.0,
+        l2: float = 0.0,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if any(not isinstance(units, int) or units < 1 for units in hidden_units):
+            raise ValueError(f"`hidden_units` must be positive integers. Received: {hidden_units}")
+        if not 0.0 <= dropout < 1.0:
+            raise ValueError(f"`dropout` must be in [0, 1). Received: {dropout}")
+        self.hidden_units = tuple(hidden_units)
+        self.activation = tf.keras.activations.get(activation)
+        self.dropout = dropout
+        self.l2 = l2
+        self.seed = seed
+        seeds = [None if seed is None else seed + i for i in range(len(self.hidden_units))]
+        self.layers = [
+            tf.keras.layers.Dense(
+                units,
+                activation=self.activation,
+                kernel_initializer=tf.keras.initializers.GlorotUniform(seed=layer_seed),
+                kernel_regularizer=tf.keras.regularizers.L2(l2) if l2 else None,
+            )
+            for units, layer_seed in zip(self.hidden_units, seeds, strict=True)
+        ]
+        self.dropouts = [
+            tf.keras.layers.Dropout(dropout, seed=layer_seed) for layer_seed in seeds[:-1]
+        ]
+
+    def call(self, x: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+        """Applies the layers in turn."""
+        for i, layer in enumerate(self.layers):
+            x = layer(x)
+            if self.dropout and i < len(self.dropouts):
+                x = self.dropouts[i](x, training=training)
+        return x
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments."""
+        return {
+            **super().get_config(),
+            "hidden_units": self.hidden_units,
+            "activation": tf.keras.activations.serialize(self.activation),
+            "dropout": self.dropout,
+            "l2": self.l2,
+            "seed": self.seed,
+        }

@@ -1,0 +1,103 @@
+"""What all models share: raw features in, an honest loss, and Keras's own `fit`."""
+
+from typing import Any
+
+import tensorflow as tf
+import tensorflow_recommenders as tfrs
+
+from tfrec_zoo.features import Encoded, Features, Preprocessor, is_encoded
+
+
+class RecommenderModel(tfrs.models.Model):
+    """Base of all models: `tfrs.Model` with training semantics one can rely on.
+
+    `fit`, `evaluate` and `compile` are Keras's. Batches are `features`, `(features, label)` or
+    `(features, label, sample_weight)`, features raw or encoded by a `Preprocessor`.
+
+    The loss of a batch is `sum(sample_weight * loss) / batch size`, plus regularization: weight 0
+    moves nothing, weight 2 pulls exactly twice as hard, and under `tf.distribute` the batch is the
+    global one. The reported `loss` is its mean over all examples so far, which does not depend on
+    the batch size. `compile(metrics=...)` are updated with predictions as `metric_inputs` gives
+    them.
+
+    Args:
+        features: Fitted features.
+    """
+
+    def __init__(self, features: Features, name: str | None = None) -> None:
+        super().__init__(name=name)
+        if not isinstance(features, Features):
+            raise TypeError(
+                "`features` must be fitted Features, as Features.fit(spec, data) returns them. "
+                f"Received: {features!r:.200}"
+            )
+        self.features = features
+        self.preprocessor = Preprocessor(features)
+        self.loss_tracker = tf.keras.metrics.Mean(name="loss")
+
+    def encode(self, inputs: Any) -> Encoded:
+        """Returns features as ids and numbers, whether they came raw or encoded."""
+        return inputs if is_encoded(inputs) else self.preprocessor(inputs)
+
+    def example_losses(
+        self, inputs: Encoded, label: tf.Tensor | None, training: bool
+    ) -> tuple[tf.Tensor, tf.Tensor | None]:
+        """The [batch] losses of a batch, and predictions for metrics (None: no metrics now)."""
+        raise NotImplementedError
+
+    def metric_inputs(
+        self, label: tf.Tensor, predictions: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """What compiled metrics see as (y_true, y_pred)."""
+        return label, predictions
+
+    def compute_loss(self, inputs: Any, training: bool = False) -> tf.Tensor:
+        """Returns the loss to minimise, and updates the metrics.
+
+        Args:
+            inputs: A batch as the data set yields it.
+            training: Whether dropout and sampling are on.
+        """
+        features, label, sample_weight = tf.keras.utils.unpack_x_y_sample_weight(inputs)
+        losses, predictions = self.example_losses(self.encode(features), label, training)
+        if sample_weight is not None:
+            sample_weight = tf.reshape(tf.cast(sample_weight, losses.dtype), tf.shape(losses))
+            losses = losses * sample_weight
+        penalty = tf.add_n(self.losses) if self.losses else tf.zeros([], losses.dtype)
+        self.loss_tracker.update_state(losses + penalty)
+        if predictions is not None:
+            y_true, y_pred = self.metric_inputs(label, predictions)
+            self.compiled_metrics.update_state(y_true, y_pred, sample_weight)
+        return tf.nn.compute_average_loss(losses) + tf.nn.scale_regularization_loss(penalty)
+
+    def train_step(self, inputs: Any) -> dict[str, tf.Tensor]:
+        """One step of gradient descent."""
+        with tf.GradientTape() as tape:
+            loss = self.compute_loss(inputs, training=True)
+            scaled = loss
+            if hasattr(self.optimizer, "get_scaled_loss"):
+                scaled = self.optimizer.get_scaled_loss(loss)
+        variables = self.trainable_variables
+        gradients = tape.gradient(scaled, variables)
+        if hasattr(self.optimizer, "get_unscaled_gradients"):
+            gradients = self.optimizer.get_unscaled_gradients(gradients)
+        self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        return self.step_results()
+
+    def test_step(self, inputs: Any) -> dict[str, tf.Tensor]:
+        """Evaluates one batch."""
+        self.compute_loss(inputs, training=False)
+        return {metric.name: metric.result() for metric in self.metrics}
+
+    def step_results(self) -> dict[str, tf.Tensor]:
+        """What a training step reports: the loss, and the metrics that training updates."""
+        return {metric.name: metric.result() for metric in self.metrics}
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments; JSON-able."""
+        return {"features": self.features.to_config(), "name": self.name}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
+        """Makes an untrained model of the same configuration."""
+        return cls(**{**config, "features": Features.from_config(config["features"])})

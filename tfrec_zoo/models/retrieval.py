@@ -1,0 +1,83 @@
+"""Base of the retrieval models: a query vector against one vector per item."""
+
+from typing import Any
+
+import tensorflow as tf
+
+from tfrec_zoo.features import Encoded, Features
+from tfrec_zoo.models.base import RecommenderModel
+
+
+class RetrievalModel(RecommenderModel):
+    """Scores every item of the vocabulary as a dot product, score = query · candidate.
+
+    Subclasses give `call`, the query vectors, and `candidates`, the items' vectors; class `i` is
+    the item with id `i + 1`. Labels are item ids as the log has them, or encoded. Compiled metrics
+    see `(classes, scores of all items)` and run in evaluation only, never in training steps; a
+    label outside the vocabulary trains nothing, and counts as a miss.
+
+    Args:
+        features: Fitted features; the candidate's first vocabulary column is the item.
+    """
+
+    def __init__(self, features: Features, name: str | None = None) -> None:
+        super().__init__(features, name=name)
+        self.item_column = features.spec.item
+        self.num_items = len(features.vocabularies[self.item_column.space])
+
+    def candidates(self) -> tf.Tensor:
+        """The [items, dim] vectors of all items, in class order."""
+        raise NotImplementedError
+
+    def scores(self, inputs: Any) -> tf.Tensor:
+        """The [batch, items] scores of all items for raw or encoded query features."""
+        return tf.linalg.matmul(self(inputs), self.candidates(), transpose_b=True)
+
+    def classes(self, label: tf.Tensor) -> tf.Tensor:
+        """The [batch] int32 classes of labels, raw items or int32 ids; −1 where unknown."""
+        label = tf.convert_to_tensor(label)
+        if label.dtype != tf.int32:
+            label = self.preprocessor.ids(self.item_column, {self.item_column.key: label})
+        return tf.reshape(label, [-1]) - 1
+
+    def metric_inputs(
+        self, label: tf.Tensor, predictions: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Classes and scores of all items."""
+        return self.classes(label), predictions
+
+    def example_losses(
+        self, inputs: Encoded, label: tf.Tensor | None, training: bool
+    ) -> tuple[tf.Tensor, tf.Tensor | None]:
+        """Cross-entropy of the label among all items."""
+        if label is None:
+            raise ValueError(
+                "A retrieval model needs batches (features, item). Received batches of features."
+            )
+        classes = self.classes(label)
+        is_known = classes >= 0
+        query = self(inputs, training=training)
+        losses, scores = self.softmax_losses(query, tf.maximum(classes, 0), training)
+        return tf.where(is_known, losses, 0.0), None if training else scores
+
+    def softmax_losses(
+        self, query: tf.Tensor, classes: tf.Tensor, training: bool
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """The [batch] losses, and [batch, items] scores unless training."""
+        scores = tf.linalg.matmul(query, self.candidates(), transpose_b=True)
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
+            classes, tf.cast(scores, tf.float32)
+        )
+        return losses, scores
+
+    def step_results(self) -> dict[str, tf.Tensor]:
+        """Only the loss: metrics over the corpus don't run in training steps."""
+        return {"loss": self.loss_tracker.result()}
+
+    def get_metrics_result(self) -> dict[str, Any]:
+        """Leaves out metrics that nothing was added to since they were reset."""
+        results = super().get_metrics_result()
+        for metric in self.metrics:
+            if not any(tf.reduce_any(v != tf.zeros_like(v)) for v in metric.variables):
+                results.pop(metric.name, None)
+        return results

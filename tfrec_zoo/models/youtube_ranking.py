@@ -1,0 +1,127 @@
+"""YouTubeRanking: a deep network whose odds are the expected watch time.
+
+Covington, Adams & Sargin, "Deep Neural Networks for YouTube Recommendations", RecSys 2016, §4.
+
+    E[T] ≈ e^logit,    logit = w · ReLU tower([query features; impression features]) + b
+"""
+
+from typing import Any
+
+import tensorflow as tf
+
+from tfrec_zoo.features import DenseFeatures, Features, make_embedding_tables
+from tfrec_zoo.layers import Tower, TwoSidedDense
+from tfrec_zoo.losses import WeightedLogistic
+from tfrec_zoo.models.ranking import RankingModel
+
+
+class YouTubeRanking(RankingModel):
+    """The ranker of the YouTube recommender, trained by weighted logistic regression.
+
+    Labels are watch times, 0 for an impression that was not watched; positives weigh their watch
+    time, negatives one, so that the odds e^logit are the expected watch time, which `predictions`
+    and the exported model return. For a list of candidates the query's part is computed once.
+
+    Args:
+        features: Fitted features, with query and candidate columns.
+        hidden_units: The tower; (1024, 512, 256) was best in the paper's table 1. () is logistic
+            regression on the features.
+        weighted: If False positives weigh one: click prediction, the paper's comparison, and
+            `predictions` are click probabilities.
+        embedding_initializer: Of the embedding tables.
+        dropout: Between the layers of the tower, in training.
+        l2: L2 penalty on embeddings and kernels.
+        activation: Of the tower.
+        seed: Of initial weights and dropout.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from tfrec_zoo.features import *
+    >>> spec = FeatureSpec(query=(NumericColumn("age"),),
+    ...                    candidate=(EmbeddingColumn(VocabularyColumn("video_id")),))
+    >>> x = {"age": np.array([20.0, 40.0, 30.0]), "video_id": np.array(["a", "b", "a"])}
+    >>> model = YouTubeRanking(Features.fit(spec, x), hidden_units=(8,))
+    >>> model.compile("adam")
+    >>> _ = model.fit(x, np.array([0.0, 120.0, 0.0]), verbose=0)
+    >>> model.predict(x, verbose=0).shape
+    (3,)
+
+    References:
+        Covington et al., RecSys 2016, figure 7 and §4.2.
+    """
+
+    def __init__(
+        self,
+        features: Features,
+        *,
+        hidden_units: tuple[int, ...] = (1024, 512, 256),
+        weighted: bool = True,
+        embedding_initializer: Any = "uniform",
+        dropout: float = 0.0,
+        l2: float = 0.0,
+        activation: Any = "relu",
+        seed: int | None = None,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(features, WeightedLogistic(weighted), name=name)
+
+        # Layers.
+        initializer = tf.keras.initializers.get(embedding_initializer)
+        if seed is not None:
+            config = {**initializer.get_config(), "seed": seed}
+            initializer = type(initializer).from_config(config)
+        regularizer = tf.keras.regularizers.L2(l2) if l2 else None
+        self.tables = make_embedding_tables(features, initializer, regularizer)
+        self.query_layer = DenseFeatures(features, features.spec.query, self.tables)
+        self.candidate_layer = DenseFeatures(features, features.spec.candidate, self.tables)
+        if hidden_units:
+            self.first = TwoSidedDense(hidden_units[0], activation, l2, seed)
+            self.first_dropout = tf.keras.layers.Dropout(dropout, seed=seed)
+            rest_seed = None if seed is None else seed + 1
+            self.tower = Tower(tuple(hidden_units)[1:], activation, dropout, l2, rest_seed)
+            kernel = tf.keras.initializers.GlorotUniform(seed=seed)
+            self.logit = tf.keras.layers.Dense(1, kernel_initializer=kernel)
+        else:
+            self.first = TwoSidedDense(1, None, l2, seed)
+
+        # Config.
+        self.hidden_units = tuple(hidden_units)
+        self.weighted = weighted
+        self.embedding_initializer = tf.keras.initializers.get(embedding_initializer)
+        self.dropout = dropout
+        self.l2 = l2
+        self.activation = tf.keras.activations.get(activation)
+        self.seed = seed
+
+    def call(self, inputs: Any, training: bool | None = None) -> tf.Tensor:
+        """Returns the logits, [batch] or [batch, candidates]."""
+        encoded = self.encode(inputs)
+        h = self.first((self.query_layer(encoded), self.candidate_layer(encoded)))
+        if self.hidden_units:
+            h = self.tower(self.first_dropout(h, training=training), training=training)
+            h = self.logit(h)
+        return tf.squeeze(h, axis=-1)
+
+    def predictions(self, logits: tf.Tensor) -> tf.Tensor:
+        """The expected watch time e^logit (a click probability if not `weighted`)."""
+        return tf.exp(logits) if self.weighted else tf.math.sigmoid(logits)
+
+    def metric_inputs(
+        self, label: tf.Tensor, predictions: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Whether it was watched, and the logistic of the logit."""
+        return tf.cast(label > 0, tf.float32), tf.math.sigmoid(predictions)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments."""
+        return {
+            **super().get_config(),
+            "hidden_units": self.hidden_units,
+            "weighted": self.weighted,
+            "embedding_initializer": tf.keras.initializers.serialize(self.embedding_initializer),
+            "dropout": self.dropout,
+            "l2": self.l2,
+            "activation": tf.keras.activations.serialize(self.activation),
+            "seed": self.seed,
+        }

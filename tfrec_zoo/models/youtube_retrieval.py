@@ -1,0 +1,190 @@
+"""YouTubeRetrieval: candidate generation as classification over the whole catalogue.
+
+Covington, Adams & Sargin, "Deep Neural Networks for YouTube Recommendations", RecSys 2016, §3.
+
+    P(w_t = i | U, C) = exp(v_i · u) / Σ_j exp(v_j · u),    u = ReLU tower([mean embeddings; rest])
+"""
+
+from typing import Any
+
+import tensorflow as tf
+import tensorflow_recommenders as tfrs
+
+from tfrec_zoo.features import (
+    DenseFeatures,
+    EmbeddingColumn,
+    EmbeddingTable,
+    Features,
+    make_embedding_tables,
+)
+from tfrec_zoo.layers import Tower
+from tfrec_zoo.losses import sample_classes, sampled_candidates
+from tfrec_zoo.models.retrieval import RetrievalModel
+
+
+def _initializer(seed: int | None) -> tf.keras.initializers.Initializer:
+    return tf.keras.initializers.RandomNormal(stddev=0.05, seed=seed)
+
+
+class YouTubeRetrieval(RetrievalModel):
+    """The candidate generator of the YouTube recommender.
+
+    Bags of watches and search tokens are embedded and averaged, concatenated with everything else
+    that is known of the user and context, and passed through a tower of ReLU layers; its output u
+    is classified by a softmax over all items. No user id is needed: a new user is recommended to
+    from the history alone.
+
+    Args:
+        features: Fitted features. The query columns are the network's input; the candidate's
+            vocabulary column is the item to predict.
+        hidden_units: The tower, widest at the bottom. The paper's depths 1 to 4 are (256,),
+            (512, 256), (1024, 512, 256), (2048, 1024, 512, 256); () is its depth 0, a linear layer.
+        embedding_dim: Width of u for depth 0; elsewhere it is the last of `hidden_units`.
+        num_sampled: Negative classes sampled per batch in training ("several thousand" in the
+            paper), corrected by importance weighting; None for the full softmax.
+        tied: Whether the item vectors v are the input embeddings instead of a table of their own.
+        temperature: Divides the scores.
+        dropout: On the concatenated input and between the layers of the tower, in training.
+        l2: L2 penalty on embeddings and kernels.
+        activation: Of the tower.
+        seed: Of initial weights, dropout and sampling.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from tfrec_zoo.features import *
+    >>> spec = FeatureSpec(
+    ...     query=(EmbeddingColumn(BagColumn(VocabularyColumn("history", space="video"))),),
+    ...     candidate=(VocabularyColumn("video_id", space="video"),))
+    >>> features = Features.fit(spec, {"video_id": ["a", "b", "c"]})
+    >>> model = YouTubeRetrieval(features, hidden_units=(8, 4))
+    >>> model.compile("adam")
+    >>> x = {"history": np.array([["a", "b"], ["b", ""]])}
+    >>> _ = model.fit(x, np.array(["c", "a"]), verbose=0)
+    >>> model.scores(x).shape
+    TensorShape([2, 3])
+
+    References:
+        Covington et al., RecSys 2016, figure 3; sampling: Jean et al., ACL 2015.
+    """
+
+    def __init__(
+        self,
+        features: Features,
+        *,
+        hidden_units: tuple[int, ...] = (1024, 512, 256),
+        embedding_dim: int = 256,
+        num_sampled: int | None = None,
+        tied: bool = False,
+        temperature: float = 1.0,
+        dropout: float = 0.0,
+        l2: float = 0.0,
+        activation: Any = "relu",
+        seed: int | None = None,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(features, name=name)
+        if num_sampled is not None and not 0 < num_sampled <= self.num_items:
+            raise ValueError(
+                f"`num_sampled` must be in 1 … {self.num_items} (the items), or None. "
+                f"Received: {num_sampled}"
+            )
+        if temperature <= 0:
+            raise ValueError(f"`temperature` must be positive. Received: {temperature}")
+
+        # Layers.
+        regularizer = tf.keras.regularizers.L2(l2) if l2 else None
+        output_seed = None if seed is None else seed + 1000
+        self.tables = make_embedding_tables(features, _initializer(seed), regularizer)
+        self.inputs_layer = DenseFeatures(features, features.spec.query, self.tables)
+        self.input_dropout = tf.keras.layers.Dropout(dropout, seed=seed)
+        if hidden_units:
+            self.tower = Tower(hidden_units, activation, dropout, l2, seed)
+        else:
+            self.tower = Tower((embedding_dim,), "linear", 0.0, l2, seed)
+        dim = self.tower.hidden_units[-1]
+        if tied:
+            self.output_table = self._input_table(dim)
+        else:
+            self.output_table = EmbeddingTable(
+                self.num_items, dim, _initializer(output_seed), regularizer, name="output_table"
+            )
+        # The softmax is over candidates laid out by hand, hence the loss per example.
+        self.task = tfrs.tasks.Retrieval(
+            loss=tf.keras.losses.CategoricalCrossentropy(
+                from_logits=True, reduction=tf.keras.losses.Reduction.NONE
+            )
+        )
+
+        # Config.
+        self.hidden_units = tuple(hidden_units)
+        self.embedding_dim = embedding_dim
+        self.num_sampled = num_sampled
+        self.tied = tied
+        self.temperature = temperature
+        self.dropout = dropout
+        self.l2 = l2
+        self.activation = tf.keras.activations.get(activation)
+        self.seed = seed
+
+    def call(self, inputs: Any, training: bool | None = None) -> tf.Tensor:
+        """Returns the user vectors u, [batch, dim]."""
+        x = self.inputs_layer(self.encode(inputs))
+        x = self.input_dropout(x, training=training)
+        return self.tower(x, training=training) / self.temperature
+
+    def candidates(self) -> tf.Tensor:
+        """Returns the item vectors v, [items, dim]."""
+        if not self.output_table.built:
+            self.output_table.build(None)
+        return tf.convert_to_tensor(self.output_table.table)
+
+    def softmax_losses(
+        self, query: tf.Tensor, classes: tf.Tensor, training: bool
+    ) -> tuple[tf.Tensor, Any]:
+        """Full softmax, or sampled softmax when training with `num_sampled`."""
+        if not training or self.num_sampled is None:
+            return super().softmax_losses(query, classes, training)
+        sampled = sample_classes(classes, self.num_sampled, self.num_items, self.seed)
+        candidates, probability, mask = sampled_candidates(classes, sampled)
+        losses = self.task(
+            query,
+            self.output_table(candidates + 1),
+            candidate_sampling_probability=probability,
+            score_mask=mask,
+            compute_metrics=False,
+            compute_batch_metrics=False,
+        )
+        return losses, None
+
+    def _input_table(self, dim: int) -> EmbeddingTable:
+        for column in self.inputs_layer.columns:
+            if not isinstance(column, EmbeddingColumn):
+                continue
+            if column.categorical.space == self.item_column.space:
+                table = self.tables[column.table]
+                if table.dimension == dim:
+                    return table
+                raise ValueError(
+                    "Tied item vectors need input embeddings as wide as the last of "
+                    f"`hidden_units`. Received: {table.dimension} and {dim}"
+                )
+        raise ValueError(
+            "Tied item vectors need a query EmbeddingColumn in the items' ID space "
+            f"{self.item_column.space!r}. Received: {self.features.spec.query!r}"
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments."""
+        return {
+            **super().get_config(),
+            "hidden_units": self.hidden_units,
+            "embedding_dim": self.embedding_dim,
+            "num_sampled": self.num_sampled,
+            "tied": self.tied,
+            "temperature": self.temperature,
+            "dropout": self.dropout,
+            "l2": self.l2,
+            "activation": tf.keras.activations.serialize(self.activation),
+            "seed": self.seed,
+        }
