@@ -20,7 +20,12 @@ def _require(condition: bool, message: str, received: object) -> None:
 
 
 def _check_key(key: object) -> None:
-    _require(isinstance(key, str) and bool(key), "`key` must be a non-empty string.", key)
+    # Keys are the argument names of the exported signatures.
+    _require(
+        isinstance(key, str) and key.isidentifier(),
+        "`key` must be a name of letters, digits and underscores.",
+        key,
+    )
 
 
 def _check_dtype(dtype: object) -> None:
@@ -267,11 +272,14 @@ class NumericColumn:
         key: Name of the raw feature.
         normalization: `"quantile"`, or `"none"` to feed the value as it is.
         powers: Whether x², √x are fed beside x.
+        serving: The value that requests have, if it is the same for all: such features are no input
+            of an exported model. Example age is 0 when serving (§3.3 of the paper).
     """
 
     key: str
     normalization: Literal["quantile", "none"] = "quantile"
     powers: bool = True
+    serving: float | None = None
 
     def __post_init__(self) -> None:
         _check_key(self.key)

@@ -112,7 +112,7 @@ class DenseFeatures(tf.keras.layers.Layer):
         count = tf.reduce_sum(tf.cast(match, tf.float32), axis=-1)
         vectors = [self._normalizations[column.parts[0]](count)]
         if column.ages:
-            ages = encoded["values"][column.ages]
+            ages = _as_long_as(encoded["values"][column.ages], tf.shape(bag)[-1])
             ages = tf.where(tf.math.is_nan(ages), tf.float32.max, ages)
             ages = tf.where(match, ages[:, None, :] if is_list else ages, tf.float32.max)
             # An empty reduce_min is inf. No match has no age: NaN, the missing value.
@@ -120,3 +120,9 @@ class DenseFeatures(tf.keras.layers.Layer):
             latest = tf.where(latest < tf.float32.max, latest, float("nan"))
             vectors.append(self._normalizations[column.parts[1]](latest))
         return tf.cast(tf.concat(vectors, axis=-1), self.compute_dtype)
+
+
+def _as_long_as(bag: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
+    """A numeric bag cut or filled up with NaN to a length: ages may be left out of a request."""
+    missing = tf.maximum(length - tf.shape(bag)[1], 0)
+    return tf.pad(bag, [[0, 0], [0, missing]], constant_values=float("nan"))[:, :length]

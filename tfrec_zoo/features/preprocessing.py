@@ -96,6 +96,11 @@ class Preprocessor(tf.keras.layers.Layer):
             if isinstance(column, HashedColumn | CrossedColumn)
         }
 
+    @property
+    def tables(self) -> list[Any]:
+        """The look-up tables, which an exported graph must hold."""
+        return [lookup.lookup_table for lookup in self._lookups.values()]
+
     def call(self, raw: Raw) -> Encoded:
         """Encodes raw features; see the class."""
         if is_encoded(raw):

@@ -25,11 +25,19 @@ from tfrec_zoo.features.columns import (
 
 @dataclasses.dataclass(frozen=True)
 class RawFeature:
-    """One key of a raw request: its type, and whether a row holds one value or a bag of them."""
+    """One key of a raw request.
+
+    Args:
+        key: Name.
+        dtype: Type of a value.
+        is_bag: Whether a row holds a bag of values or one.
+        serving: The value it always has when serving, if it is not for requests to give.
+    """
 
     key: str
     dtype: Literal["string", "int64", "float32"]
     is_bag: bool = False
+    serving: float | None = None
 
 
 def categorical_columns(columns: tuple[Column, ...]) -> Iterator[CategoricalColumn]:
@@ -73,7 +81,9 @@ def _raw_features(column: Column) -> Iterator[RawFeature]:
             yield RawFeature(column.ages, "float32", is_bag=True)
     elif isinstance(column, BagColumn):
         yield RawFeature(column.key, column.values.dtype, is_bag=True)
-    elif isinstance(column, NumericColumn | BucketizedColumn):
+    elif isinstance(column, NumericColumn):
+        yield RawFeature(column.key, "float32", serving=column.serving)
+    elif isinstance(column, BucketizedColumn):
         yield RawFeature(column.key, "float32")
     elif isinstance(column, VocabularyColumn | HashedColumn):
         yield RawFeature(column.key, column.dtype)

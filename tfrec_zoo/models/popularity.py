@@ -60,9 +60,7 @@ class Popularity(RetrievalModel):
 
     def call(self, inputs: Any, training: bool | None = None) -> tf.Tensor:
         """Returns ones, [batch, 1]: every user is the same."""
-        encoded = self.encode(inputs)
-        first = next(iter({**encoded["ids"], **encoded["values"]}.values()))
-        return tf.ones([tf.shape(first)[0], 1])
+        return tf.ones([tf.shape(tf.nest.flatten(inputs)[0])[0], 1])
 
     def candidates(self) -> tf.Tensor:
         """Returns log(1 + count), [items, 1]."""

@@ -1,0 +1,108 @@
+"""Artifacts: folders and files that appear whole or not at all, and say what they are."""
+
+import contextlib
+import hashlib
+import json
+import os
+import pathlib
+import platform
+import shutil
+import tempfile
+from collections.abc import Iterator
+from importlib import metadata
+from typing import Any
+
+from tfrec_zoo.version import __version__
+
+MANIFEST = "manifest.json"
+
+
+def versions() -> dict[str, str]:
+    """Versions of what results depend on."""
+    found = {"tfrec_zoo": __version__, "python": platform.python_version()}
+    for package in ("tensorflow", "tf-keras", "tensorflow-recommenders", "scann", "numpy"):
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[package] = metadata.version(package)
+    return found
+
+
+@contextlib.contextmanager
+def whole_folder(target: str | pathlib.Path) -> Iterator[pathlib.Path]:
+    """Gives an empty folder to write into, which becomes `target` if all goes well.
+
+    If anything fails, the new files are removed and what was at `target` before stays as it was.
+    """
+    target = pathlib.Path(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    folder = pathlib.Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    try:
+        folder.chmod(0o755)
+        yield folder
+        old = None
+        if target.exists():
+            old = pathlib.Path(tempfile.mkdtemp(prefix=f".{target.name}.old.", dir=target.parent))
+            os.replace(target, old / target.name)
+        os.replace(folder, target)
+        if old is not None:
+            shutil.rmtree(old)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def write_whole(path: str | pathlib.Path, text: str) -> None:
+    """Writes a text file, whole or not at all."""
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(
+        "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
+    ) as file:
+        file.write(text)
+    try:
+        os.chmod(file.name, 0o644)
+        os.replace(file.name, path)
+    except OSError:
+        os.unlink(file.name)
+        raise
+
+
+def file_hashes(folder: pathlib.Path) -> dict[str, str]:
+    """Sha256 of every file of a folder but its manifest, by relative path."""
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != MANIFEST
+    }
+
+
+def write_manifest(folder: pathlib.Path, contents: dict[str, Any]) -> None:
+    """Writes `manifest.json`: the contents given, versions, and the sha256 of every file."""
+    manifest = {**contents, "versions": versions(), "files": file_hashes(folder)}
+    write_whole(folder / MANIFEST, json.dumps(manifest, indent=1))
+
+
+def read_manifest(folder: str | pathlib.Path, verify: bool = False) -> dict[str, Any]:
+    """Reads a manifest.
+
+    Args:
+        folder: Where an export is.
+        verify: Whether to compare every file with its sha256.
+
+    Raises:
+        FileNotFoundError: If there is no export.
+        ValueError: If the manifest or, when verifying, a file is damaged.
+    """
+    folder = pathlib.Path(folder)
+    if not (folder / MANIFEST).is_file():
+        raise FileNotFoundError(f"There is no exported model: no {MANIFEST} in {folder}.")
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        expected = manifest["files"]
+    except (json.JSONDecodeError, KeyError, UnicodeDecodeError) as error:
+        raise ValueError(f"{folder / MANIFEST} is damaged: {error}") from error
+    if verify:
+        found = file_hashes(folder)
+        for name, digest in expected.items():
+            if found.get(name) != digest:
+                state = "damaged" if name in found else "missing"
+                raise ValueError(f"{folder / name} is {state}: export the model again.")
+    return manifest

@@ -1,0 +1,18 @@
+"""Serving: exports that answer raw requests, indexes, and the two-stage funnel."""
+
+from tfrec_zoo.serving.export import export, served
+from tfrec_zoo.serving.funnel import Funnel
+from tfrec_zoo.serving.index import ExactIndex, Index, ScannIndex, build_index
+from tfrec_zoo.serving.load import Served, load
+
+__all__ = [
+    "ExactIndex",
+    "Funnel",
+    "Index",
+    "ScannIndex",
+    "Served",
+    "build_index",
+    "export",
+    "load",
+    "served",
+]

@@ -1,0 +1,257 @@
+"""Funnel: hundreds of candidates retrieved, then ranked, in one graph.
+
+Covington, Adams & Sargin (RecSys 2016), figure 2.
+"""
+
+from collections.abc import Mapping
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+
+from tfrec_zoo.data.log import Log
+from tfrec_zoo.data.watches import table_columns
+from tfrec_zoo.features import (
+    MISSING,
+    BagColumn,
+    RawFeature,
+    request_arrays,
+)
+from tfrec_zoo.models.ranking import RankingModel
+from tfrec_zoo.models.retrieval import RetrievalModel
+from tfrec_zoo.serving.index import build_index
+from tfrec_zoo.serving.parts import Parts, item_table, serving_inputs, with_serving_values
+
+#: What the funnel works out itself, and requests don't give.
+_DERIVED = ("last_watched", "candidate_source", "candidate_score", "item_age")
+
+
+class Funnel(tf.Module):
+    """Raw user features and history in, the best items out: two trained stages and a catalogue.
+
+    A request gives the raw query features of both stages, `history` (item ids, oldest first),
+    `exclude` (items not to recommend) and, if items have an `upload_time`, `time` (now, in whole
+    units of the log; a negative one is the log's end). From these
+    the funnel works out what else the models were trained on: `last_watched`, `history_<column>`
+    (the items' columns looked up), `candidate_source` and `candidate_score` of each candidate, and
+    `item_age`. Nothing from `history` or `exclude` is ever recommended.
+
+    Args:
+        sources: Trained retrieval models by name, with the same item vocabulary; the first
+            nominates first. The names are the values of `candidate_source`.
+        ranking: Trained ranking model.
+        log: Whose `items` give the candidates' features.
+        num_candidates: How many candidates each source nominates.
+        k: How many items to return.
+        index: Kind of index; see `build_index`.
+
+    Attributes:
+        request: The raw features of a request, by key.
+        custom_ops: Operations a process must have registered to load the exported funnel.
+    """
+
+    def __init__(
+        self,
+        sources: Mapping[str, RetrievalModel],
+        ranking: RankingModel,
+        log: Log,
+        num_candidates: int = 200,
+        k: int = 20,
+        index: Literal["auto", "exact", "scann"] = "auto",
+    ) -> None:
+        super().__init__()
+        if not sources:
+            raise ValueError("`sources` must name at least one retrieval model. Received: {}")
+        if not 0 < k <= num_candidates * len(sources):
+            raise ValueError(
+                "`k` must be positive and at most the number of candidates. "
+                f"Received: k={k}, num_candidates={num_candidates}"
+            )
+        first = next(iter(sources.values()))
+        vocabulary = first.features.vocabularies[first.item_column.space]
+        for name, source in sources.items():
+            if source.features.vocabularies[source.item_column.space] != vocabulary:
+                raise ValueError(
+                    f"All sources must have the same item vocabulary. Received another: {name!r}"
+                )
+        self.k = k
+        self.num_candidates = min(num_candidates, len(vocabulary))
+        self._sources = dict(sources)
+        self._ranking = ranking
+        self._item = first.item_column
+        self._preprocessor = first.preprocessor
+        self._parts = [Parts(model) for model in (*sources.values(), ranking)]
+        self._indexes = [
+            build_index(source.candidates(), index, k=self.num_candidates)
+            for source in sources.values()
+        ]
+        self.custom_ops = tuple(dict.fromkeys(op for i in self._indexes for op in i.custom_ops))
+        self._ids = item_table(first)
+
+        items = _item_rows(log, vocabulary.array())
+        self._attributes = {f"history_{c}": c for c in items.columns if c != log.roles.item}
+        self._catalogue = self._encode_catalogue(items)
+        self._upload_time = None
+        if "upload_time" in items:
+            times = items["upload_time"].to_numpy(np.float64)
+            self._upload_time = tf.Variable(times, trainable=False, name="upload_time")
+            # What "now" is where a request doesn't say: the end of the log.
+            self._now = int(log.interactions[log.roles.time].max())
+        self.request = self._request()
+
+    def _request(self) -> dict[str, RawFeature]:
+        raw: dict[str, RawFeature] = {}
+        for model in (*self._sources.values(), self._ranking):
+            for key, feature in serving_inputs(model.features.spec.raw_query).items():
+                if raw.setdefault(key, feature) != feature:
+                    raise ValueError(
+                        f"Both stages must declare {key!r} alike. "
+                        f"Received: {raw[key]!r} and {feature!r}"
+                    )
+        raw = {k: f for k, f in raw.items() if k not in _DERIVED and k not in self._attributes}
+        dtype = self._item.dtype
+        raw["history"] = RawFeature("history", dtype, is_bag=True)
+        raw["exclude"] = RawFeature("exclude", dtype, is_bag=True)
+        if self._upload_time is not None:
+            raw["time"] = RawFeature("time", "int64")
+        return raw
+
+    def _encode_catalogue(self, items: pd.DataFrame) -> dict[str, dict[str, tf.Variable]]:
+        """What the ranker reads of each item, encoded, one row per item of the vocabulary."""
+        spec = self._ranking.features.spec
+        raw = {
+            key: feature
+            for key, feature in serving_inputs(spec.raw_candidate).items()
+            if key not in _DERIVED
+        }
+        columns = table_columns(items, ("upload_time",))
+        unknown = sorted(set(raw) - set(columns))
+        if unknown:
+            raise ValueError(
+                "The ranker's candidate features must be columns of `log.items`, or what a funnel "
+                f"derives {_DERIVED}. Received others: {unknown}"
+            )
+        arrays = request_arrays(raw, {key: columns[key] for key in raw})
+        encoded = self._ranking.preprocessor({k: tf.constant(v) for k, v in arrays.items()})
+        # Items' columns also stand for the items of a history.
+        for column in spec.categorical:
+            attribute = self._attributes.get(column.key if isinstance(column, BagColumn) else "")
+            if attribute is not None:
+                values = tf.constant(columns[attribute])
+                single = column.values
+                encoded["ids"][column.name] = self._ranking.preprocessor.ids(
+                    single, {single.key: values}
+                )
+        return {
+            group: {
+                key: tf.Variable(value, trainable=False, name=f"catalogue/{key}")
+                for key, value in encoded[group].items()
+            }
+            for group in ("ids", "values")
+        }
+
+    def serve(self, **raw: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Recommends.
+
+        Args:
+            **raw: The features of `request`: [batch], bags [batch, length].
+
+        Returns:
+            `ids`, [batch, k], as they were given, best first; `scores`, [batch, k], the ranker's
+            predictions. Where there is nothing left to recommend, the missing id and score 0.
+        """
+        history = self._rows(raw["history"])
+        excluded = tf.concat([history, self._rows(raw["exclude"])], axis=1)
+        raw = {**raw, "last_watched": _last(raw["history"])}
+
+        # Candidate generation.
+        rows_of, scores_of, names = [], [], []
+        for (name, source), index in zip(self._sources.items(), self._indexes, strict=True):
+            features = with_serving_values(raw, source.features.spec.raw_query)
+            scores, rows = index.search(source(features), self.num_candidates, excluded)
+            excluded = tf.concat([excluded, rows], axis=1)
+            rows_of.append(rows)
+            scores_of.append(scores)
+            names.append(tf.fill(tf.shape(rows), name))
+        rows = tf.concat(rows_of, axis=1)  # [batch, candidates]
+
+        # Ranking.
+        encoded = self._ranker_input(raw, history, rows)
+        given = {
+            "candidate_source": tf.concat(names, axis=1),
+            "candidate_score": _missing_if_infinite(tf.concat(scores_of, axis=1)),
+            "item_age": self._item_age(raw, rows),
+        }
+        wanted = self._ranking.features.spec.raw_candidate
+        given = {key: value for key, value in given.items() if key in wanted}
+        if given:
+            nominated = self._ranking.preprocessor(given)
+            for group, values in nominated.items():
+                encoded[group].update(values)
+        logits = tf.where(rows >= 0, self._ranking(encoded), -float("inf"))
+        logits, best = tf.math.top_k(logits, self.k)
+        rows = tf.gather(rows, best, batch_dims=1)
+        return {
+            "ids": tf.gather(self._ids, rows + 1),
+            "scores": self._ranking.predictions(logits),
+        }
+
+    def _rows(self, items: tf.Tensor) -> tf.Tensor:
+        return self._preprocessor.ids(self._item, {self._item.key: items}) - 1
+
+    def _ranker_input(
+        self, raw: Mapping[str, tf.Tensor], history: tf.Tensor, rows: tf.Tensor
+    ) -> dict[str, dict[str, tf.Tensor]]:
+        """The query's features encoded, the history's looked up, the candidates' gathered."""
+        spec = self._ranking.features.spec
+        query = with_serving_values(raw, spec.raw_query)
+        query = {key: query[key] for key in spec.raw_query if key in query}
+        encoded = self._ranking.preprocessor(query)
+        ids, values = dict(encoded["ids"]), dict(encoded["values"])
+        for key, table in self._catalogue["ids"].items():
+            is_history = any(
+                column.name == key and column.key in self._attributes
+                for column in spec.categorical
+                if isinstance(column, BagColumn)
+            )
+            at = history if is_history else rows
+            found = tf.gather(table, tf.maximum(at, 0))
+            known = tf.reshape(at >= 0, [*tf.unstack(tf.shape(at)), *[1] * (table.shape.rank - 1)])
+            ids[key] = tf.where(known, found, 0)
+        for key, table in self._catalogue["values"].items():
+            values[key] = tf.gather(table, tf.maximum(rows, 0))
+        return {"ids": ids, "values": values}
+
+    def _item_age(self, raw: Mapping[str, tf.Tensor], rows: tf.Tensor) -> tf.Tensor:
+        if self._upload_time is None:
+            return tf.fill(tf.shape(rows), float("nan"))
+        now = tf.cast(tf.where(raw["time"] >= 0, raw["time"], self._now), tf.float64)
+        age = now[:, None] - tf.gather(self._upload_time, tf.maximum(rows, 0))
+        return tf.cast(age, tf.float32)
+
+
+def _item_rows(log: Log, tokens: np.ndarray) -> pd.DataFrame:
+    items = log.items.set_index(log.roles.item, drop=False)
+    missing = ~pd.Index(tokens).isin(items.index)
+    if missing.any():
+        raise ValueError(
+            "Every item that the sources know must have a row in `log.items`. "
+            f"Received none for {int(missing.sum())}, such as {tokens[missing][0]!r}"
+        )
+    return items.loc[tokens].reset_index(drop=True)
+
+
+def _last(history: tf.Tensor) -> tf.Tensor:
+    """The last value of each history that is not missing."""
+    missing = tf.constant(MISSING["string" if history.dtype == tf.string else "int64"])
+    missing = tf.cast(missing, history.dtype)
+    padded = tf.concat([tf.fill([tf.shape(history)[0], 1], missing), history], axis=1)
+    present = padded != missing if history.dtype == tf.string else padded >= 0
+    # Column 0, the missing value, is the last one present where there is no other.
+    at = tf.reduce_max(tf.where(present, tf.range(tf.shape(padded)[1]), 0), axis=1)
+    return tf.gather(padded, at, batch_dims=1)
+
+
+def _missing_if_infinite(scores: tf.Tensor) -> tf.Tensor:
+    return tf.where(tf.math.is_finite(scores), scores, float("nan"))

@@ -1,0 +1,225 @@
+"""Indexes: the items whose vectors have the largest dot product with a query's."""
+
+import logging
+from typing import Any, Literal
+
+import tensorflow as tf
+
+logger = logging.getLogger(__name__)
+
+#: Below this many items exact search is as fast as ScaNN.
+SCANN_FROM = 20_000
+
+
+class Index(tf.Module):
+    """Finds the best items for query vectors, leaving some out.
+
+    Args:
+        candidates: [items, dim] vectors.
+    """
+
+    #: Custom operations a process must have registered to load a SavedModel with this index.
+    custom_ops: tuple[str, ...] = ()
+
+    def __init__(self, candidates: tf.Tensor) -> None:
+        super().__init__()
+        self.num_items, self.dim = candidates.shape
+
+    def search(
+        self, query: tf.Tensor, k: int, exclude: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Finds the best items.
+
+        Args:
+            query: [batch, dim] vectors.
+            k: How many.
+            exclude: [batch, length] rows that must not be found; −1 excludes nothing.
+
+        Returns:
+            [batch, k] scores, descending, and [batch, k] int32 rows. Where there are fewer than k
+            items the rest is filled up with score −inf and row −1.
+        """
+        scores, rows = self._search(query, k, exclude)
+        found = scores > scores.dtype.min
+        scores = tf.where(found, scores, -float("inf"))
+        rows = tf.where(found, rows, -1)
+        short = [[0, 0], [0, max(k - rows.shape[1], 0)]]
+        scores = tf.pad(scores, short, constant_values=-float("inf"))
+        return scores, tf.pad(rows, short, constant_values=-1)
+
+    def _search(
+        self, query: tf.Tensor, k: int, exclude: tf.Tensor | None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Up to k scores and rows; what is not a find has the lowest float, or NaN, as score."""
+        raise NotImplementedError
+
+
+class ExactIndex(Index):
+    """Scores every item: plain TensorFlow, loads anywhere.
+
+    Args:
+        candidates: [items, dim] vectors.
+    """
+
+    def __init__(self, candidates: tf.Tensor) -> None:
+        super().__init__(candidates)
+        self.candidates = tf.Variable(candidates, trainable=False, name="candidates")
+
+    def _search(
+        self, query: tf.Tensor, k: int, exclude: tf.Tensor | None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        scores = tf.linalg.matmul(query, self.candidates, transpose_b=True)
+        if exclude is not None:
+            batch = tf.shape(exclude)[0]
+            # One column more, which takes what excludes nothing.
+            scores = tf.pad(scores, [[0, 0], [0, 1]])
+            column = tf.where(exclude < 0, self.num_items, exclude)
+            row = tf.broadcast_to(tf.range(batch)[:, None], tf.shape(column))
+            at = tf.reshape(tf.stack([row, column], axis=-1), [-1, 2])
+            lowest = tf.fill([tf.shape(at)[0]], scores.dtype.min)
+            scores = tf.tensor_scatter_nd_update(scores, at, lowest)[:, : self.num_items]
+        return tf.math.top_k(scores, min(k, self.num_items))
+
+
+class ScannIndex(Index):
+    """Approximate search with ScaNN (Guo et al., ICML 2020): sublinear in the number of items.
+
+    The catalogue is cut into about 2√items leaves. How many of them are searched is measured: the
+    fewest, doubling, with which the recall against exact search reaches `target_recall` on sample
+    queries; `recall` is what was measured.
+
+    Args:
+        candidates: [items, dim] vectors, at least 1,000.
+        k: Length of the lists that recall is measured on.
+        queries: [queries, dim] sample queries, such as users' vectors; by default some of the
+            items' own vectors.
+        target_recall: Share of the exact top k that must be found.
+        spare: Finds beyond k to search for, so that excluded ones leave enough. A user with
+            more of the top items excluded than this gets a shorter list.
+
+    Raises:
+        ImportError: If ScaNN is not installed.
+        ValueError: If there are too few items for its tree.
+    """
+
+    custom_ops = ("Scann>ScannSearchBatched", "Scann>TensorsToScann")
+    MIN_ITEMS = 1000
+
+    def __init__(
+        self,
+        candidates: tf.Tensor,
+        k: int = 100,
+        queries: tf.Tensor | None = None,
+        target_recall: float = 0.95,
+        spare: int = 200,
+    ) -> None:
+        from scann import scann_ops
+
+        super().__init__(candidates)
+        if self.num_items < self.MIN_ITEMS:
+            raise ValueError(
+                f"ScaNN needs at least {self.MIN_ITEMS} items; use an ExactIndex. "
+                f"Received: {self.num_items}"
+            )
+        self.spare = spare
+        self.num_leaves = int(2 * self.num_items**0.5)
+        width = min(k + spare, self.num_items)
+        searcher = (
+            scann_ops.builder(tf.cast(candidates, tf.float32), width, "dot_product")
+            .tree(
+                self.num_leaves, self.num_leaves, training_sample_size=min(self.num_items, 250_000)
+            )
+            .score_ah(2, anisotropic_quantization_threshold=0.2)
+            .reorder(2 * width)
+            .build()
+        )
+        self.state = searcher.serialize_to_module()
+        queries = candidates[:: max(self.num_items // 256, 1)] if queries is None else queries
+        self._measure(candidates, tf.cast(queries[:1024], tf.float32), k, target_recall)
+
+    def _measure(
+        self, candidates: tf.Tensor, queries: tf.Tensor, k: int, target_recall: float
+    ) -> None:
+        k = min(k, self.num_items)
+        exact = [
+            tf.math.top_k(tf.linalg.matmul(part, candidates, transpose_b=True), k).indices
+            for part in tf.split(queries, _chunks(int(queries.shape[0]), 64))
+        ]
+        best = tf.sparse.from_dense(tf.concat(exact, axis=0) + 1)
+        self.leaves_to_search = max(self.num_leaves // 64, 1)
+        while True:
+            _, rows = self._search(queries, k, None)
+            found = tf.sparse.from_dense(rows[:, :k] + 1)
+            hits = tf.sets.size(tf.sets.intersection(best, found))
+            self.recall = float(tf.reduce_mean(tf.cast(hits, tf.float32)) / k)
+            if self.recall >= target_recall or self.leaves_to_search == self.num_leaves:
+                break
+            self.leaves_to_search = min(2 * self.leaves_to_search, self.num_leaves)
+        logger.info(
+            "ScaNN searches %d of %d leaves: recall@%d %.3f",
+            self.leaves_to_search,
+            self.num_leaves,
+            k,
+            self.recall,
+        )
+
+    def _search(
+        self, query: tf.Tensor, k: int, exclude: tf.Tensor | None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        from scann import scann_ops
+
+        width = min(k + (0 if exclude is None else self.spare), self.num_items)
+        searcher = scann_ops.searcher_from_module(self.state)
+        rows, scores = searcher.search_batched(
+            tf.cast(query, tf.float32),
+            final_num_neighbors=width,
+            pre_reorder_num_neighbors=min(2 * width, self.num_items),
+            leaves_to_search=self.leaves_to_search,
+        )
+        rows = tf.ensure_shape(tf.cast(rows, tf.int32), [None, width])
+        scores = tf.ensure_shape(scores, [None, width])
+        # Lists too short end in NaN, at row 0.
+        kept = tf.logical_not(tf.math.is_nan(scores))
+        if exclude is not None:
+            kept &= tf.logical_not(_is_in(rows, exclude))
+        scores = tf.where(kept, scores, scores.dtype.min)
+        scores, at = tf.math.top_k(scores, min(k, width))
+        return scores, tf.gather(rows, at, batch_dims=1)
+
+
+def build_index(
+    candidates: tf.Tensor, kind: Literal["auto", "exact", "scann"] = "auto", **kwargs: Any
+) -> Index:
+    """Makes an index: exact for small catalogues, ScaNN for large ones.
+
+    Args:
+        candidates: [items, dim] vectors.
+        kind: `"exact"`, `"scann"`, or `"auto"`: by the number of items.
+        **kwargs: Of `ScannIndex`.
+
+    Returns:
+        The index. Where ScaNN was asked for but is not installed, or there are too few items for
+        it, a warning is logged and the index is exact.
+    """
+    if kind not in ("auto", "exact", "scann"):
+        raise ValueError(f'`kind` must be "auto", "exact" or "scann". Received: {kind!r}')
+    num_items = int(candidates.shape[0])
+    if kind == "exact" or (kind == "auto" and num_items < SCANN_FROM):
+        return ExactIndex(candidates)
+    try:
+        return ScannIndex(candidates, **kwargs)
+    except (ImportError, ValueError) as error:
+        logger.warning("Searching exactly instead of with ScaNN: %s", error)
+        return ExactIndex(candidates)
+
+
+def _chunks(total: int, size: int) -> list[int]:
+    return [min(size, total - begin) for begin in range(0, total, size)]
+
+
+def _is_in(rows: tf.Tensor, exclude: tf.Tensor) -> tf.Tensor:
+    """Whether each of [batch, n] rows is among [batch, length] others."""
+    # The largest int32 keeps the search in bounds, and is no row.
+    ordered = tf.pad(tf.sort(exclude, axis=1), [[0, 0], [0, 1]], constant_values=tf.int32.max)
+    at = tf.searchsorted(ordered, rows)
+    return tf.gather(ordered, at, batch_dims=1) == rows

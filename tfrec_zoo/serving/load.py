@@ -1,0 +1,133 @@
+"""Load an export and ask it, from Python."""
+
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+
+from tfrec_zoo.artifacts import read_manifest
+from tfrec_zoo.features import MISSING, RawFeature, raw_signature, request_arrays
+
+
+class Served:
+    """An exported model, loaded: typed requests in, arrays or frames out.
+
+    Args:
+        directory: Where the export is.
+        verify: Whether to compare every file with its sha256 in the manifest first.
+
+    Attributes:
+        manifest: What `manifest.json` says.
+        signatures: The named signatures, for tensors.
+        request: The raw features a request may give, by key.
+
+    Raises:
+        FileNotFoundError: If there is no export.
+        ValueError: If it is damaged.
+        ImportError: If it needs ScaNN, and that is not installed.
+    """
+
+    def __init__(self, directory: str | pathlib.Path, verify: bool = False) -> None:
+        directory = pathlib.Path(directory)
+        self.manifest = read_manifest(directory, verify)
+        if any(op.startswith("Scann>") for op in self.manifest["custom_ops"]):
+            try:
+                from scann import scann_ops  # noqa: F401 (registers its operations)
+            except ImportError as error:
+                raise ImportError(
+                    f"{directory} searches with ScaNN: pip install scann==1.4.2, or export it "
+                    'with index="exact".'
+                ) from error
+        try:
+            self._module = tf.saved_model.load(str(directory))
+        except (OSError, ValueError, RuntimeError, tf.errors.OpError) as error:
+            raise ValueError(
+                f"The SavedModel in {directory} is damaged: export it again. {error}"
+            ) from error
+        self.signatures = self._module.signatures
+        self.request = {f["key"]: RawFeature(**f) for f in self.manifest["request"]}
+
+    def __call__(self, request: Mapping[str, Any], signature: str = "serving_default") -> Any:
+        """Answers a request.
+
+        Args:
+            request: Raw features by key, one value (or bag) per row: lists, arrays, a pandas
+                frame. Features left out, None and NaN are missing.
+            signature: Name of a signature over raw features.
+
+        Returns:
+            The outputs by name, as arrays; strings are `str`.
+
+        Raises:
+            KeyError, TypeError, ValueError: If the request is malformed; the message says how.
+        """
+        raw = dict(self.request)
+        wanted = self.signatures[signature].structured_input_signature[1]
+        raw = {key: feature for key, feature in raw.items() if key in wanted}
+        arrays = request_arrays(raw, request)
+        specs = raw_signature(raw)
+        outputs = self.signatures[signature](
+            **{key: tf.constant(array, specs[key].dtype) for key, array in arrays.items()}
+        )
+        return {name: _as_given(value.numpy()) for name, value in outputs.items()}
+
+    def recommend(self, request: Mapping[str, Any], k: int | None = None) -> pd.DataFrame:
+        """Recommends items to each row of a request.
+
+        Args:
+            request: As for a call.
+            k: How many items, at most what was exported (the default).
+
+        Returns:
+            A frame with the columns `row` (of the request), `rank` (from 1), `id` and `score`;
+            fewer than k rows per request where there is nothing left to recommend.
+        """
+        outputs = self(request)
+        if "ids" not in outputs:
+            raise TypeError(
+                f"{self.manifest['model']} scores impressions and recommends nothing by itself: "
+                "call it, or export a funnel."
+            )
+        ids, scores = outputs["ids"], outputs["scores"]
+        if k is not None and not 0 < k <= ids.shape[1]:
+            raise ValueError(f"`k` must be in 1 … {ids.shape[1]}. Received: {k!r}")
+        ids, scores = ids[:, :k], scores[:, :k]
+        row, column = np.nonzero(ids != MISSING["string" if ids.dtype == object else "int64"])
+        return pd.DataFrame(
+            {
+                "row": row,
+                "rank": column + 1,
+                "id": ids[row, column],
+                "score": scores[row, column],
+            }
+        )
+
+
+def _as_given(values: np.ndarray) -> np.ndarray:
+    if values.dtype != object:
+        return values
+    decoded = [value.decode("utf-8") for value in values.ravel().tolist()]
+    return np.array(decoded, object).reshape(values.shape)
+
+
+def load(directory: str | pathlib.Path, verify: bool = False) -> Served:
+    """Loads what `export` wrote; see `Served`.
+
+    >>> import numpy as np, tempfile
+    >>> from tfrec_zoo.features import *
+    >>> from tfrec_zoo.models import Popularity
+    >>> from tfrec_zoo.serving import export, load
+    >>> spec = FeatureSpec(query=(NumericColumn("age"),),
+    ...                    candidate=(VocabularyColumn("video_id"),))
+    >>> x, y = {"age": np.array([20.0, 30.0, 40.0])}, np.array(["a", "b", "b"])
+    >>> model = Popularity(Features.fit(spec, {**x, "video_id": y}))
+    >>> model.compile()
+    >>> _ = model.fit(x, y, verbose=0)
+    >>> directory = export(model, tempfile.mkdtemp() + "/popularity", k=2)
+    >>> load(directory).recommend({"exclude": [[], ["b"]]})["id"].tolist()
+    ['b', 'a', 'a']
+    """
+    return Served(directory, verify)
