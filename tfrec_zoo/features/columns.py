@@ -7,6 +7,7 @@ learned from the log by `Features.fit`.
 """
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
@@ -111,8 +112,9 @@ class BucketizedColumn:
         object.__setattr__(self, "boundaries", tuple(float(b) for b in self.boundaries))
         _require(
             len(self.boundaries) > 0
+            and all(math.isfinite(b) for b in self.boundaries)
             and all(a < b for a, b in zip(self.boundaries, self.boundaries[1:], strict=False)),
-            "`boundaries` must be non-empty and strictly increasing.",
+            "`boundaries` must be finite numbers that strictly increase.",
             self.boundaries,
         )
 
@@ -165,7 +167,7 @@ class BagColumn:
     @property
     def name(self) -> str:
         """Name of the ids in an encoded batch."""
-        return f"{self.values.name}_bag"
+        return f"{self.values.name}_bag{self.max_length}"
 
     @property
     def space(self) -> str:
@@ -192,6 +194,12 @@ class CrossedColumn:
     def __post_init__(self) -> None:
         object.__setattr__(self, "columns", tuple(self.columns))
         _require(len(self.columns) > 1, "`columns` must have at least two columns.", self.columns)
+        _require(
+            all(isinstance(c, CategoricalColumn) for c in self.columns)
+            and not any(isinstance(c, CrossedColumn) for c in self.columns),
+            "`columns` must be categorical columns and no crosses; cross all parts in one.",
+            self.columns,
+        )
         _require(self.num_buckets > 0, "`num_buckets` must be positive.", self.num_buckets)
 
     @property

@@ -46,7 +46,8 @@ class DenseFeatures(tf.keras.layers.Layer):
         tables: Mapping[str, EmbeddingTable],
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        # Without autocast, a half-precision policy leaves numbers their digits.
+        super().__init__(autocast=False, **kwargs)
         self.columns = tuple(column for column in columns if isinstance(column, DenseColumn))
         self.tables = dict(tables)
         self._depths = {
@@ -91,8 +92,10 @@ class DenseFeatures(tf.keras.layers.Layer):
             categorical = column.categorical
             # Id 0 becomes -1, which one_hot leaves all zeros.
             hot = tf.one_hot(ids[categorical.name] - 1, self._depths[column.name])
-            is_set = isinstance(categorical, BagColumn | CrossedColumn)
-            return tf.cast(tf.reduce_max(hot, axis=-2) if is_set else hot, self.compute_dtype)
+            if isinstance(categorical, BagColumn | CrossedColumn):
+                # The maximum over a bag of width 0 is -inf.
+                hot = tf.maximum(tf.reduce_max(hot, axis=-2), 0.0)
+            return tf.cast(hot, self.compute_dtype)
         if isinstance(column, InteractionColumn):
             return self._interaction(column, encoded)
         if column.normalization == "quantile":

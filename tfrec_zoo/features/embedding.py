@@ -1,5 +1,6 @@
 """Embedding tables whose id 0 is exactly the zero vector."""
 
+import re
 from typing import Any
 
 import tensorflow as tf
@@ -74,8 +75,9 @@ class EmbeddingTable(tf.keras.layers.Layer):
         known = tf.cast(ids > 0, self.compute_dtype)
         count = tf.reduce_sum(known, axis=-1, keepdims=True)
         if combiner == "max":
-            lowest = tf.where(ids > 0, self._rows(ids), self.compute_dtype_object.min)
-            return tf.where(count > 0, tf.reduce_max(lowest, axis=-2), 0)
+            rows = self._rows(ids)
+            rows = tf.where(ids[..., None] > 0, rows, rows.dtype.min)
+            return tf.where(count > 0, tf.reduce_max(rows, axis=-2), 0)
         if combiner == "mean":
             known = tf.math.divide_no_nan(known, count)
         elif combiner == "sqrtn":
@@ -134,7 +136,8 @@ def make_embedding_tables(
             features.dimension(column),
             _again(initializer, offset),
             regularizer,
-            name=f"{table}_table",
+            # TensorFlow's scopes take fewer names than tables may have.
+            name="table_" + re.sub(r"[^A-Za-z0-9.]", "_", table),
         )
         for offset, (table, column) in enumerate(columns.items())
     }

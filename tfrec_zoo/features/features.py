@@ -20,7 +20,7 @@ from tfrec_zoo.features.columns import (
     NumericColumn,
 )
 from tfrec_zoo.features.quantile_sketch import QuantileSketch
-from tfrec_zoo.features.request import raw_array
+from tfrec_zoo.features.request import raw_array, raw_values
 from tfrec_zoo.features.spec import FeatureSpec, vocabulary_column
 from tfrec_zoo.features.vocabulary import Vocabulary, VocabularyCounter
 
@@ -59,6 +59,16 @@ class Features:
     vocabularies: Mapping[str, Vocabulary]
     quantiles: Mapping[str, tuple[float, ...]]
 
+    def __post_init__(self) -> None:
+        for column in self.spec.vocabulary_columns:
+            vocabulary = self.vocabularies.get(column.space)
+            if vocabulary is None or vocabulary.dtype != column.dtype:
+                received = None if vocabulary is None else f"one of {vocabulary.dtype}"
+                raise ValueError(
+                    f"`vocabularies` must have one of {column.dtype} for the ID space "
+                    f"{column.space!r}. Received: {received}"
+                )
+
     @classmethod
     def fit(
         cls,
@@ -71,8 +81,8 @@ class Features:
 
         Args:
             spec: The columns.
-            data: Raw features by key, or chunks of them. Values of a key may have any shape, and
-                keys may be of different lengths.
+            data: Raw features by key (a mapping or a pandas frame), or chunks of them. Values of a
+                key may have any shape, and keys may be of different lengths.
             vocabularies: Vocabularies by ID space that are known already and not learned, for
                 instance those of another model that should share its ids.
             rows: Chunks for the interaction columns, which look at a bag ([rows, length]), its ages
@@ -82,7 +92,9 @@ class Features:
             ValueError: If the data hold nothing of a feature.
         """
         given = dict(vocabularies or {})
-        chunks: Iterable[Mapping[str, Any]] = [data] if isinstance(data, Mapping) else data
+        chunks: Iterable[Mapping[str, Any]] = (
+            [data] if isinstance(data, Mapping | pd.DataFrame) else data
+        )
         columns = [c for c in spec.vocabulary_columns if c.space not in given]
         counters = {column.space: VocabularyCounter(column.dtype) for column in columns}
         numeric = [c for c in spec.dense if isinstance(c, NumericColumn)]
@@ -94,7 +106,7 @@ class Features:
                 for space in dict.fromkeys(c.space for c in columns if c.key == key):
                     counters[space].update(values)
                 if key in sketches:
-                    sketches[key].update(np.asarray(values, np.float32))
+                    sketches[key].update(raw_values(values, "float32"))
             for column in interactions if rows is None else ():
                 for part, values in _interaction_values(column, chunk).items():
                     sketches[part].update(values)
@@ -162,7 +174,7 @@ class Features:
         )
 
     def save(self, folder: str | pathlib.Path) -> None:
-        """Writes `features.json` and one `<space>.txt` per vocabulary into a folder."""
+        """Writes `features.json` and one text file per vocabulary into a folder."""
         folder = pathlib.Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         config = self.to_config()
@@ -192,13 +204,17 @@ def _interaction_values(
     bag = raw_array(chunk[column.bag.key], dtype, is_bag=True)
     candidate = raw_array(chunk[column.candidate.key], dtype)
     codes, _ = pd.factorize(np.append(candidate, bag.ravel()))
-    is_present = bag != ("" if dtype == "string" else -1)
+    is_present = bag != "" if dtype == "string" else bag >= 0
+    # As the preprocessor does, only the last `max_length` values of a row count.
+    is_present &= is_present[:, ::-1].cumsum(axis=1)[:, ::-1] <= column.bag.max_length
     match = (
         codes[len(candidate) :].reshape(bag.shape) == codes[: len(candidate), None]
     ) & is_present
     values = {column.parts[0]: match.sum(axis=1).astype(np.float32)}
     if column.ages:
-        ages = raw_array(chunk[column.ages], "float32", is_bag=True)
-        latest = np.where(match, ages, np.inf).min(axis=1, initial=np.inf)
+        ages = np.full(bag.shape, np.nan, np.float32)
+        given = raw_array(chunk[column.ages], "float32", is_bag=True)[:, : bag.shape[1]]
+        ages[:, : given.shape[1]] = given
+        latest = np.fmin.reduce(np.where(match, ages, np.inf), axis=1, initial=np.inf)
         values[column.parts[1]] = latest[np.isfinite(latest)]
     return values

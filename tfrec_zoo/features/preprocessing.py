@@ -31,7 +31,11 @@ _DTYPES = {"string": tf.string, "int64": tf.int64, "float32": tf.float32}
 
 def is_encoded(features: Any) -> bool:
     """Whether features have been through a `Preprocessor` already."""
-    return isinstance(features, Mapping) and set(features) == {"ids", "values"}
+    return (
+        isinstance(features, Mapping)
+        and set(features) == {"ids", "values"}
+        and all(isinstance(part, Mapping) for part in features.values())
+    )
 
 
 def raw_signature(raw: Mapping[str, RawFeature]) -> dict[str, tf.TensorSpec]:
@@ -43,18 +47,22 @@ def raw_signature(raw: Mapping[str, RawFeature]) -> dict[str, tf.TensorSpec]:
 
 
 def parse_examples(serialized: tf.Tensor, raw: Mapping[str, RawFeature]) -> dict[str, tf.Tensor]:
-    """Parses serialized `tf.Example`s ([batch] strings) into raw features; absent means missing."""
-    spec = {
-        key: tf.io.RaggedFeature(_DTYPES[f.dtype])
-        if f.is_bag
-        else tf.io.FixedLenFeature([], _DTYPES[f.dtype], default_value=MISSING[f.dtype])
-        for key, f in raw.items()
-    }
+    """Parses serialized `tf.Example`s ([batch] strings) into raw features.
+
+    An absent feature, or one with an empty list, is missing.
+    """
+    spec = {key: tf.io.RaggedFeature(_DTYPES[f.dtype]) for key, f in raw.items()}
     parsed = tf.io.parse_example(serialized, spec)
-    return {
-        key: value.to_tensor(MISSING[raw[key].dtype]) if raw[key].is_bag else value
-        for key, value in parsed.items()
-    }
+    tensors = {}
+    for key, ragged in parsed.items():
+        missing = MISSING[raw[key].dtype]
+        if raw[key].is_bag:
+            tensors[key] = ragged.to_tensor(missing)
+            continue
+        message = f"Feature {key!r}: expected at most one value per example."
+        tf.debugging.assert_less_equal(ragged.row_lengths(), 1, message)
+        tensors[key] = ragged.to_tensor(missing, shape=[None, 1])[:, 0]
+    return tensors
 
 
 class Preprocessor(tf.keras.layers.Layer):
@@ -77,7 +85,8 @@ class Preprocessor(tf.keras.layers.Layer):
     """
 
     def __init__(self, features: Features, **kwargs: Any) -> None:
-        super().__init__(trainable=False, **kwargs)
+        # Without autocast, a half-precision policy leaves numbers their digits.
+        super().__init__(trainable=False, autocast=False, **kwargs)
         self.features = features
         self._folder = tempfile.TemporaryDirectory(prefix="tfrec_zoo_")
         self._lookups = {}
@@ -128,11 +137,10 @@ class Preprocessor(tf.keras.layers.Layer):
         if isinstance(column, HashedColumn):
             return tf.cast(self._hashing[column.name](_strings(raw[column.key])), tf.int32)
         if isinstance(column, BucketizedColumn):
-            bucket = tf.searchsorted(
-                tf.constant(column.boundaries), tf.reshape(raw[column.key], [-1]), side="right"
-            )
-            bucket = tf.reshape(bucket, tf.shape(raw[column.key]))
-            return tf.where(tf.math.is_nan(raw[column.key]), 0, bucket + 1)
+            number = tf.cast(raw[column.key], tf.float32)
+            boundaries = tf.constant(column.boundaries, tf.float32)
+            bucket = tf.searchsorted(boundaries, tf.reshape(number, [-1]), side="right")
+            return tf.where(tf.math.is_nan(number), 0, tf.reshape(bucket, tf.shape(number)) + 1)
         if isinstance(column, CrossedColumn):
             crossed = self._parts(column.columns[0], raw)
             for part in column.columns[1:]:
@@ -144,14 +152,14 @@ class Preprocessor(tf.keras.layers.Layer):
     def _parts(
         self, column: VocabularyColumn | HashedColumn | BucketizedColumn | BagColumn, raw: Raw
     ) -> tf.Tensor:
-        """The values of one side of a cross as strings, [batch, values], "" for missing."""
+        """The values of one side of a cross as strings, [..., values], "" for missing."""
         if isinstance(column, BucketizedColumn):
-            ids = self.ids(column, raw)[:, None]
+            ids = self.ids(column, raw)[..., None]
             return tf.where(ids > 0, tf.strings.as_string(ids), "")
         values = _strings(raw[column.key])
         if isinstance(column, BagColumn):
             return tf.where(_is_last(raw[column.key], column.max_length), values, "")
-        return values[:, None]
+        return values[..., None]
 
 
 def _keys(column: CategoricalColumn) -> tuple[str, ...]:
@@ -178,8 +186,15 @@ def _is_last(bag: tf.Tensor, max_length: int) -> tf.Tensor:
 
 
 def _cross(left: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
-    left, right = left[:, :, None], right[:, None, :]
-    pairs = tf.strings.join([left, tf.where(right == "", "", "_X_"), right])
-    # [batch, left values * right values]
-    pairs = tf.where((left == "") | (right == ""), "", pairs)
-    return tf.reshape(pairs, [tf.shape(pairs)[0], -1])
+    # Beside a list of candidates, [batch, candidates, values], a query's [batch, values] has none.
+    if left.shape.rank < right.shape.rank:
+        left = left[:, None]
+    elif right.shape.rank < left.shape.rank:
+        right = right[:, None]
+    left, right = left[..., :, None], right[..., None, :]
+    missing = (left == "") | (right == "")
+    shape = tf.shape(missing)
+    sides = [tf.broadcast_to(left, shape), tf.broadcast_to(right, shape)]
+    pairs = tf.where(missing, "", tf.strings.join(sides, separator="_X_"))
+    # [..., left values * right values]
+    return tf.reshape(pairs, tf.concat([shape[:-2], [shape[-2] * shape[-1]]], axis=0))

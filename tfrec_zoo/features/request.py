@@ -6,16 +6,87 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from tfrec_zoo.features.columns import RawType
 from tfrec_zoo.features.spec import RawFeature
-from tfrec_zoo.features.vocabulary import raw_values
 
 #: What a missing value is, by raw type; also what short bags are filled up with.
 MISSING: dict[str, Any] = {"string": "", "int64": -1, "float32": np.nan}
 
+_EXPECTED = {"string": "strings (UTF-8)", "int64": "whole numbers of 64 bits (int64)"}
+_INT64 = np.iinfo(np.int64)
 
-def raw_array(
-    values: Any, dtype: Literal["string", "int64", "float32"], is_bag: bool = False
-) -> np.ndarray:
+
+def raw_values(values: Any, dtype: RawType | Literal["float32"]) -> np.ndarray:
+    """Returns values as an array of Python strings, int64 or float32, missing ones as `MISSING`.
+
+    Args:
+        values: Array-like of any shape: strings, bytes, numbers, None and NaN.
+        dtype: The raw type they should have.
+
+    Raises:
+        TypeError: If a value is not of that type.
+    """
+    # Left to itself, NumPy makes strings of the numbers and NaNs in a list of strings, and rounds
+    # pandas' nullable integers.
+    is_object = isinstance(values, list | tuple) or pd.api.types.is_extension_array_dtype(values)
+    array = np.array(values, object) if is_object else np.asarray(values)
+    kind = array.dtype.kind
+    if dtype == "float32":
+        return _floats(array)
+    if dtype == "int64" and (kind in "ib" or (kind == "u" and np.all(array <= _INT64.max))):
+        return array.astype(np.int64)
+    if kind not in ("OSU" if dtype == "string" else "Ouf") and not _is_nan(array):
+        raise TypeError(f"Expected {_EXPECTED[dtype]}. Received type {array.dtype}: {array!r:.80}")
+    # Each distinct value is looked at once; code -1 is None or NaN.
+    try:
+        flat = (array if kind in "uf" else np.asarray(array, object)).ravel()
+        codes, distinct = pd.factorize(flat)
+    except TypeError:  # A list or another value without a hash.
+        raise TypeError(f"Expected {_EXPECTED[dtype]}. Received: {array!r:.80}") from None
+    tokens = [_token(value, dtype) for value in distinct]
+    kinds = {"string": object, "int64": np.int64}
+    return np.array([*tokens, MISSING[dtype]], kinds[dtype])[codes].reshape(array.shape)
+
+
+def _floats(array: np.ndarray) -> np.ndarray:
+    is_text = False
+    if array.dtype.kind == "O":
+        is_text = any(isinstance(value, str | bytes) for value in array.ravel())
+        array = np.where(pd.isna(array), np.nan, array)
+    if array.dtype.kind not in "Oiufb" or is_text:
+        raise TypeError(f"Expected numbers. Received: {array!r:.80}")
+    try:
+        with np.errstate(over="ignore"):
+            return array.astype(np.float32)
+    except (TypeError, ValueError, OverflowError):
+        raise TypeError(f"Expected numbers. Received: {array!r:.80}") from None
+
+
+def _is_nan(array: np.ndarray) -> bool:
+    """Whether nothing is there: what pandas makes of a column of missing strings."""
+    return array.dtype.kind == "f" and bool(np.isnan(array).all())
+
+
+def _token(value: Any, dtype: RawType) -> str | int:
+    if dtype == "int64":
+        is_whole = isinstance(value, int | np.integer) or (
+            isinstance(value, float | np.floating) and float(value).is_integer()
+        )
+        if is_whole and _INT64.min <= int(value) <= _INT64.max:
+            return int(value)
+    else:
+        try:
+            if isinstance(value, str):
+                value.encode("utf-8")
+                return value
+            if isinstance(value, bytes):
+                return value.decode("utf-8")
+        except UnicodeError:
+            pass
+    raise TypeError(f"Expected {_EXPECTED[dtype]}. Received: {value!r:.80}")
+
+
+def raw_array(values: Any, dtype: RawType | Literal["float32"], is_bag: bool = False) -> np.ndarray:
     """Returns one raw feature as an array of its type, missing values made explicit.
 
     Args:
@@ -31,49 +102,28 @@ def raw_array(
         TypeError: If a value is not of the type, or a bag is not a sequence.
     """
     if not is_bag:
-        array = _typed(values, dtype)
+        array = raw_values(values, dtype)
         if array.ndim != 1:
-            raise TypeError(f"Expected one value per row. Received shape {array.shape}")
+            raise TypeError(f"Expected a list of one value per row. Received: {values!r:.80}")
         return array
-    if isinstance(values, np.ndarray) and values.ndim == 2:
-        return _typed(values, dtype)
+    if getattr(values, "ndim", 0) == 2:
+        return raw_values(values, dtype)
+    if isinstance(values, str | bytes) or not hasattr(values, "__len__"):
+        raise TypeError(f"Expected a list of one sequence per row. Received: {values!r:.80}")
     rows: list[Any] = []
     for bag in values:
-        if bag is None or (isinstance(bag, float) and np.isnan(bag)):
+        if pd.api.types.is_scalar(bag) and pd.isna(bag):
             bag = ()
-        if isinstance(bag, str | bytes) or not hasattr(bag, "__len__"):
-            raise TypeError(f"Expected a sequence of values per row. Received: {bag!r}")
+        if isinstance(bag, str | bytes | Mapping) or not hasattr(bag, "__len__"):
+            raise TypeError(f"Expected a sequence of values per row. Received: {bag!r:.80}")
         rows.append(bag)
-    flat = _typed([value for bag in rows for value in bag], dtype)
+    flat = raw_values([value for bag in rows for value in bag], dtype)
     if flat.ndim != 1:
         raise TypeError(f"Expected a sequence of values per row. Received: {rows!r:.80}")
     lengths = np.array([len(bag) for bag in rows], np.int64)
     result = np.full((len(rows), lengths.max(initial=0)), MISSING[dtype], flat.dtype)
     result[np.arange(result.shape[1]) < lengths[:, None]] = flat
     return result
-
-
-def _typed(values: Any, dtype: Literal["string", "int64", "float32"]) -> np.ndarray:
-    if dtype != "float32":
-        if isinstance(values, list | tuple):
-            values = pd.Series(values, dtype=object).to_numpy() if _is_flat(values) else values
-        if len(values) == 0:
-            return np.empty(np.shape(values), object if dtype == "string" else np.int64)
-        return raw_values(values, dtype)
-    array = np.asarray(values)
-    if array.dtype.kind == "O":
-        array = np.where(pd.isna(array), np.nan, array)
-    if array.dtype.kind in "SU" or any(isinstance(v, str | bytes) for v in array.ravel().tolist()):
-        raise TypeError(f"Expected numbers. Received: {values!r:.80}")
-    try:
-        with np.errstate(over="ignore"):
-            return array.astype(np.float32)
-    except (TypeError, ValueError, OverflowError):
-        raise TypeError(f"Expected numbers. Received: {values!r:.80}") from None
-
-
-def _is_flat(values: Any) -> bool:
-    return not any(isinstance(v, list | tuple | np.ndarray) for v in values)
 
 
 def request_arrays(

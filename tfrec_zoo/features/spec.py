@@ -140,8 +140,15 @@ class FeatureSpec:
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"Two columns have the same name. Received: {name!r}")
-        self.raw_query, self.raw_candidate  # noqa: B018 (raises where types disagree)
-        tuple(categorical_columns(self.columns))
+        self.raw  # noqa: B018 (raises where types disagree)
+        dtypes: dict[str, VocabularyColumn] = {}
+        for column in self.vocabulary_columns:
+            first = dtypes.setdefault(column.space, column)
+            if first.dtype != column.dtype:
+                raise ValueError(
+                    f"Columns that share the ID space {column.space!r} must have the same dtype. "
+                    f"Received: {first!r} and {column!r}"
+                )
 
     @property
     def columns(self) -> tuple[Column, ...]:

@@ -9,42 +9,7 @@ import numpy as np
 import pandas as pd
 
 from tfrec_zoo.features.columns import RawType
-
-
-def raw_values(values: Any, dtype: RawType) -> np.ndarray:
-    """Returns values as a NumPy array of Python strings or int64, missing ones as `""` or -1.
-
-    Args:
-        values: Array-like of any shape: strings, bytes, numbers, None and NaN.
-        dtype: The raw type they should have.
-
-    Raises:
-        TypeError: If a value is not of that type.
-    """
-    array = np.asarray(values)
-    if dtype == "int64":
-        if array.dtype.kind in "iu":
-            return array.astype(np.int64)
-        numbers = pd.to_numeric(pd.Series(array.ravel()), errors="coerce")
-        wrong = numbers.isna() & ~pd.isna(pd.Series(array.ravel()))
-        wrong |= numbers.notna() & (numbers % 1 != 0)
-        if wrong.any():
-            received = array.ravel()[np.flatnonzero(wrong)[0]]
-            raise TypeError(f"Expected whole numbers (int64). Received: {received!r}")
-        return numbers.fillna(-1).to_numpy(np.int64).reshape(array.shape)
-    if array.dtype.kind == "S":
-        return np.char.decode(array, "utf-8").astype(object)
-    if array.dtype.kind == "U":
-        return array.astype(object)
-    if array.dtype.kind != "O":
-        raise TypeError(f"Expected strings. Received values of type {array.dtype}: {array!r:.80}")
-    # Each distinct value is looked at once; code -1 is None or NaN.
-    codes, distinct = pd.factorize(array.ravel())
-    tokens = [v.decode("utf-8") if isinstance(v, bytes) else v for v in distinct]
-    wrong = [token for token in tokens if not isinstance(token, str)]
-    if wrong:
-        raise TypeError(f"Expected strings. Received: {wrong[0]!r}")
-    return np.array([*tokens, ""], object)[codes].reshape(array.shape)
+from tfrec_zoo.features.request import raw_array, raw_values
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +33,7 @@ class Vocabulary:
             if self.dtype == "string":
                 valid = isinstance(token, str) and token != "" and not {"\n", "\r"} & set(token)
             else:
-                valid = isinstance(token, int) and token >= 0
+                valid = type(token) is int and 0 <= token < 2**63
             if not valid:
                 raise ValueError(
                     "`tokens` must be non-empty strings of one line, or numbers from 0 up. "
@@ -110,7 +75,8 @@ class Vocabulary:
     @classmethod
     def load(cls, path: pathlib.Path, dtype: RawType = "string") -> "Vocabulary":
         """Reads what `save` wrote."""
-        tokens: Sequence[str | int] = path.read_text(encoding="utf-8").split("\n")[:-1]
+        text = path.read_text(encoding="utf-8")
+        tokens: Sequence[str | int] = text.removesuffix("\n").split("\n") if text else ()
         return cls(tuple(int(t) for t in tokens) if dtype == "int64" else tuple(tokens), dtype)
 
 
@@ -122,6 +88,13 @@ class VocabularyCounter:
         self.counts = pd.Series(dtype=np.int64)
 
     def update(self, values: Any) -> None:
-        """Adds the values of an array-like of any shape."""
-        new = pd.Series(raw_values(values, self.dtype).ravel()).value_counts(sort=False)
+        """Adds the values of an array-like of any shape, or of bags of any lengths."""
+        is_row_wise = str(getattr(values, "dtype", "object")) == "object"
+        is_ragged = (
+            is_row_wise
+            and getattr(values, "ndim", 1) == 1
+            and any(isinstance(row, list | tuple | np.ndarray) for row in values)
+        )
+        array = raw_array(values, self.dtype, True) if is_ragged else raw_values(values, self.dtype)
+        new = pd.Series(array.ravel()).value_counts(sort=False)
         self.counts = new if self.counts.empty else self.counts.add(new, fill_value=0)

@@ -31,7 +31,13 @@ class WeightedLogistic(tf.keras.losses.Loss):
 
     def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
         """Returns the loss of each example."""
+        y_pred = tf.convert_to_tensor(y_pred)
         watch_time = tf.cast(y_true, y_pred.dtype)
+        if not watch_time.shape.is_compatible_with(y_pred.shape):
+            raise ValueError(
+                "`y_true` and `y_pred` must have the same shape. "
+                f"Received: {watch_time.shape} and {y_pred.shape}"
+            )
         is_watched = watch_time > 0
         weight = tf.where(is_watched, watch_time, 1.0) if self.weighted else 1.0
         # −logit for positives, logit for negatives.

@@ -1,0 +1,427 @@
+import numpy as np
+import pytest
+
+from tfrec_zoo.features import (
+    BagColumn,
+    BucketizedColumn,
+    CrossedColumn,
+    EmbeddingColumn,
+    Features,
+    FeatureSpec,
+    HashedColumn,
+    InteractionColumn,
+    NumericColumn,
+    Preprocessor,
+    RawFeature,
+    Vocabulary,
+    VocabularyColumn,
+    is_encoded,
+    parse_examples,
+    raw_signature,
+)
+
+# isort: split
+import tensorflow as tf
+
+NAN = float("nan")
+VIDEOS = Vocabulary(("a", "b", "é", "[UNK]", " c "))
+NUMBERS = Vocabulary((7, 0, 2**40), "int64")
+VIDEO = VocabularyColumn("video_id", space="video")
+NUMBER = VocabularyColumn("number", dtype="int64")
+WATCHED = BagColumn(VocabularyColumn("watched", space="video"), max_length=2)
+RATED = BagColumn(VocabularyColumn("rated", dtype="int64", space="number"), max_length=3)
+AGE = BucketizedColumn("age", (18.0, 30.1))
+
+
+def preprocessor(*query, candidate=()):
+    spec = FeatureSpec(query=query, candidate=candidate)
+    spaces = {column.space for column in spec.vocabulary_columns}
+    known = {"video": VIDEOS, "number": NUMBERS}
+    return Preprocessor(Features(spec, {space: known[space] for space in spaces}, {}))
+
+
+def ids(column, **raw):
+    """The ids of one column, as lists."""
+    encoded = preprocessor(column)({key: tf.constant(value) for key, value in raw.items()})
+    assert set(encoded) == {"ids", "values"}
+    assert set(encoded["ids"]) == {column.name}
+    assert encoded["values"] == {}
+    assert encoded["ids"][column.name].dtype == tf.int32
+    return encoded["ids"][column.name].numpy().tolist()
+
+
+def farm(*values, buckets):
+    """The bucket of each string by TensorFlow's own hash, from 1 up."""
+    return (tf.strings.to_hash_bucket_fast(list(values), buckets) + 1).numpy().tolist()
+
+
+def test_strings():
+    assert ids(VIDEO, video_id=["b", "a", "é", "[UNK]", " c "]) == [2, 1, 3, 4, 5]
+
+
+def test_unknown_and_empty_strings_are_nothing():
+    assert ids(VIDEO, video_id=["z", "", "c", "A", "a ", "b\n"]) == [0] * 6
+
+
+def test_integers():
+    assert ids(NUMBER, number=np.array([0, 7, 2**40, 7])) == [2, 1, 3, 1]
+    assert ids(NUMBER, number=np.array([-1, 5, -(2**63), 2**40 + 1])) == [0, 0, 0, 0]
+
+
+def test_any_shape_of_univalent_features():
+    assert ids(VIDEO, video_id=[["a", "z", "b"], ["", "b", "a"]]) == [[1, 0, 2], [0, 2, 1]]
+    number = np.array([[[7], [0]], [[1], [-1]]])
+    assert ids(NUMBER, number=number) == [[[1], [2]], [[0], [0]]]
+    assert ids(AGE, age=[[1.0, NAN], [18.0, 99.0]]) == [[1, 0], [2, 3]]
+    assert ids(VIDEO, video_id=np.zeros([0], "S1")) == []
+
+
+def test_hashed():
+    column = HashedColumn("query", 50)
+    values = ["dogs", "cats", "é", " "]
+    assert ids(column, query=[*values, ""]) == [*farm(*values, buckets=50), 0]
+    assert len(set(farm(*values, buckets=50))) > 1
+
+
+def test_hashed_integers():
+    column = HashedColumn("device", 50, dtype="int64")
+    device = np.array([3, 0, 2**62, -1, -9])
+    assert ids(column, device=device) == [*farm("3", "0", str(2**62), buckets=50), 0, 0]
+
+
+def test_hashed_stays_within_its_buckets():
+    column = HashedColumn("device", 3, dtype="int64")
+    found = ids(column, device=np.arange(-5, 500))
+    assert set(found[:5]) == {0}
+    assert set(found[5:]) == {1, 2, 3}
+    assert ids(HashedColumn("device", 1, dtype="int64"), device=np.array([4, -1])) == [1, 0]
+
+
+def test_bucketized():
+    below, above = np.nextafter(np.float32(18), [np.float32(0), np.float32(99)])
+    age = [0.0, below, 18.0, above, 30.0, 30.1, 1e30, -np.inf, np.inf, NAN]
+    # (-inf, 18) is 1, [18, 30.1) is 2, [30.1, inf) is 3.
+    expected = [1, 1, 2, 2, 2, 3, 3, 1, 3, 0]
+    assert ids(AGE, age=np.array(age, np.float32)) == expected
+    # 30.1 is rounded alike on both sides, whatever the type of the raw number.
+    assert ids(AGE, age=np.array([30.1, 30.0, NAN])) == [3, 2, 0]
+    assert ids(AGE, age=np.array([17, 18, 31])) == [1, 2, 3]
+
+
+def test_bags_of_strings():
+    watched = [["a", "b"], ["z", "b"], ["", "a"], ["b", ""], ["", ""]]
+    assert ids(WATCHED, watched=watched) == [[1, 2], [0, 2], [0, 1], [2, 0], [0, 0]]
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        # The last two that are there count, wherever the padding is.
+        (["a", "b", "é", "", ""], [0, 2, 3, 0, 0]),
+        (["", "", "a", "b", "é"], [0, 0, 0, 2, 3]),
+        (["a", "", "b", "", "é"], [0, 0, 2, 0, 3]),
+        (["a", "", "", "", ""], [1, 0, 0, 0, 0]),
+        (["a", "a", "a", "a", "a"], [0, 0, 0, 1, 1]),
+        # Unknown is not missing: it takes its place in the history.
+        (["a", "b", "z", "", ""], [0, 2, 0, 0, 0]),
+        (["a", "z", "z", "z", ""], [0, 0, 0, 0, 0]),
+        (["", "", "", "", ""], [0, 0, 0, 0, 0]),
+    ],
+)
+def test_bag_keeps_the_last_of_a_row(row, expected):
+    other = ["b", "", "a", "", ""]
+    assert ids(WATCHED, watched=[row, other]) == [expected, [2, 0, 1, 0, 0]]
+
+
+def test_bags_of_integers():
+    rated = np.array([[7, 0, 7, 0, -1], [-5, 7, -1, 0, 1], [-1] * 5])
+    assert ids(RATED, rated=rated) == [[0, 2, 1, 2, 0], [0, 1, 0, 2, 0], [0] * 5]
+
+
+def test_bags_of_hashed_values():
+    column = BagColumn(HashedColumn("tokens", 40), max_length=2)
+    dogs, cats = farm("dogs", "cats", buckets=40)
+    assert ids(column, tokens=[["dogs", "dogs", "", "cats"]]) == [[0, dogs, 0, cats]]
+
+
+def test_history_of_width_0():
+    assert ids(WATCHED, watched=np.zeros([2, 0], "S1")) == [[], []]
+    assert ids(RATED, rated=np.zeros([2, 0], np.int64)) == [[], []]
+
+
+def test_history_10_000_wide():
+    watched = np.full([2, 10_000], "a", object)
+    watched[1, 5_000:] = ""
+    expected = np.zeros([2, 10_000], int)
+    expected[0, -2:] = expected[1, 4_998:5_000] = 1
+    np.testing.assert_array_equal(ids(WATCHED, watched=watched), expected)
+
+
+COUNTRY, DEVICE = HashedColumn("country", 5), HashedColumn("device", 5, dtype="int64")
+
+
+def test_cross_of_two_values():
+    column = CrossedColumn((COUNTRY, DEVICE), 1000)
+    found = ids(column, country=["de", "de", "", "fr", ""], device=np.array([3, -1, 3, 0, -1]))
+    de_3, fr_0 = farm("de_X_3", "fr_X_0", buckets=1000)
+    # A missing part makes the whole missing.
+    assert found == [[de_3], [0], [0], [fr_0], [0]]
+
+
+def test_cross_needs_no_known_values():
+    column = CrossedColumn((VIDEO, COUNTRY), 1000)
+    found = ids(column, video_id=["z", "a"], country=["de", "de"])
+    assert found == [[i] for i in farm("z_X_de", "a_X_de", buckets=1000)]
+
+
+def test_cross_of_a_bucket():
+    column = CrossedColumn((AGE, COUNTRY), 1000)
+    found = ids(column, age=[17.0, 18.0, NAN], country=["de", "de", "de"])
+    # The buckets' ids 1 and 2 take part, so all ages of a bucket are one.
+    assert found == [*[[i] for i in farm("1_X_de", "2_X_de", buckets=1000)], [0]]
+    assert ids(column, age=[0.0], country=["de"]) == found[:1]
+
+
+@pytest.mark.parametrize("bag_first", [True, False])
+def test_cross_of_a_bag_takes_each_of_its_values(bag_first):
+    parts = (WATCHED, COUNTRY) if bag_first else (COUNTRY, WATCHED)
+    found = ids(
+        CrossedColumn(parts, 1000),
+        watched=[["a", "b", "", "é"], ["b", "", "", ""]],
+        country=["de", ""],
+    )
+    values = ("b_X_de", "é_X_de") if bag_first else ("de_X_b", "de_X_é")
+    b, e = farm(*values, buckets=1000)
+    # The last two of the bag; the second row has no country.
+    assert found == [[0, b, 0, e], [0, 0, 0, 0]]
+
+
+def test_cross_of_two_bags_is_every_combination():
+    tags = BagColumn(HashedColumn("tags", 5))
+    found = ids(
+        CrossedColumn((WATCHED, tags), 1000),
+        watched=[["a", "b"], ["a", ""]],
+        tags=[["x", "y", ""], ["", "", "z"]],
+    )
+    ax, ay, bx, by, az = farm("a_X_x", "a_X_y", "b_X_x", "b_X_y", "a_X_z", buckets=1000)
+    assert found == [[ax, ay, 0, bx, by, 0], [0, 0, az, 0, 0, 0]]
+
+
+def test_cross_of_three():
+    column = CrossedColumn((COUNTRY, WATCHED, AGE), 1000)
+    found = ids(
+        column,
+        country=["de", "de", "", "fr"],
+        watched=[["a", "b"], ["", "a"], ["a", "b"], ["a", ""]],
+        age=[17.0, 40.0, 20.0, NAN],
+    )
+    a, b, c = farm("de_X_a_X_1", "de_X_b_X_1", "de_X_a_X_3", buckets=1000)
+    assert found == [[a, b], [0, c], [0, 0], [0, 0]]
+
+
+def test_cross_of_no_rows_and_of_no_bag():
+    column = CrossedColumn((COUNTRY, WATCHED), 9)
+    assert ids(column, country=np.zeros([0], "S1"), watched=np.zeros([0, 3], "S1")) == []
+    assert ids(column, country=["de", "fr"], watched=np.zeros([2, 0], "S1")) == [[], []]
+
+
+def test_cross_of_a_list_of_candidates():
+    place = HashedColumn("place", 5)
+    column = CrossedColumn((COUNTRY, place, WATCHED), 1000)
+    found = ids(
+        column,
+        country=["de", "fr"],
+        place=[["x", "y", ""], ["x", "", "x"]],
+        watched=[["a", "b"], ["", "a"]],
+    )
+    assert np.shape(found) == (2, 3, 2)
+    for row, (country, places, bag) in enumerate([("de", "xy ", "ab"), ("fr", "x x", " a")]):
+        for i, p in enumerate(places):
+            for j, w in enumerate(bag):
+                whole = f"{country}_X_{p}_X_{w}"
+                expected = 0 if " " in whole else farm(whole, buckets=1000)[0]
+                assert found[row][i][j] == expected
+
+
+@pytest.fixture
+def all_columns():
+    return preprocessor(
+        VIDEO,
+        EmbeddingColumn(NUMBER, 2),
+        WATCHED,
+        AGE,
+        NumericColumn("age", normalization="none", powers=False),
+        CrossedColumn((COUNTRY, WATCHED), 100),
+        COUNTRY,
+        NumericColumn("price", normalization="none", powers=False),
+        candidate=(InteractionColumn(WATCHED, VocabularyColumn("seen", space="video"), "ages"),),
+    )
+
+
+RAW = {
+    "video_id": np.array(["a", "z", "b"]),
+    "number": np.array([7, -1, 0]),
+    "watched": np.array([["a", "b", "b"], ["", "a", ""], ["z", "", ""]]),
+    "age": np.array([17.0, NAN, 40.0], np.float32),
+    "country": np.array(["de", "", "fr"]),
+    "price": np.array([0.1, 16_777_215.0, NAN], np.float32),
+    "seen": np.array(["a", "a", "a"]),
+    "ages": np.array([[1, 2, 3], [NAN, 4, NAN], [5, NAN, NAN]], np.float32),
+}
+
+
+def check_all(encoded):
+    de = farm("de_X_b", buckets=100)[0]
+    fr = farm("fr_X_z", buckets=100)[0]
+    countries = farm("de", "fr", buckets=5)
+    expected = {
+        "video_id": [1, 0, 2],
+        "number": [1, 0, 2],
+        "watched_bag": [[0, 2, 2], [0, 1, 0], [0, 0, 0]],
+        "age_bucketized": [1, 0, 3],
+        "country_hashed_X_watched_bag": [[0, de, de], [0, 0, 0], [fr, 0, 0]],
+        "country_hashed": [countries[0], 0, countries[1]],
+        "seen": [1, 1, 1],
+    }
+    assert {name: found.numpy().tolist() for name, found in encoded["ids"].items()} == expected
+    assert {found.dtype for found in encoded["ids"].values()} == {tf.int32}
+    assert set(encoded["values"]) == {"age", "price", "ages"}
+    for key, found in encoded["values"].items():
+        assert found.dtype == tf.float32
+        np.testing.assert_array_equal(found, RAW[key])
+
+
+def test_eager(all_columns):
+    check_all(all_columns(RAW))
+
+
+def test_function(all_columns):
+    check_all(tf.function(all_columns)({k: tf.constant(v) for k, v in RAW.items()}))
+
+
+def test_function_of_the_signature(all_columns):
+    signature = raw_signature(all_columns.features.spec.raw)
+    encode = tf.function(lambda raw: all_columns(raw), input_signature=[signature])
+    check_all(encode({key: tf.constant(value) for key, value in RAW.items()}))
+
+
+def test_dataset_map(all_columns):
+    dataset = tf.data.Dataset.from_tensor_slices(RAW).batch(3).map(all_columns)
+    (encoded,) = dataset
+    check_all(encoded)
+
+
+def test_half_precision_leaves_numbers_alone(all_columns):
+    half = Preprocessor(all_columns.features, dtype="mixed_float16")
+    check_all(half(RAW))
+
+
+def test_encoded_passes_through(all_columns):
+    encoded = all_columns(RAW)
+    assert is_encoded(encoded)
+    assert not is_encoded(RAW)
+    assert not is_encoded(encoded["ids"])
+    check_all(all_columns(encoded))
+
+
+def test_features_may_be_called_ids_and_values():
+    raw = {"ids": tf.constant(["a"]), "values": tf.constant([1.0])}
+    assert not is_encoded(raw)
+    columns = VocabularyColumn("ids", space="video"), NumericColumn("values", "none", False)
+    encoded = preprocessor(*columns)(raw)
+    assert encoded["ids"]["ids"].numpy().tolist() == [1]
+    assert encoded["values"]["values"].numpy().tolist() == [1.0]
+
+
+def test_partial_inputs(all_columns):
+    encoded = all_columns({"video_id": RAW["video_id"], "country": RAW["country"], "label": [1.0]})
+    # The cross needs the bag too.
+    assert set(encoded["ids"]) == {"video_id", "country_hashed"}
+    assert encoded["values"] == {}
+    encoded = all_columns({"price": RAW["price"]})
+    assert encoded["ids"] == {}
+    assert set(encoded["values"]) == {"price"}
+
+
+def test_none_of_the_features(all_columns):
+    with pytest.raises(ValueError, match=r"expected some of \['age', .*Received: \['pricee'\]"):
+        all_columns({"pricee": np.array([1.0])})
+
+
+def example(**features):
+    kinds = {str: "bytes_list", int: "int64_list", float: "float_list"}
+    proto = tf.train.Example()
+    for key, values in features.items():
+        feature = proto.features.feature[key]  # even if there are no values
+        for value in values or ():
+            value_list = getattr(feature, kinds[type(value)])
+            value_list.value.append(value.encode() if isinstance(value, str) else value)
+    return proto.SerializeToString()
+
+
+EXAMPLE_RAW = {
+    "country": RawFeature("country", "string"),
+    "number": RawFeature("number", "int64"),
+    "age": RawFeature("age", "float32"),
+    "watched": RawFeature("watched", "string", is_bag=True),
+    "rated": RawFeature("rated", "int64", is_bag=True),
+    "ages": RawFeature("ages", "float32", is_bag=True),
+}
+
+
+def test_parse_examples():
+    full = example(
+        country=["é"], number=[7], age=[1.5], watched=["a", "b"], rated=[1], ages=[0.5, 2.0, 3.0]
+    )
+    # Absent, and there but without a kind.
+    nothing, empty = example(), example(**dict.fromkeys(EXAMPLE_RAW))
+    proto = tf.train.Example()
+    proto.features.feature["country"].bytes_list.SetInParent()
+    proto.features.feature["watched"].bytes_list.SetInParent()
+    proto.features.feature["number"].int64_list.SetInParent()
+    empty_lists = proto.SerializeToString()
+    for parse in (parse_examples, tf.function(parse_examples)):
+        raw = parse(tf.constant([nothing, full, empty, empty_lists]), EXAMPLE_RAW)
+        assert raw["country"].numpy().tolist() == [b"", "é".encode(), b"", b""]
+        assert raw["number"].numpy().tolist() == [-1, 7, -1, -1]
+        np.testing.assert_array_equal(raw["age"], [NAN, 1.5, NAN, NAN])
+        assert raw["watched"].numpy().tolist() == [[b"", b""], [b"a", b"b"], [b"", b""], [b"", b""]]
+        assert raw["rated"].numpy().tolist() == [[-1], [1], [-1], [-1]]
+        missing = [NAN] * 3
+        np.testing.assert_array_equal(raw["ages"], [missing, [0.5, 2.0, 3.0], missing, missing])
+        dtypes = [raw[key].dtype for key in EXAMPLE_RAW]
+        assert dtypes == [tf.string, tf.int64, tf.float32] * 2
+
+
+def test_parse_examples_of_nothing():
+    raw = parse_examples(tf.constant([example(), example()]), EXAMPLE_RAW)
+    assert raw["country"].numpy().tolist() == [b"", b""]
+    for key in ("watched", "rated", "ages"):
+        assert raw[key].shape == (2, 0)
+
+
+def test_parse_examples_with_two_values_where_one_is_expected():
+    serialized = tf.constant([example(country=["a", "b"])])
+    with pytest.raises(tf.errors.InvalidArgumentError, match="'country': expected at most one"):
+        parse_examples(serialized, EXAMPLE_RAW)
+
+
+def test_parsed_examples_encode():
+    parsed = parse_examples(
+        tf.constant([example(watched=["a", "", "b", "é"]), example()]), EXAMPLE_RAW
+    )
+    encoded = preprocessor(WATCHED)(parsed)
+    assert encoded["ids"]["watched_bag"].numpy().tolist() == [[0, 0, 2, 3], [0, 0, 0, 0]]
+
+
+def test_raw_signature():
+    signature = raw_signature(EXAMPLE_RAW)
+    assert {key: (spec.shape.as_list(), spec.dtype) for key, spec in signature.items()} == {
+        "country": ([None], tf.string),
+        "number": ([None], tf.int64),
+        "age": ([None], tf.float32),
+        "watched": ([None, None], tf.string),
+        "rated": ([None, None], tf.int64),
+        "ages": ([None, None], tf.float32),
+    }
+    assert all(spec.name == key for key, spec in signature.items())

@@ -1,0 +1,114 @@
+import json
+
+import numpy as np
+import pytest
+
+from tfrec_zoo.layers import Tower
+
+# isort: split
+import tensorflow as tf
+
+X = np.random.default_rng(0).normal(size=[6, 5]).astype(np.float32)
+
+
+def randomise_biases(tower):
+    rng = np.random.default_rng(1)
+    for layer in tower.layers:
+        layer.bias.assign(rng.normal(size=layer.bias.shape))
+
+
+def test_agrees_with_numpy():
+    tower = Tower((4, 3), activation="relu", seed=0)
+    tower(X)
+    randomise_biases(tower)
+    h = X
+    for layer in tower.layers:
+        h = np.maximum(h @ layer.kernel.numpy() + layer.bias.numpy(), 0)
+    assert h.shape == (6, 3)
+    np.testing.assert_allclose(tower(X), h, rtol=1e-5, atol=1e-6)
+
+
+def test_by_hand():
+    tower = Tower((2, 1), activation="relu")
+    tower(np.zeros([1, 2], np.float32))
+    # h = relu((1, 2) W) = relu((1 + 2·1, -1 + 2·(-3))) = (3, 0); relu(2·3 + 5·0 - 1) = 5
+    weights = [[[1, -1], [1, -3]], [0, 0], [[2], [5]], [-1]]
+    tower.set_weights([np.array(weight, np.float32) for weight in weights])
+    np.testing.assert_allclose(tower(np.array([[1, 2]], np.float32)), [[5]])
+
+
+def test_activation_of_the_last_layer():
+    tower = Tower((4, 3), activation="tanh")
+    tower(X)
+    hidden = np.tanh(X @ tower.layers[0].kernel.numpy())
+    expected = np.tanh(hidden @ tower.layers[1].kernel.numpy())
+    np.testing.assert_allclose(tower(X), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_any_rank():
+    tower = Tower((4, 3))
+    stacked = tower(X.reshape(2, 3, 5))
+    assert stacked.shape == (2, 3, 3)
+    np.testing.assert_allclose(tf.reshape(stacked, [6, 3]), tower(X), atol=1e-6)
+
+
+def test_no_layers_are_the_identity():
+    tower = Tower((), dropout=0.5, l2=1.0)
+    np.testing.assert_array_equal(tower(X, training=True), X)
+    assert tower.weights == []
+
+
+def test_dropout_between_the_layers_only():
+    # Ones pass through identity kernels: what is dropped shows, what is kept is doubled.
+    ones = np.ones([1, 1000], np.float32)
+    one, two = Tower((1000,), "linear", 0.5, seed=0), Tower((1000, 1000), "linear", 0.5, seed=0)
+    for tower in (one, two):
+        tower(ones)
+        for layer in tower.layers:
+            layer.kernel.assign(np.eye(1000))
+    np.testing.assert_array_equal(one(ones, training=True), ones)
+    found, counts = np.unique(two(ones, training=True), return_counts=True)
+    assert found.tolist() == [0, 2]
+    assert 420 < counts[0] < 580  # five standard deviations of √250
+    np.testing.assert_array_equal(two(ones, training=False), ones)
+    np.testing.assert_array_equal(two(ones), ones)
+
+
+def test_l2_on_the_kernels():
+    tower = Tower((4, 3), l2=0.1)
+    tower(X)
+    randomise_biases(tower)
+    expected = [0.1 * np.sum(layer.kernel.numpy() ** 2) for layer in tower.layers]
+    np.testing.assert_allclose(tower.losses, expected, rtol=1e-6)
+    plain = Tower((4, 3))
+    plain(X)
+    assert plain.losses == []
+
+
+def test_seed():
+    one, same, other = Tower((5, 5), seed=3), Tower((5, 5), seed=3), Tower((5, 5), seed=9)
+    np.testing.assert_array_equal(one(X), same(X))
+    assert np.any(one(X) != other(X))
+    # Layers of equal shape don't start equal.
+    assert not np.any(one.layers[0].kernel.numpy() == one.layers[1].kernel.numpy())
+
+
+def test_config():
+    tower = Tower([4, 3], "tanh", 0.25, 0.1, seed=5, name="top")
+    config = json.loads(json.dumps(tower.get_config()))
+    again = Tower.from_config(config)
+    assert again.get_config() == tower.get_config()
+    assert (again.name, again.hidden_units, again.dropout, again.l2) == ("top", (4, 3), 0.25, 0.1)
+    np.testing.assert_array_equal(again(X), tower(X))
+
+
+@pytest.mark.parametrize("units", [(4, 0), (-1,), (2.0,), ("4",)])
+def test_wrong_units(units):
+    with pytest.raises(ValueError, match="`hidden_units` must be positive integers. Received: "):
+        Tower(units)
+
+
+@pytest.mark.parametrize("dropout", [1.0, -0.1])
+def test_wrong_dropout(dropout):
+    with pytest.raises(ValueError, match=rf"`dropout` must be in \[0, 1\). Received: {dropout}"):
+        Tower((4,), dropout=dropout)
