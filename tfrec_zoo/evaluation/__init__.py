@@ -1,0 +1,7 @@
+"""Evaluation: protocols, and result files that say how a number was made."""
+
+from tfrec_zoo.evaluation.full_ranking import full_ranking
+from tfrec_zoo.evaluation.pointwise import pointwise, pointwise_metrics, predict
+from tfrec_zoo.evaluation.result import Result, command
+
+__all__ = ["Result", "command", "full_ranking", "pointwise", "pointwise_metrics", "predict"]

@@ -1,0 +1,54 @@
+"""Result files: a number with everything needed to make it again."""
+
+import dataclasses
+import json
+import pathlib
+import shlex
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from tfrec_zoo.artifacts import versions, write_whole
+from tfrec_zoo.data.log import Log
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """What one run measured, and how.
+
+    Args:
+        model: Name of the architecture.
+        metrics: What was measured.
+        dataset: Its name.
+        checksum: Sha256 of its contents.
+        protocol: How it was split and what was ranked, in words.
+        seed: Of the run.
+        config: Arguments of the model and of training.
+    """
+
+    model: str
+    metrics: Mapping[str, Any]
+    dataset: str
+    checksum: str
+    protocol: str
+    seed: int
+    config: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    @classmethod
+    def of(cls, log: Log, **kwargs: Any) -> "Result":
+        """Makes a result on a log."""
+        return cls(dataset=log.name, checksum=log.checksum, **kwargs)
+
+    def to_config(self) -> dict[str, Any]:
+        """The result, with the command and versions that made it, JSON-able."""
+        return {**dataclasses.asdict(self), "command": command(), "versions": versions()}
+
+    def write(self, path: str | pathlib.Path) -> None:
+        """Writes a JSON file, whole or not at all."""
+        write_whole(path, json.dumps(self.to_config(), indent=1) + "\n")
+
+
+def command() -> str:
+    """The command this process was started with."""
+    program = pathlib.Path(sys.argv[0]).name
+    return shlex.join([program, *sys.argv[1:]])

@@ -1,0 +1,36 @@
+"""Checkpoints: a model on disk, to be trained or evaluated further with this package."""
+
+import json
+import pathlib
+
+from tfrec_zoo import registry
+from tfrec_zoo.artifacts import whole_folder
+from tfrec_zoo.models.base import RecommenderModel
+
+
+def save(model: RecommenderModel, directory: str | pathlib.Path) -> None:
+    """Writes a model's configuration and weights into a folder, whole or not at all."""
+    with whole_folder(directory) as folder:
+        config = {"model": type(model).__name__, "config": model.get_config()}
+        (folder / "model.json").write_text(json.dumps(config), encoding="utf-8")
+        model.save_weights(str(folder / "weights"), save_format="tf")
+
+
+def restore(directory: str | pathlib.Path) -> RecommenderModel:
+    """Makes the model that `save` wrote.
+
+    Raises:
+        FileNotFoundError: If there is no checkpoint.
+        ValueError: If it is damaged.
+    """
+    folder = pathlib.Path(directory)
+    if not (folder / "model.json").is_file():
+        raise FileNotFoundError(f"There is no checkpoint: no model.json in {folder}.")
+    try:
+        config = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        model = registry.get(config["model"]).load().from_config(config["config"])
+        # Weights of layers that are not built yet are restored as they are created.
+        model.load_weights(str(folder / "weights")).expect_partial()
+    except (json.JSONDecodeError, KeyError, TypeError, OSError) as error:
+        raise ValueError(f"The checkpoint in {folder} is damaged: {error}") from error
+    return model
