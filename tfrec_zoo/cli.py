@@ -1,0 +1,251 @@
+"""The command line, tfrec-zoo."""
+
+import argparse
+import ast
+import json
+import os
+import pathlib
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+DATASETS = """simulated (the default; nothing to download), movielens/100k, movielens/1m and other
+movielens versions through tensorflow-datasets, or a folder with interactions.parquet (or .csv) and,
+if you have them, users, items, impressions and searches likewise, with columns user_id, item_id,
+time, clicked, weight, page_id, query"""
+
+
+def _argument(text: str) -> tuple[str, Any]:
+    """Reads `key=value`, the value a Python literal or else a string."""
+    key, separator, value = text.partition("=")
+    if not separator or not key.isidentifier():
+        raise argparse.ArgumentTypeError(f"expected name=value. Received: {text!r}")
+    try:
+        return key, ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return key, value
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="tfrec-zoo", description="A zoo of recommender models.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name: str, help_: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=help_, description=help_)
+        added.add_argument("--json", action="store_true", help="print JSON, for scripts")
+        return added
+
+    def data(added: argparse.ArgumentParser) -> None:
+        added.add_argument("--dataset", default="simulated", help=DATASETS)
+        added.add_argument("--data-dir", help="where tensorflow-datasets keeps its data")
+
+    added = command(
+        "quickstart", "train both stages, export the funnel, ask it for recommendations"
+    )
+    data(added)
+    added.add_argument("--output", default="quickstart", help="folder for the funnel and results")
+    added.add_argument("--seed", type=int, default=0)
+
+    command("list", "list the models")
+
+    added = command("train", "train a model, evaluate and export it")
+    added.add_argument("model", help="name of a model; see: tfrec-zoo list")
+    data(added)
+    added.add_argument("--output", required=True, help="folder for the model and results")
+    added.add_argument("--epochs", type=int, default=5)
+    added.add_argument("--batch-size", type=int, default=1024)
+    added.add_argument("--learning-rate", type=float, default=0.002)
+    added.add_argument("--seed", type=int, default=0)
+    added.add_argument("--set", type=_argument, action="append", default=[], metavar="NAME=VALUE",
+                       help="an argument of the model: --set hidden_units=(64,32)")  # fmt: skip
+
+    added = command("evaluate", "evaluate what `train` left, on the test part of a data set")
+    added.add_argument("directory", help="what was --output of train")
+    data(added)
+
+    added = command("export", "export what `train` left, with another index or list length")
+    added.add_argument("directory", help="what was --output of train")
+    added.add_argument("--output", required=True, help="folder for the SavedModel")
+    added.add_argument("--index", choices=("auto", "exact", "scann"), default="auto")
+    added.add_argument("--k", type=int, default=100, help="length of the lists")
+
+    added = command("recommend", "ask an exported model for recommendations")
+    added.add_argument("directory", help="a SavedModel folder, with its manifest.json")
+    added.add_argument("--request", required=True,
+                       help='features by name, as JSON: {"history": ["v1", "v2"]}')  # fmt: skip
+    added.add_argument("--k", type=int, default=10)
+
+    added = command("benchmark", "make a table of results over seeds")
+    added.add_argument("table", choices=("next-watch", "watch-time"))
+    data(added)
+    added.add_argument("--output", required=True, help="folder for a result file per run")
+    added.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    added.add_argument("--rows", nargs="+", help="only these rows of the table")
+    return parser
+
+
+def load_dataset(name: str, data_dir: str | None = None, seed: int = 0) -> Any:
+    """Loads a data set by the name the command line gives it."""
+    from tfrec_zoo import data
+
+    if name == "simulated":
+        return data.simulate(seed=seed)
+    if name.startswith("movielens/"):
+        return data.movielens(name.removeprefix("movielens/"), data_dir)
+    folder = pathlib.Path(name)
+    if not folder.is_dir():
+        raise ValueError(f"`--dataset` must be {DATASETS}. Received: {name!r}".replace("\n", " "))
+    frames = ("interactions", "users", "items", "impressions", "searches")
+    found: dict[str, Any] = {
+        path.name.split(".")[0]: path
+        for path in sorted(folder.iterdir())
+        if path.name.split(".")[0] in frames and {".csv", ".parquet"} & set(path.suffixes)
+    }
+    if "interactions" not in found:
+        raise ValueError(f"There is no interactions.parquet or interactions.csv in {folder}.")
+    return data.Log.read(folder.name, **found)
+
+
+def _print(arguments: argparse.Namespace, content: Any, text: str) -> None:
+    print(json.dumps(content) if arguments.json else text)
+
+
+def _verbosity(arguments: argparse.Namespace) -> int:
+    """Progress bars on a terminal, a line per epoch elsewhere, nothing with --json."""
+    if arguments.json:
+        return 0
+    return 1 if sys.stdout.isatty() else 2
+
+
+def _lines(metrics: dict[str, float]) -> str:
+    return "\n".join(f"{name:36s} {value:.4f}" for name, value in metrics.items())
+
+
+def _list(arguments: argparse.Namespace) -> None:
+    from tfrec_zoo import registry
+
+    rows = [
+        {"name": entry.name, "family": entry.family, "paper": entry.paper}
+        for entry in registry.MODELS.values()
+    ]
+    text = "\n".join(f"{row['name']:20s} {row['family']:10s} {row['paper']}" for row in rows)
+    _print(arguments, rows, text)
+
+
+def _train(arguments: argparse.Namespace) -> None:
+    from tfrec_zoo import recipes, registry
+    from tfrec_zoo.evaluation import Result
+    from tfrec_zoo.models import saving
+    from tfrec_zoo.serving import export
+
+    registry.get(arguments.model)
+    if arguments.epochs < 1 or arguments.batch_size < 1:
+        raise ValueError("`--epochs` and `--batch-size` must be positive.")
+    log = load_dataset(arguments.dataset, arguments.data_dir, arguments.seed)
+    training = recipes.Training(
+        epochs=arguments.epochs,
+        batch_size=arguments.batch_size,
+        learning_rate=arguments.learning_rate,
+        seed=arguments.seed,
+        verbose=_verbosity(arguments),
+    )
+    trained = recipes.train(arguments.model, log, training, **dict(arguments.set))
+    config = {key: value for key, value in vars(arguments).items() if key != "json"}
+    result = Result.of(
+        log,
+        model=arguments.model,
+        metrics=trained.metrics,
+        protocol=trained.protocol,
+        seed=arguments.seed,
+        config={**config, "set": dict(arguments.set)},
+    )
+    output = pathlib.Path(arguments.output)
+    saving.save(trained.model, output / "checkpoint")
+    export(trained.model, output / "model", result.to_config())
+    result.write(output / "result.json")
+    text = f"{_lines(trained.metrics)}\n\n{trained.protocol}; {log.name}\nwritten: {output}"
+    _print(arguments, result.to_config(), text)
+
+
+def _evaluate(arguments: argparse.Namespace) -> None:
+    from tfrec_zoo import recipes
+    from tfrec_zoo.models import saving
+
+    directory = pathlib.Path(arguments.directory)
+    model = saving.restore(directory / "checkpoint")
+    log = load_dataset(arguments.dataset, arguments.data_dir)
+    _, task, _ = recipes.make_task(type(model).__name__, log)
+    metrics = recipes.evaluate(model, task)
+    _print(arguments, metrics, f"{_lines(metrics)}\n\n{task.protocol}; {log.name}")
+
+
+def _export(arguments: argparse.Namespace) -> None:
+    from tfrec_zoo.models import RetrievalModel, saving
+    from tfrec_zoo.serving import export
+
+    directory = pathlib.Path(arguments.directory)
+    model = saving.restore(directory / "checkpoint")
+    result = json.loads((directory / "result.json").read_text(encoding="utf-8"))
+    retrieval = isinstance(model, RetrievalModel)
+    options = {"k": arguments.k, "index": arguments.index} if retrieval else {}
+    export(model, arguments.output, result, **options)
+    _print(arguments, {"output": arguments.output}, f"written: {arguments.output}")
+
+
+def _recommend(arguments: argparse.Namespace) -> None:
+    from tfrec_zoo.serving import load
+
+    try:
+        request = json.loads(arguments.request)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"`--request` must be JSON ({error}).") from error
+    if not isinstance(request, dict):
+        raise ValueError(f"`--request` must be a JSON object. Received: {arguments.request}")
+    found = load(arguments.directory).recommend({k: [v] for k, v in request.items()}, arguments.k)
+    rows = found[["rank", "id", "score"]]
+    _print(arguments, rows.to_dict("records"), rows.to_string(index=False))
+
+
+def _quickstart(arguments: argparse.Namespace) -> None:
+    from tfrec_zoo.quickstart import quickstart
+
+    log = load_dataset(arguments.dataset, arguments.data_dir, arguments.seed)
+    result = quickstart(log, arguments.output, arguments.seed, quiet=arguments.json)
+    if arguments.json:
+        print(json.dumps(result))
+
+
+def _benchmark(arguments: argparse.Namespace) -> None:
+    from tfrec_zoo.experiments import tables
+
+    log = load_dataset(arguments.dataset, arguments.data_dir)
+    results = tables.run(arguments.table, log, arguments.output, arguments.seeds, arguments.rows)
+    _print(arguments, results, tables.markdown(results))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs a command; returns the exit code: 0, or 2 with one line on stderr."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    arguments = _parser().parse_args(argv)
+    run = {
+        "benchmark": _benchmark,
+        "evaluate": _evaluate,
+        "export": _export,
+        "list": _list,
+        "quickstart": _quickstart,
+        "recommend": _recommend,
+        "train": _train,
+    }[arguments.command]
+    try:
+        run(arguments)
+    except (ValueError, TypeError, KeyError, OSError, ImportError) as error:
+        message = error.args[0] if isinstance(error, KeyError) and error.args else error
+        print(f"tfrec-zoo: {' '.join(str(message).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,286 @@
+"""Recipes: from a log to a trained model, with features made from whatever columns it has."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+
+from tfrec_zoo import registry
+from tfrec_zoo.data import (
+    Examples,
+    Log,
+    Split,
+    impression_examples,
+    leave_last_out,
+    next_watch_examples,
+    sampled_impressions,
+)
+from tfrec_zoo.data.watches import MAX_HISTORY, is_bag, is_text
+from tfrec_zoo.evaluation import full_ranking, pointwise
+from tfrec_zoo.features import (
+    BagColumn,
+    Column,
+    EmbeddingColumn,
+    Features,
+    FeatureSpec,
+    InteractionColumn,
+    NumericColumn,
+    VocabularyColumn,
+)
+from tfrec_zoo.models import Popularity, RankingModel, RecommenderModel, RetrievalModel
+
+#: Item columns of more distinct values than this share of the items are names, not categories.
+_NAMES = 0.5
+
+
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """How to train.
+
+    Args:
+        epochs: Passes over the examples.
+        batch_size: Examples per step.
+        learning_rate: Of Adam, at the start; it falls to zero along a cosine.
+        seed: Of weights, dropout and shuffling.
+        verbose: As in `model.fit`: 0 silent, 1 progress bars, 2 a line per epoch.
+    """
+
+    epochs: int = 5
+    batch_size: int = 1024
+    learning_rate: float = 0.002
+    seed: int = 0
+    verbose: int = 1
+
+
+def fit(model: RecommenderModel, examples: Examples, training: Training = Training()) -> Any:
+    """Compiles and fits a model on examples; returns Keras's history."""
+    dataset = examples.dataset(
+        training.batch_size, model.preprocessor, shuffle=True, seed=training.seed
+    )
+    epochs = 1 if isinstance(model, Popularity) else training.epochs
+    schedule = tf.keras.optimizers.schedules.CosineDecay(
+        training.learning_rate, max(len(dataset) * epochs, 1)
+    )
+    model.compile(tf.keras.optimizers.Adam(schedule))
+    return model.fit(dataset, epochs=epochs, verbose=training.verbose)
+
+
+def _embedding(key: str, dimension: int | None = None, **kwargs: Any) -> EmbeddingColumn:
+    return EmbeddingColumn(VocabularyColumn(key, **kwargs), dimension)
+
+
+def _bag(key: str, max_length: int = 50, **kwargs: Any) -> BagColumn:
+    return BagColumn(VocabularyColumn(key, **kwargs), max_length)
+
+
+def _id_type(values: pd.Series) -> Any:
+    return "int64" if pd.api.types.is_integer_dtype(values) else "string"
+
+
+def _profile(frame: pd.DataFrame, leave_out: tuple[str, ...]) -> list[Column]:
+    """Embeds text columns that are categories and bags of them; normalises numeric columns."""
+    columns: list[Column] = []
+    for name in frame.columns:
+        values = frame[name]
+        if name in leave_out:
+            continue
+        if is_bag(values):
+            columns.append(EmbeddingColumn(_bag(name)))
+        elif is_text(values):
+            if values.nunique() <= _NAMES * len(values) and (values != "").any():
+                columns.append(_embedding(name))
+        elif values.notna().any():
+            columns.append(NumericColumn(name))
+    return columns
+
+
+def retrieval_spec(
+    log: Log,
+    bags: Sequence[int] = (1, 3, 10, MAX_HISTORY),
+    last_watched: bool = False,
+    profile: bool = True,
+    example_age: bool = False,
+    embedding_dim: int | None = None,
+) -> FeatureSpec:
+    """The features of `next_watch_examples` for a retrieval model on a log.
+
+    Args:
+        log: The log.
+        bags: Sizes of the bags of last watches; each is averaged and fed apart, from one table. The
+            paper has one bag of 50; short bags beside it say what the user is in the mood for.
+        last_watched: Whether the last watch is fed apart, from the same table.
+        profile: Whether the columns of `log.users` and search tokens are fed.
+        example_age: Whether the age of the example is fed.
+        embedding_dim: Width of the item embeddings.
+    """
+    r = log.roles
+    item: dict[str, Any] = {"space": r.item, "dtype": _id_type(log.interactions[r.item])}
+    query: list[Column] = [
+        EmbeddingColumn(_bag("history", length, **item), embedding_dim) for length in bags
+    ]
+    if last_watched:
+        query.append(_embedding("last_watched", embedding_dim, **item))
+    if profile:
+        query += _profile(log.users, (r.user,))
+        if log.searches is not None:
+            query.append(EmbeddingColumn(_bag("search_tokens")))
+    if example_age:
+        query.append(NumericColumn("example_age", serving=0.0))
+    return FeatureSpec(tuple(query), (VocabularyColumn(r.item, **item),))
+
+
+def ranking_spec(
+    log: Log,
+    max_history: int = MAX_HISTORY,
+    candidate_score: bool = False,
+    previous_impressions: bool = True,
+    embedding_dim: int | None = None,
+) -> FeatureSpec:
+    """The features of `impression_examples` for a ranking model on a log.
+
+    Args:
+        log: The log.
+        max_history: Bag size of the history.
+        candidate_score: Whether the score that retrieval gave the candidate is fed.
+        previous_impressions: Whether it is fed how often the candidate was shown before.
+        embedding_dim: Width of the item embeddings.
+    """
+    r = log.roles
+    item: dict[str, Any] = {"space": r.item, "dtype": _id_type(log.interactions[r.item])}
+    query: list[Column] = [
+        EmbeddingColumn(_bag("history", max_history, **item), embedding_dim),
+        _embedding("last_watched", embedding_dim, **item),
+        *_profile(log.users, (r.user,)),
+    ]
+    if log.searches is not None:
+        query.append(EmbeddingColumn(_bag("search_tokens")))
+    candidate: list[Column] = [
+        _embedding(r.item, embedding_dim, **item),
+        *_profile(log.items, (r.item, "upload_time")),
+    ]
+    if "upload_time" in log.items:
+        candidate.append(NumericColumn("item_age"))
+    # The user's past with what the candidate has in common with other items.
+    for column in tuple(candidate):
+        categorical = getattr(column, "categorical", None)
+        if isinstance(categorical, VocabularyColumn) and categorical.key in log.items.columns[1:]:
+            key = categorical.key
+            past = _bag(f"history_{key}", max_history, space=key)
+            candidate.append(InteractionColumn(past, categorical, "history_age"))
+    if previous_impressions:
+        shown = _bag("recent_impressions", **item)
+        candidate.append(InteractionColumn(shown, VocabularyColumn(r.item, **item)))
+    if candidate_score:
+        candidate.append(NumericColumn("candidate_score"))
+    return FeatureSpec(tuple(query), tuple(candidate))
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """Examples to train and test a family of models on, and how it is measured.
+
+    Args:
+        train: Examples to learn from.
+        test: Examples to report on.
+        protocol: How they were made, and what is measured, in words.
+    """
+
+    train: Examples
+    test: Examples
+    protocol: str
+
+
+def retrieval_task(
+    log: Log, split: Split | None = None, max_history: int = MAX_HISTORY, validation: bool = False
+) -> Task:
+    """Predict the next watch; by default each user's last is left out.
+
+    Args:
+        log: The log.
+        split: Another split.
+        max_history: Bag size of the history.
+        validation: Test on the validation rows instead, to choose by.
+    """
+    split = split or leave_last_out(log)
+    train = next_watch_examples(log, split.train, max_history)
+    rows = split.validation if validation else split.test
+    test = next_watch_examples(log, rows, max_history, serving=True)
+    part = "validation, " if validation else ""
+    return Task(train, test, f"{part}{split.protocol}, full ranking over the training items")
+
+
+def with_impressions(log: Log, seed: int = 0) -> Log:
+    """The log, with sampled impressions if it has none."""
+    if log.impressions is not None:
+        return log
+    return dataclasses.replace(log, impressions=sampled_impressions(log, seed=seed))
+
+
+def ranking_task(log: Log, test_fraction: float = 0.15, test_from: float | None = None) -> Task:
+    """Predict what impressions were worth; the last part of them in time is the test.
+
+    Args:
+        log: A log with impressions.
+        test_fraction: Share of the impressions to test on.
+        test_from: Time from which on to test, instead of a share.
+    """
+    if log.impressions is None:
+        raise ValueError(f"Ranking needs impressions. Received a log {log.name!r} without.")
+    time = log.impressions[log.roles.time].to_numpy()
+    cut = np.quantile(time, 1 - test_fraction) if test_from is None else test_from
+    part = f"last {test_fraction:g}" if test_from is None else f"from {test_from:.0f}"
+    return Task(
+        impression_examples(log, np.flatnonzero(time < cut)),
+        impression_examples(log, np.flatnonzero(time >= cut)),
+        f"impressions by time, {part}",
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+    """A trained model and what it was measured at."""
+
+    model: Any
+    metrics: dict[str, float]
+    protocol: str
+
+
+def evaluate(model: RecommenderModel, task: Task) -> dict[str, float]:
+    """The metrics of a model's family on a task's test examples."""
+    if isinstance(model, RetrievalModel):
+        metrics = full_ranking(model, task.test, mask_seen=True)
+        kept = full_ranking(model, task.test, mask_seen=False)
+        return {**metrics, **{f"{name}_seen_kept": value for name, value in kept.items()}}
+    assert isinstance(model, RankingModel)
+    return pointwise(model, task.test)
+
+
+def make_task(name: str, log: Log, seed: int = 0) -> tuple[Log, Task, FeatureSpec]:
+    """The task and features of a registered model's family on a log."""
+    if registry.get(name).family == "retrieval":
+        return log, retrieval_task(log), retrieval_spec(log, example_age=True, embedding_dim=64)
+    # Sampled impressions were never shown.
+    shown = log.impressions is not None
+    log = with_impressions(log, seed)
+    spec = ranking_spec(log, previous_impressions=shown, embedding_dim=32)
+    return log, ranking_task(log), spec
+
+
+def train(name: str, log: Log, training: Training = Training(), **arguments: Any) -> Trained:
+    """Trains a registered model on a log, and evaluates it.
+
+    Args:
+        name: Name of the model.
+        log: The log.
+        training: How to train.
+        **arguments: Of the model.
+    """
+    tf.keras.utils.set_random_seed(training.seed)
+    log, task, spec = make_task(name, log, training.seed)
+    features: Features = task.train.fit_features(spec)
+    model = registry.get(name).load()(features, **arguments)
+    fit(model, task.train, training)
+    return Trained(model, evaluate(model, task), task.protocol)
