@@ -1,0 +1,116 @@
+"""YouTubeRanking on KuaiRand-Pure's short-video impressions, trained on earlier days.
+
+    python benchmarks/kuairand.py DIR --output runs/kuairand
+
+DIR holds val.parquet and test.parquet (impressions of earlier and later days, with user_id,
+video_id, time_ms, is_click, play_time_ms), user_features_pure.csv.gz and
+video_features_basic_pure.csv.gz. Repeated rows are dropped. A pair of impressions is compared
+within a user's day. Gao et al., "KuaiRand", CIKM 2022; CC BY-SA 4.0.
+"""
+
+import argparse
+import dataclasses
+import pathlib
+
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+
+from tfrec_zoo import recipes
+from tfrec_zoo.data import Log, Roles
+from tfrec_zoo.evaluation import Result, pointwise_metrics
+from tfrec_zoo.experiments.tables import markdown
+from tfrec_zoo.models import YouTubeRanking
+
+ROWS = {
+    "weighted": {"hidden_units": (128, 64), "weighted": True},
+    "unweighted": {"hidden_units": (128, 64), "weighted": False},
+    "logistic regression": {"hidden_units": (), "weighted": False},
+}
+
+
+def _seconds(dates: pd.Series) -> pd.Series:
+    return (pd.to_datetime(dates) - pd.Timestamp(0)).dt.total_seconds()
+
+
+def kuairand(directory: pathlib.Path) -> tuple[Log, float]:
+    """The log, and the time from which its later days begin."""
+    parts = [pd.read_parquet(directory / f"{part}.parquet") for part in ("val", "test")]
+    shown = pd.concat(parts, ignore_index=True)
+    shown = shown.drop_duplicates(["user_id", "video_id", "time_ms"])
+    shown["time"] = shown["time_ms"] / 1000.0
+    shown["clicked"] = shown["is_click"].astype(int)
+    # An impression is worth what was watched of it once it was clicked.
+    shown["seconds"] = shown["play_time_ms"].astype(float) / 1000.0 * shown["clicked"]
+    shown["page_id"] = shown["user_id"].astype(str) + "/" + shown["date"].astype(str)
+    shown["tab"] = shown["tab"].astype(str)
+    columns = ["user_id", "video_id", "time", "clicked", "seconds", "page_id", "tab"]
+    shown = shown[columns]
+    watched = shown[(shown["clicked"] == 1) & (shown["seconds"] > 0)]
+    users = pd.read_csv(directory / "user_features_pure.csv.gz")
+    kept = ["user_active_degree", "follow_user_num_range", "fans_user_num_range",
+            "friend_user_num_range", "register_days_range"]  # fmt: skip
+    users = users[users["user_id"].isin(shown["user_id"])][["user_id", *kept]]
+    videos = pd.read_csv(directory / "video_features_basic_pure.csv.gz")
+    videos = pd.DataFrame(
+        {
+            "video_id": videos["video_id"],
+            "author": videos["author_id"].astype(str),
+            "tag": videos["tag"].fillna("").astype(str),
+            "upload_type": videos["upload_type"].fillna(""),
+            "length": videos["video_duration"].astype(float) / 1000.0,
+            "upload_time": _seconds(videos["upload_dt"]),
+        }
+    )
+    log = Log(
+        name="kuairand-pure",
+        interactions=watched[["user_id", "video_id", "time", "seconds"]],
+        users=users,
+        items=videos[videos["video_id"].isin(shown["video_id"])],
+        impressions=shown,
+        roles=Roles(item="video_id", weight="seconds"),
+    )
+    return log, float(parts[1]["time_ms"].min() / 1000.0)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("directory", type=pathlib.Path)
+    parser.add_argument("--output", type=pathlib.Path, required=True)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    arguments = parser.parse_args()
+    log, test_from = kuairand(arguments.directory)
+    task = recipes.ranking_task(log, test_from=test_from)
+    print(f"{len(task.train)} impressions to train on, {len(task.test)} to test on", flush=True)
+    spec = recipes.ranking_spec(log, embedding_dim=16)
+    features = task.train.fit_features(spec)
+    results = []
+    for row, options in ROWS.items():
+        for seed in arguments.seeds:
+            tf.keras.utils.set_random_seed(seed)
+            training = recipes.Training(epochs=2, batch_size=512, seed=seed, verbose=2)
+            model = YouTubeRanking(features, seed=seed, **options)
+            recipes.fit(model, task.train, training)
+            metrics = recipes.evaluate(model, task)
+            if not options["weighted"]:
+                del metrics["bias"]  # Of clicks, not of watch time.
+            result = Result.of(
+                log,
+                model="YouTubeRanking",
+                metrics=metrics,
+                protocol=task.protocol,
+                seed=seed,
+                config={**options, **dataclasses.asdict(training)},
+            )
+            result.write(arguments.output / f"{row.replace(' ', '-')}-{seed}.json")
+            results.append({"row": row, **result.to_config()})
+    # The bound below: the same score for all.
+    constant = np.zeros(len(task.test))
+    metrics = pointwise_metrics(constant, task.test.label, task.test.groups)
+    del metrics["bias"]
+    print(markdown(results))
+    print("a constant score:", metrics)
+
+
+if __name__ == "__main__":
+    main()
