@@ -55,78 +55,33 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tfrec_zoo.data.log import Log, Roles
+from tfrec_zoo.data.simulated_world import (
+    DAY,
+    SLOTS,
+    WORDS,
+    Floats,
+    Ints,
+    Users,
+    Videos,
+    catalogue,
+    item_table,
+    labels,
+    log_shares,
+    popularity_curve,
+    population,
+    queries,
+    taste_drift,
+)
 
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-DAY: Final = 86_400.0
 SOURCES: Final = np.array(["home", "subscription", "related", "popular"], dtype=object)
 _HOME, _SUBSCRIPTION, _RELATED, _POPULAR = range(4)
 _SOURCE_SHARES: Final = (0.35, 0.2, 0.25, 0.2)
-_COUNTRIES: Final = np.array(["US", "IN", "BR", "JP", "DE", "NG"], dtype=object)
-_DEVICES: Final = np.array(["mobile", "desktop", "tv", "tablet"], dtype=object)
-_DEVICE_IMPATIENCE: Final = np.array([0.25, 0.0, -0.3, 0.0])  # per log unit of video length
-_SLOTS: Final = 3  # sessions start in the night, the day or the evening
 _SLOT_ACTIVITY: Final = (0.4, 1.0, 1.6)
 _ROUNDS: Final = 3  # pages in the longest session
 _CLICK_BIAS: Final = -4.65
 _RATIO_CONCENTRATION: Final = 4.0
-_VOCABULARY: Final = """
-cooking sourdough pasta knife curry grill sauce diving deep-sea reef wreck snorkel freediving
-shark chess opening endgame gambit blitz checkmate rook guitar chord riff amplifier fingerstyle
-blues solo gardening tomato compost orchard seedling pruning greenhouse astronomy telescope
-nebula comet eclipse galaxy rocket woodworking lathe dovetail plywood chisel workbench veneer
-football striker penalty goalkeeper dribbling derby tactics gaming speedrun boss dungeon sandbox
-console retro history empire pharaoh viking castle revolution trench cycling gravel derailleur
-sprint climbing peloton saddle fashion denim sneaker runway tailoring vintage jacket finance
-dividend mortgage budget inflation pension stocks coding python compiler database algorithm
-debugger terminal fitness deadlift kettlebell stretching marathon planks protein travel backpack
-island railway hostel desert night-market pets kitten puppy parrot aquarium hamster leash cars
-engine turbo roadster hybrid drifting gearbox painting watercolour portrait acrylic palette
-landscape easel science magnet laser enzyme vacuum quantum reactor photography aperture tripod
-darkroom shutter drone macro comedy prank standup parody improv sketch-show roast music synth
-remix orchestra drummer vinyl karaoke language grammar accent idiom alphabet vocabulary
-translation"""
-_WORDS: Final = np.array(_VOCABULARY.split(), dtype=object).reshape(-1, 7)  # a topic and six words
-_FORMATS: Final = np.array(
-    ["explained", "for beginners", "compared", "live", "in ten minutes", "review", "step by step"]
-    + ["gone wrong", "they hide from you", "you won't believe"],
-    dtype=object,
-)
-_HONEST_FORMATS: Final = 7  # the formats after these are click-bait
-
-
-@dataclass(frozen=True)
-class _Videos:
-    """The catalogue, sorted by topic, channel, series and episode, so that each is a slice."""
-
-    topic: Ints  # [videos]
-    channel: Ints
-    series: Ints  # -1 when none
-    episode: Ints  # 0 when none
-    length: Floats  # seconds
-    upload: Floats  # seconds
-    base: Floats
-    rise: Floats  # seconds from upload to the peak
-    quality: Floats
-    bait: Floats
-    style: Floats  # [channels, 4]
-    words: Ints  # [videos, 2], columns of the topic's row of _WORDS
-    topic_edges: Ints  # [topics + 1]
-    channel_edges: Ints
-    series_edges: Ints  # [series, 2]
-
-
-@dataclass(frozen=True)
-class _Users:
-    """The people: what the log shows of them, and what it does not."""
-
-    frame: pd.DataFrame
-    prior: Floats  # [users, topics], the taste that drift returns to
-    style: Floats  # [users, 4]
-    impatience: Floats  # [users]
-    activity: Floats  # [users], probability of a session in an average slot
 
 
 @dataclass
@@ -187,7 +142,7 @@ def simulate(
     _check("seed", seed, Integral, 0)
     _check("num_users", num_users, Integral, 1)
     _check("num_days", num_days, Integral, 1)
-    _check("num_topics", num_topics, Integral, 2, len(_WORDS))
+    _check("num_topics", num_topics, Integral, 2, len(WORDS))
     _check("page_size", page_size, Integral, 1)
     _check("num_items", num_items, Integral, max(num_topics, 4 * page_size))
     _check("sessions_per_day", sessions_per_day, Real, 0.01, 2.0)
@@ -195,16 +150,16 @@ def simulate(
     _check("bait_share", bait_share, Real, 0.0, 1.0)
     _check("fresh_share", fresh_share, Real, 0.0, 1.0)
     video_rng, user_rng, event_rng = (np.random.default_rng([seed, part]) for part in range(3))
-    videos = _catalogue(video_rng, num_items, num_topics, num_days * DAY, bait_share, fresh_share)
-    users = _population(user_rng, num_users, num_topics, sessions_per_day)
-    video_ids = _labels("v", video_rng.permutation(num_items))
+    videos = catalogue(video_rng, num_items, num_topics, num_days * DAY, bait_share, fresh_share)
+    users = population(user_rng, num_users, num_topics, sessions_per_day)
+    video_ids = labels("v", video_rng.permutation(num_items))
     world = _World(videos, users, event_rng, page_size)
     taste = users.prior + event_rng.normal(size=users.prior.shape)
     for day in range(num_days):
-        world.log_theta = _log_softmax(taste)
-        for slot in range(_SLOTS):
-            world.run_slot((day + slot / _SLOTS) * DAY, _SLOT_ACTIVITY[slot])
-        taste = _taste_drift(event_rng, taste, users.prior, drift)
+        world.log_theta = log_shares(taste)
+        for slot in range(SLOTS):
+            world.run_slot((day + slot / SLOTS) * DAY, _SLOT_ACTIVITY[slot])
+        taste = taste_drift(event_rng, taste, users.prior, drift)
     return _as_log(world, video_ids)
 
 
@@ -216,120 +171,11 @@ def _check(name: str, value: Any, kind: type, low: float, high: float = np.inf) 
         raise ValueError(f"`{name}` must be {noun} {bounds}. Received: {name}={value!r}")
 
 
-def _catalogue(
-    rng: np.random.Generator,
-    num_items: int,
-    num_topics: int,
-    horizon: float,
-    bait_share: float,
-    fresh_share: float,
-) -> _Videos:
-    num_channels = max(num_topics, num_items // 12)
-    channel_topic = np.sort(np.arange(num_channels) % num_topics)
-    size = rng.lognormal(0.0, 0.7, num_channels)
-    extra = rng.choice(num_channels, num_items - num_channels, p=size / size.sum())
-    channel = np.sort(np.concatenate([np.arange(num_channels), extra]))
-    channel_edges = np.searchsorted(channel, np.arange(num_channels + 1))
-    topic = channel_topic[channel]
-    # Each channel is cut into runs of eight videos; three in ten are series.
-    rank = np.arange(num_items) - channel_edges[channel]
-    run = np.cumsum(rank % 8 == 0) - 1
-    is_series = (rng.random(run[-1] + 1) < 0.3) & (np.bincount(run) >= 3)
-    series = np.where(is_series, np.cumsum(is_series) - 1, -1)[run]
-    episode = np.where(series >= 0, rank % 8 + 1, 0)
-    starts = np.flatnonzero(episode == 1)
-    series_edges = np.stack([starts, starts + np.bincount(run)[is_series]], axis=1)
-    bait = (rng.random(num_items) < bait_share) * rng.uniform(0.6, 1.2, num_items)
-    length = rng.lognormal(np.log(240) + rng.normal(0, 0.4, num_topics)[topic], 0.8, num_items)
-    return _Videos(
-        topic=topic,
-        channel=channel,
-        series=series,
-        episode=episode,
-        length=np.clip(length, 15.0, 7200.0).round(1),
-        upload=_upload_times(rng, run, episode, horizon, fresh_share),
-        base=rng.lognormal(0.0, 1.3, num_items) * rng.lognormal(0.0, 0.5, num_channels)[channel],
-        rise=DAY * rng.lognormal(np.log(1.5), 0.4, num_items),
-        quality=rng.normal(size=num_items),
-        bait=bait,
-        style=rng.normal(size=(num_channels, 4)),
-        words=np.argsort(rng.random((num_items, 6)), axis=1)[:, :2] + 1,
-        topic_edges=np.searchsorted(topic, np.arange(num_topics + 1)),
-        channel_edges=channel_edges,
-        series_edges=series_edges,
-    )
-
-
-def _upload_times(
-    rng: np.random.Generator, run: Ints, episode: Ints, horizon: float, fresh_share: float
-) -> Floats:
-    """Single videos anywhere from 60 days before the window; a series at a steady pace."""
-    fresh = rng.random(len(run)) < fresh_share
-    inside, before = rng.uniform(0, 0.98 * horizon, len(run)), rng.uniform(-60 * DAY, 0, len(run))
-    start = rng.uniform(-10 * DAY, 0.6 * horizon, run[-1] + 1)
-    pace = rng.uniform(0.3, 1.0, len(start)) * np.minimum(DAY, (0.98 * horizon - start) / 8)
-    single = np.where(fresh, inside, before)
-    return np.where(episode > 0, start[run] + (episode - 1) * pace[run], single)
-
-
-def _population(
-    rng: np.random.Generator, num_users: int, num_topics: int, sessions_per_day: float
-) -> _Users:
-    country = rng.choice(len(_COUNTRIES), num_users, p=[0.3, 0.25, 0.15, 0.1, 0.1, 0.1])
-    device = rng.choice(len(_DEVICES), num_users, p=[0.55, 0.25, 0.12, 0.08])
-    age = np.clip(13 + rng.gamma(2.2, 9.0, num_users), 13, 90).round(0)
-    woman = rng.random(num_users) < 0.48
-    gender = np.where(woman, "female", "male")
-    frame = pd.DataFrame(
-        {
-            "user_id": _labels("u", np.arange(num_users)),
-            "country": _COUNTRIES[country],
-            "device": _DEVICES[device],
-            "age": np.where(rng.random(num_users) < 0.08, np.nan, age),
-            "gender": np.where(rng.random(num_users) < 0.12, "", gender).astype(object),
-            "logged_in": (rng.random(num_users) < 0.85).astype(np.int64),
-        }
-    )
-    demographics = (
-        0.5 * rng.normal(size=(len(_COUNTRIES), num_topics))[country]
-        + 0.6 * np.outer((age - 33) / 13, rng.normal(size=num_topics))
-        + 0.5 * np.outer(2.0 * woman - 1, rng.normal(size=num_topics))
-    )
-    return _Users(
-        frame=frame,
-        prior=demographics + rng.normal(size=(num_users, num_topics)),
-        style=rng.normal(size=(num_users, 4)),
-        impatience=_DEVICE_IMPATIENCE[device],
-        activity=rng.lognormal(-0.35, 0.85, num_users) * sessions_per_day / _SLOTS,
-    )
-
-
-def _taste_drift(rng: np.random.Generator, taste: Floats, prior: Floats, drift: float) -> Floats:
-    keep = np.exp(-drift)
-    noise = rng.normal(size=taste.shape)
-    return np.asarray(prior + keep * (taste - prior) + 1.4 * np.sqrt(1 - keep**2) * noise)
-
-
-def _popularity_curve(age: Floats, rise: Floats) -> Floats:
-    """Rises from upload to a peak of 1.08 after `rise` seconds, then decays to 0.08."""
-    x = np.maximum(age, 0) / rise
-    return np.asarray(np.where(age >= 0, 0.08 + x * np.exp(1 - x), 0.0))
-
-
-def _log_softmax(logits: Floats) -> Floats:
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))
-
-
-def _labels(prefix: str, numbers: Ints) -> NDArray[Any]:
-    return np.asarray(prefix + numbers.astype(str).astype(object))
-
-
 class _World:
     """The site while it runs: what each user has seen, and the tables being written."""
 
     def __init__(
-        self, videos: _Videos, users: _Users, rng: np.random.Generator, page_size: int
+        self, videos: Videos, users: Users, rng: np.random.Generator, page_size: int
     ) -> None:
         self.videos, self.users, self.rng, self.page_size = videos, users, rng, page_size
         self.log_theta = users.prior  # [users, topics], replaced every day
@@ -344,10 +190,10 @@ class _World:
         """One session of every user who comes in this third of a day."""
         chance = np.minimum(self.users.activity * activity, 0.95)
         user = np.flatnonzero(self.rng.random(len(chance)) < chance)
-        clock = start + self.rng.uniform(0, DAY / _SLOTS, len(user))
+        clock = start + self.rng.uniform(0, DAY / SLOTS, len(user))
         clock = np.maximum(clock, self.free_at[user] + 60)
         topic = self._session_topic(user)
-        mass = self.videos.base * _popularity_curve(start - self.videos.upload, self.videos.rise)
+        mass = self.videos.base * popularity_curve(start - self.videos.upload, self.videos.rise)
         ladder = np.concatenate([[0.0], np.cumsum(mass)])
         for _ in range(_ROUNDS):
             clock = self._watch_elsewhere(user, topic, clock, ladder)
@@ -423,7 +269,7 @@ class _World:
             + 0.5 * style
             + 0.6 * np.log1p(self.by_channel.count(self._key(user, channel)))
             + 1.0 * follows
-            + 0.6 * _popularity_curve(age, videos.rise[video])
+            + 0.6 * popularity_curve(age, videos.rise[video])
             + 0.35 * videos.quality[video]
             + 1.6 * videos.bait[video]
             - 0.5 * self.shown.count(self._key(user, video))
@@ -456,7 +302,7 @@ class _World:
         row = np.arange(len(acts))
         chosen, found = video[row, best], showable[row, best]
         asks = searches & found
-        query = self._query(chosen[asks])
+        query = queries(self.rng, self.videos, chosen[asks])
         self.tables["searches"].append({"user": who[asks], "time": at[asks], "query": query})
         found &= ~searches | (self.rng.random(len(acts)) < 0.85)
         seconds = self._watch_time(chosen, ratio[row, best]) * found
@@ -464,16 +310,6 @@ class _World:
         clock = clock.copy()
         clock[acts] += 30 + seconds
         return clock
-
-    def _query(self, video: Ints) -> NDArray[Any]:
-        """Words of the wanted video's title or others of its topic, and perhaps the topic."""
-        kind, rng = self.videos.topic[video], self.rng
-        title = self.videos.words[video]
-        stray = rng.integers(1, _WORDS.shape[1], title.shape)
-        words = _WORDS[kind[:, None], np.where(rng.random(title.shape) < 0.6, title, stray)]
-        count = rng.choice(3, len(video), p=[0.45, 0.4, 0.15])
-        second = np.where((count > 0) & (words[:, 0] != words[:, 1]), " " + words[:, 1], "")
-        return np.asarray(words[:, 0] + second + np.where(count > 1, " " + _WORDS[kind, 0], ""))
 
     def _show_page(self, user: Ints, topic: Ints, clock: Floats, ladder: Floats) -> Floats:
         """Shows each user a page, ranked by a noisy system, and plays what is clicked."""
@@ -539,37 +375,8 @@ def _occurrence(sorted_keys: Ints) -> Ints:
     return np.arange(len(sorted_keys)) - np.searchsorted(sorted_keys, sorted_keys)
 
 
-def _titles(videos: _Videos) -> NDArray[Any]:
-    """Readable titles; those of a series share the name of its first episode."""
-    start = np.arange(len(videos.topic))
-    in_series = videos.series >= 0
-    start[in_series] = videos.series_edges[videos.series[in_series], 0]
-    kind, words, bait = videos.topic[start], videos.words[start], videos.bait > 0
-    style = start * 7919 % 1009
-    honest = style % _HONEST_FORMATS
-    sensational = _HONEST_FORMATS + style % (len(_FORMATS) - _HONEST_FORMATS)
-    title = pd.Series(_WORDS[kind, words[:, 0]] + " " + _WORDS[kind, words[:, 1]]).str.capitalize()
-    title = title + " " + _FORMATS[np.where(bait, sensational, honest)]
-    episode = pd.Series(videos.episode)
-    title = title.where(episode == 0, title + ", episode " + episode.astype(str))
-    copy = title.groupby(title).cumcount() + 1
-    return np.asarray(title.where(copy == 1, title + " #" + copy.astype(str)), dtype=object)
-
-
 def _as_log(world: _World, video_ids: NDArray[Any]) -> Log:
-    videos, user_ids = world.videos, world.users.frame["user_id"].to_numpy(object)
-    items = pd.DataFrame(
-        {
-            "video_id": video_ids,
-            "title": _titles(videos),
-            "channel": _labels("c", videos.channel),
-            "topic": _WORDS[videos.topic, 0],
-            "length": videos.length,
-            "upload_time": videos.upload,
-            "series": np.where(videos.series >= 0, _labels("s", videos.series), ""),
-            "episode": videos.episode,
-        }
-    )
+    user_ids = world.users.frame["user_id"].to_numpy(object)
     rank = user_ids.argsort().argsort()  # a log is sorted by the text of the id
     names, tables = {"user": "user_id", "video": "video_id"}, {}
     for name, parts in world.tables.items():
@@ -584,7 +391,7 @@ def _as_log(world: _World, video_ids: NDArray[Any]) -> Log:
     return Log(
         name="simulated",
         users=world.users.frame,
-        items=items,
+        items=item_table(world.videos, video_ids),
         roles=Roles(
             user="user_id", item="video_id", time="time", label="clicked", weight="watch_seconds"
         ),

@@ -3,6 +3,7 @@
 Covington, Adams & Sargin (RecSys 2016), figure 2.
 """
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Literal
 
@@ -25,6 +26,14 @@ from tfrec_zoo.serving.parts import Parts, item_table, serving_inputs, with_serv
 
 #: What the funnel works out itself, and requests don't give.
 _DERIVED = ("last_watched", "candidate_source", "candidate_score", "item_age")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Stages:
+    """Holds the models where TensorFlow doesn't look: their `Parts` are saved, not they."""
+
+    sources: Mapping[str, RetrievalModel]
+    ranking: RankingModel
 
 
 class Funnel(tf.Module):
@@ -77,10 +86,8 @@ class Funnel(tf.Module):
                 )
         self.k = k
         self.num_candidates = min(num_candidates, len(vocabulary))
-        self._sources = dict(sources)
-        self._ranking = ranking
+        self._stages = _Stages(dict(sources), ranking)
         self._item = first.item_column
-        self._preprocessor = first.preprocessor
         self._parts = [Parts(model) for model in (*sources.values(), ranking)]
         self._indexes = [
             build_index(source.candidates(), index, k=self.num_candidates)
@@ -102,7 +109,7 @@ class Funnel(tf.Module):
 
     def _request(self) -> dict[str, RawFeature]:
         raw: dict[str, RawFeature] = {}
-        for model in (*self._sources.values(), self._ranking):
+        for model in (*self._stages.sources.values(), self._stages.ranking):
             for key, feature in serving_inputs(model.features.spec.raw_query).items():
                 if raw.setdefault(key, feature) != feature:
                     raise ValueError(
@@ -119,7 +126,7 @@ class Funnel(tf.Module):
 
     def _encode_catalogue(self, items: pd.DataFrame) -> dict[str, dict[str, tf.Variable]]:
         """What the ranker reads of each item, encoded, one row per item of the vocabulary."""
-        spec = self._ranking.features.spec
+        spec = self._stages.ranking.features.spec
         raw = {
             key: feature
             for key, feature in serving_inputs(spec.raw_candidate).items()
@@ -133,15 +140,13 @@ class Funnel(tf.Module):
                 f"derives {_DERIVED}. Received others: {unknown}"
             )
         arrays = request_arrays(raw, {key: columns[key] for key in raw})
-        encoded = self._ranking.preprocessor({k: tf.constant(v) for k, v in arrays.items()})
+        encoded = self._stages.ranking.preprocessor({k: tf.constant(v) for k, v in arrays.items()})
         # Items' columns also stand for the items of a history.
         for column in spec.categorical:
-            attribute = self._attributes.get(column.key if isinstance(column, BagColumn) else "")
-            if attribute is not None:
-                values = tf.constant(columns[attribute])
-                single = column.values
-                encoded["ids"][column.name] = self._ranking.preprocessor.ids(
-                    single, {single.key: values}
+            if isinstance(column, BagColumn) and column.key in self._attributes:
+                values = tf.constant(columns[self._attributes[column.key]])
+                encoded["ids"][column.name] = self._stages.ranking.preprocessor.ids(
+                    column.values, {column.key: values}
                 )
         return {
             group: {
@@ -167,7 +172,7 @@ class Funnel(tf.Module):
 
         # Candidate generation.
         rows_of, scores_of, names = [], [], []
-        for (name, source), index in zip(self._sources.items(), self._indexes, strict=True):
+        for (name, source), index in zip(self._stages.sources.items(), self._indexes, strict=True):
             features = with_serving_values(raw, source.features.spec.raw_query)
             scores, rows = index.search(source(features), self.num_candidates, excluded)
             excluded = tf.concat([excluded, rows], axis=1)
@@ -183,31 +188,32 @@ class Funnel(tf.Module):
             "candidate_score": _missing_if_infinite(tf.concat(scores_of, axis=1)),
             "item_age": self._item_age(raw, rows),
         }
-        wanted = self._ranking.features.spec.raw_candidate
+        wanted = self._stages.ranking.features.spec.raw_candidate
         given = {key: value for key, value in given.items() if key in wanted}
         if given:
-            nominated = self._ranking.preprocessor(given)
+            nominated = self._stages.ranking.preprocessor(given)
             for group, values in nominated.items():
                 encoded[group].update(values)
-        logits = tf.where(rows >= 0, self._ranking(encoded), -float("inf"))
+        logits = tf.where(rows >= 0, self._stages.ranking(encoded), -float("inf"))
         logits, best = tf.math.top_k(logits, self.k)
         rows = tf.gather(rows, best, batch_dims=1)
         return {
             "ids": tf.gather(self._ids, rows + 1),
-            "scores": self._ranking.predictions(logits),
+            "scores": self._stages.ranking.predictions(logits),
         }
 
     def _rows(self, items: tf.Tensor) -> tf.Tensor:
-        return self._preprocessor.ids(self._item, {self._item.key: items}) - 1
+        first = next(iter(self._stages.sources.values()))
+        return first.preprocessor.ids(self._item, {self._item.key: items}) - 1
 
     def _ranker_input(
         self, raw: Mapping[str, tf.Tensor], history: tf.Tensor, rows: tf.Tensor
     ) -> dict[str, dict[str, tf.Tensor]]:
         """The query's features encoded, the history's looked up, the candidates' gathered."""
-        spec = self._ranking.features.spec
+        spec = self._stages.ranking.features.spec
         query = with_serving_values(raw, spec.raw_query)
         query = {key: query[key] for key in spec.raw_query if key in query}
-        encoded = self._ranking.preprocessor(query)
+        encoded = self._stages.ranking.preprocessor(query)
         ids, values = dict(encoded["ids"]), dict(encoded["values"])
         for key, table in self._catalogue["ids"].items():
             is_history = any(
