@@ -18,6 +18,7 @@ from tfrec_zoo.features import (
     Features,
     FeatureSpec,
     InteractionColumn,
+    NumericColumn,
     Preprocessor,
     Vocabulary,
 )
@@ -114,8 +115,9 @@ class Examples:
     ) -> Features:
         """Learns the vocabularies and quantiles of a spec from these examples.
 
-        Each value counts once, however many windows it is in. The label counts towards the ID space
-        of its key. Interaction columns are fitted on at most `sample` examples, evenly spaced.
+        Each row of a log counts once, however many windows it is in, and not if it is in none. The
+        label counts towards the ID space of its key. Interaction columns are fitted on at most
+        `sample` examples, evenly spaced.
         """
         columns = [c for c in spec.candidate if isinstance(c, InteractionColumn)]
         keys = {key for c in columns for key in (c.bag.key, c.candidate.key, c.ages) if key}
@@ -128,9 +130,9 @@ class Examples:
             values = {key: column for key, column in source.values.items() if key in keys}
             if isinstance(source, Rows):
                 yield {key: column[source.index] for key, column in values.items()}
-            elif len(source.start):
-                within = slice(source.start.min(), source.stop.max())
-                yield {key: column[within] for key, column in values.items()}
+            elif values:
+                used = _is_used(source, len(next(iter(values.values()))))
+                yield {key: column[used] for key, column in values.items()}
 
     def raw(self, keys: Iterable[str] | None = None) -> dict[str, np.ndarray]:
         """The raw features of all examples, as a request would give them."""
@@ -155,7 +157,7 @@ class Examples:
             preprocessor: Encodes features (and an item label) ahead. Without it batches are raw.
             shuffle: Whether to shuffle.
             seed: Of the shuffling.
-            keys: The raw features wanted, by default all or the preprocessor's.
+            keys: The raw features wanted, by default all; with a preprocessor, they are its own.
         """
         label = self.label
         if preprocessor is None:
@@ -184,7 +186,21 @@ class Examples:
 def item_ids(preprocessor: Preprocessor, items: np.ndarray) -> np.ndarray:
     """The ids that a preprocessor gives to raw item ids, 0 for unknown ones."""
     column = preprocessor.features.spec.item
-    return preprocessor.ids(column, {column.key: tf.constant(items)}).numpy()
+    return preprocessor.ids(column, {column.key: _tensor(items)}).numpy()
+
+
+def _is_used(source: Windows, rows: int) -> np.ndarray:
+    """Which rows of a table are in at least one window."""
+    start, stop, hide = source.start, source.stop, source.hide
+    begin = np.maximum(start, stop - source.length)
+    if hide is not None:
+        begin = np.maximum(start, begin - ((hide >= begin) & (hide < stop)))
+    begin = np.minimum(begin, stop)
+    edges = np.bincount(begin, minlength=rows + 1) - np.bincount(stop, minlength=rows + 1)
+    windows = np.cumsum(edges)[:rows]
+    if hide is not None:
+        windows -= np.bincount(hide[(hide >= begin) & (hide < stop)], minlength=rows)
+    return windows > 0
 
 
 def _assembler(sources: tuple[Rows | Windows, ...], keys: Iterable[str] | None = None) -> Any:
@@ -209,13 +225,17 @@ def _decoded(values: np.ndarray) -> np.ndarray:
 
 
 def _tensor(column: np.ndarray) -> tf.Tensor:
-    if column.dtype == np.float64:
-        column = column.astype(np.float32)
-    return tf.constant(column)
+    """A column as one of the raw types: string, int64 or float32."""
+    kinds = {"b": np.int64, "i": np.int64, "u": np.int64, "f": np.float32}
+    return tf.constant(column, kinds.get(column.dtype.kind))
 
 
 def _source_assembler(source: Rows | Windows, wanted: set[str] | None, fill: Any = None) -> Any:
-    values = {k: _tensor(v) for k, v in source.values.items() if wanted is None or k in wanted}
+    values = {
+        key: _tensor(column) if fill is None else tf.constant(column)
+        for key, column in source.values.items()
+        if wanted is None or key in wanted
+    }
     if isinstance(source, Rows):
         index = tf.constant(source.index, tf.int64)
 
@@ -227,25 +247,26 @@ def _source_assembler(source: Rows | Windows, wanted: set[str] | None, fill: Any
 
     start, stop = tf.constant(source.start, tf.int64), tf.constant(source.stop, tf.int64)
     hide = None if source.hide is None else tf.constant(source.hide, tf.int64)
-    # One row more where one is hidden, so that the bag is still full.
-    length = source.length + (hide is not None)
+    # One row more, of what is outside the windows.
+    values = {k: tf.concat([v, _missing(v, fill)[None]], 0) for k, v in values.items()}
     has_ages = bool(source.ages) and (wanted is None or source.ages in wanted)
     if has_ages:
-        time, now = tf.constant(source.time, tf.float64), tf.constant(source.now, tf.float64)
+        time = tf.constant(np.append(np.asarray(source.time), np.nan), tf.float64)
+        now = tf.constant(source.now, tf.float64)
+    outside = len(time if has_ages else next(iter(values.values()))) - 1
 
     def windows_of(rows: tf.Tensor) -> dict[str, tf.Tensor]:
-        at = tf.gather(stop, rows)[:, None] + tf.range(-length, 0, dtype=tf.int64)
-        inside = at >= tf.gather(start, rows)[:, None]
+        first, end = tf.gather(start, rows)[:, None], tf.gather(stop, rows)[:, None]
+        at = end + tf.range(-source.length, 0, dtype=tf.int64)
         if hide is not None:
-            inside &= at != tf.gather(hide, rows)[:, None]
-        at = tf.where(inside, at, 0)
-        bags = {
-            key: tf.where(inside, tf.gather(value, at), _missing(value, fill))
-            for key, value in values.items()
-        }
+            # Rows up to the hidden one move up by one, so that the bag is still full.
+            hidden = tf.gather(hide, rows)[:, None]
+            at -= tf.cast((at <= hidden) & (hidden < end), tf.int64)
+        at = tf.where(at >= first, at, outside)
+        bags = {key: tf.gather(value, at) for key, value in values.items()}
         if has_ages:
-            age = tf.cast(tf.gather(now, rows)[:, None] - tf.gather(time, at), tf.float32)
-            bags[source.ages] = tf.where(inside, age, float("nan"))
+            age = tf.gather(now, rows)[:, None] - tf.gather(time, at)
+            bags[source.ages] = tf.cast(age, tf.float32)
         return bags
 
     return windows_of
@@ -261,29 +282,50 @@ def _missing(value: tf.Tensor, fill: Any) -> tf.Tensor:
 def _encoded_assembler(examples: Examples, preprocessor: Preprocessor) -> Any:
     """Returns a function from example numbers to encoded features, with the log encoded ahead."""
     spec = preprocessor.features.spec
-    raw = spec.raw
+    numeric = {column.key for column in spec.dense if isinstance(column, NumericColumn)}
+    numeric |= {c.ages for c in spec.dense if isinstance(c, InteractionColumn) and c.ages}
+    # Bags whose ages lie beside them keep the width of the window.
+    aged = {c.bag.name for c in spec.dense if isinstance(c, InteractionColumn) and c.ages}
     id_parts, value_parts = [], []
     for source in examples.sources:
-        keys = [key for key in source.values if key in raw]
         ids: dict[str, np.ndarray] = {}
         for column in spec.categorical:
-            if isinstance(column, CrossedColumn) or column.key not in keys:
+            if isinstance(column, CrossedColumn) or column.key not in source.values:
                 continue
-            single = column.values if isinstance(column, BagColumn) else column
-            column_ids = preprocessor.ids(
-                single, {column.key: tf.constant(source.values[column.key])}
-            )
-            ids[column.name] = column_ids.numpy()
-        numbers = {key: source.values[key] for key in keys if raw[key].dtype == "float32"}
+            values = _tensor(source.values[column.key])
+            if isinstance(source, Rows) or not isinstance(column, BagColumn):
+                ids[column.name] = preprocessor.ids(column, {column.key: values}).numpy()
+                continue
+            column_ids = preprocessor.ids(column.values, {column.key: values})
+            missing = values == "" if values.dtype == tf.string else values < 0
+            if column.max_length >= source.length:
+                ids[column.name] = column_ids.numpy()
+            elif column.name in aged or tf.reduce_any(missing):
+                marked = {column.name: tf.where(missing, -1, column_ids).numpy()}
+                id_parts.append(_last_ids(source, marked, column.max_length))
+            else:
+                named = {column.name: column_ids.numpy()}
+                short = dataclasses.replace(source, values=named, length=column.max_length)
+                id_parts.append(_source_assembler(short, set(named), fill=0))
         if ids:
             id_source = dataclasses.replace(source, values=ids)
             id_parts.append(_source_assembler(id_source, set(ids), fill=0))
-        wanted = set(numbers) | ({getattr(source, "ages", "")} & set(raw))
+        numbers = {
+            key: np.asarray(column, np.float32)
+            for key, column in source.values.items()
+            if key in numeric
+        }
+        wanted = set(numbers) | ({getattr(source, "ages", "")} & numeric)
         if wanted:
             value_source = dataclasses.replace(source, values=numbers)
             value_parts.append(_source_assembler(value_source, wanted))
-    crosses = [column for column in spec.categorical if isinstance(column, CrossedColumn)]
-    if crosses:
+    given = {k for s in examples.sources for k in (*s.values, getattr(s, "ages", ""))}
+    crosses = [
+        column
+        for column in spec.categorical
+        if isinstance(column, CrossedColumn) and {part.key for part in column.columns} <= given
+    ]
+    if crosses and len(examples):
         id_parts.append(_crossed(examples, preprocessor, crosses))
 
     def assemble(rows: tf.Tensor) -> dict[str, dict[str, tf.Tensor]]:
@@ -295,12 +337,33 @@ def _encoded_assembler(examples: Examples, preprocessor: Preprocessor) -> Any:
     return assemble
 
 
+def _last_ids(source: Windows, ids: dict[str, np.ndarray], max_length: int) -> Any:
+    """Returns a function to windows of ids, 0 but for the last `max_length` that aren't missing.
+
+    Args:
+        source: The windows.
+        ids: The ids of the rows by column name, -1 where missing.
+        max_length: Bag size.
+    """
+    windows = _source_assembler(dataclasses.replace(source, values=ids), set(ids), fill=-1)
+
+    def last_of(rows: tf.Tensor) -> dict[str, tf.Tensor]:
+        bags = {}
+        for name, bag in windows(rows).items():
+            is_present = tf.cast(bag >= 0, tf.int32)
+            from_end = tf.cumsum(is_present, axis=1, reverse=True)
+            bags[name] = tf.where(from_end <= max_length, tf.maximum(bag, 0), 0)
+        return bags
+
+    return last_of
+
+
 def _crossed(examples: Examples, preprocessor: Preprocessor, columns: list[CrossedColumn]) -> Any:
     """Crosses look at several raw features at once: encoded per example, a batch at a time."""
-    keys = {f for c in columns for part in c.columns for f in (part.key,)}
+    keys = {part.key for column in columns for part in column.columns}
     batches = examples.dataset(8192, keys=keys)
     encoded = [
         {c.name: preprocessor.ids(c, features).numpy() for c in columns} for features, *_ in batches
     ]
     values = {name: np.concatenate([batch[name] for batch in encoded]) for name in encoded[0]}
-    return _source_assembler(Rows(values, np.arange(len(examples))), None)
+    return _source_assembler(Rows(values, np.arange(len(examples))), None, fill=0)

@@ -3,13 +3,20 @@
 import dataclasses
 import functools
 import hashlib
+import lzma
 import pathlib
+import zipfile
+import zlib
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 _FRAMES = ("interactions", "users", "items", "impressions", "searches")
+_DAMAGE = (
+    *(OSError, ValueError, EOFError, NotImplementedError),
+    *(zlib.error, lzma.LZMAError, zipfile.BadZipFile),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,23 +46,23 @@ class Roles:
 class Log:
     """What users did, as pandas frames with named columns and declared roles.
 
-    Interactions are kept sorted by user, then time; events of one user at the same time stay in the
-    order they were given in.
+    Events are kept sorted by user, then time; those of one user at the same time stay in the order
+    they were given in. Ids are strings or whole numbers; categorical columns become plain ones.
 
     Args:
         name: Name of the data set.
         interactions: Positive events (watches, ratings, purchases): user, item, time, and
             optionally weight.
-        users: One row per user, with its features; made from the interactions if left out.
-        items: One row per item, with its features; made from the interactions if left out.
+        users: One row per user of the other frames, with its features; made from them if left out.
+        items: One row per item, with its features; made from the other frames if left out.
         impressions: What was shown, chosen or not: user, item, time, label, and optionally weight
             and page.
         searches: What was searched for: user, time, query.
         roles: The columns' parts.
 
     Raises:
-        ValueError: If a column is missing, holds missing ids, or ids are repeated in `users` or
-            `items`.
+        ValueError: If a column is missing, of the wrong type or holds missing values, ids are
+            repeated in `users` or `items`, or a user of an event is not in `users`.
 
     Example:
 
@@ -82,26 +89,35 @@ class Log:
             "impressions": (r.user, r.item, r.time, r.label),
             "searches": (r.user, r.time, r.query),
         }
-        for role, key in (("users", r.user), ("items", r.item)):
-            if getattr(self, role) is None:
-                _check(self.interactions, "interactions", (key,))
-                unique = self.interactions[[key]].drop_duplicates().sort_values(key)
-                object.__setattr__(self, role, unique.reset_index(drop=True))
-        for frame_name in _FRAMES:
-            frame = getattr(self, frame_name)
-            if frame is None:
-                continue
-            _check(frame, frame_name, needed[frame_name])
-            if frame_name in ("users", "items"):
-                key = needed[frame_name][0]
-                if frame[key].duplicated().any():
-                    twice = frame[key][frame[key].duplicated()].iloc[0]
-                    raise ValueError(f"`{frame_name}` must have one row per id. Twice: {twice!r}")
-            else:
-                keys = [r.user, r.time]
-                if not _is_sorted(frame, keys):
-                    frame = frame.sort_values(keys, kind="stable")
-            object.__setattr__(self, frame_name, frame.reset_index(drop=True))
+        frames = {}
+        for name, columns in needed.items():
+            frame = getattr(self, name)
+            if frame is not None or name == "interactions":
+                frames[name] = _checked(frame, name, columns, r)
+        for name, key in (("users", r.user), ("items", r.item)):
+            events = {n: frames[n][key] for n in frames if n != name and key in needed[n]}
+            tables = {name: frames[name][key]} if name in frames else {}
+            types = {n: str(v.dtype) for n, v in {**tables, **events}.items() if len(v)}
+            if len({t == "int64" for t in types.values()}) > 1:
+                raise ValueError(f"{key!r} must have one type everywhere. Received: {types}")
+            if name not in frames:
+                ids = pd.concat(events.values()).drop_duplicates().sort_values()
+                frames[name] = ids.to_frame().reset_index(drop=True)
+            ids = frames[name][key]
+            if ids.duplicated().any():
+                twice = ids[ids.duplicated()].iloc[0]
+                raise ValueError(f"`{name}` must have one row per id. Twice: {twice!r}")
+        for name, frame in frames.items():
+            if name not in ("users", "items"):
+                unknown = frame[r.user][~frame[r.user].isin(frames["users"][r.user])]
+                if len(unknown):
+                    raise ValueError(
+                        f"`users` must have a row for every user of `{name}`; add it, or drop the "
+                        f"events. Received no row for: {unknown.iloc[0]!r}"
+                    )
+                if not _is_sorted(frame, [r.user, r.time]):
+                    frame = frame.sort_values([r.user, r.time], kind="stable")
+            object.__setattr__(self, name, frame.reset_index(drop=True))
 
     @classmethod
     def read(cls, name: str, roles: Roles | None = None, **paths: str | pathlib.Path) -> "Log":
@@ -128,20 +144,28 @@ class Log:
 
     @functools.cached_property
     def checksum(self) -> str:
-        """Sha256 of the contents of every frame."""
+        """Sha256 of the contents of every frame, in whichever order users and items were given."""
         digest = hashlib.sha256()
+        keys = {"users": self.roles.user, "items": self.roles.item}
         for name in _FRAMES:
             frame: Any = getattr(self, name)
             if frame is None:
                 continue
+            if name in keys:
+                frame = frame.sort_values(keys[name])
             digest.update(name.encode())
             for column in frame.columns:
                 values = frame[column]
-                if values.map(type).isin([list, tuple, np.ndarray]).any():
-                    values = values.map(lambda v: "|".join(map(str, v)))
+                if values.dtype == object:
+                    values = values.map(lambda v: repr([*v]) if is_list(v) else v)
                 digest.update(str(column).encode())
                 digest.update(pd.util.hash_pandas_object(values, index=False).to_numpy().tobytes())
         return digest.hexdigest()
+
+
+def is_list(value: Any) -> bool:
+    """Whether a cell of a frame holds several values."""
+    return isinstance(value, list | tuple | np.ndarray)
 
 
 def _is_sorted(frame: pd.DataFrame, keys: list[str]) -> bool:
@@ -149,21 +173,47 @@ def _is_sorted(frame: pd.DataFrame, keys: list[str]) -> bool:
     return bool((order == np.arange(len(frame))).all())
 
 
-def _check(frame: pd.DataFrame, name: str, columns: tuple[str, ...]) -> None:
+def _checked(frame: Any, name: str, columns: tuple[str, ...], roles: Roles) -> pd.DataFrame:
+    """The frame, its needed columns checked and made plain: strings, int64 and other numbers."""
     if not isinstance(frame, pd.DataFrame):
         raise ValueError(f"`{name}` must be a pandas.DataFrame. Received: {type(frame)}")
+    plain: dict[str, pd.Series] = {}
+    for column in frame.columns[frame.dtypes.map(lambda d: isinstance(d, pd.CategoricalDtype))]:
+        plain[column] = frame[column].astype(object).infer_objects()
     for column in columns:
         if column not in frame.columns:
             raise ValueError(
                 f"`{name}` must have a column {column!r} (or another one named in `roles`). "
                 f"Received columns: {list(frame.columns)}"
             )
-        missing = int(frame[column].isna().sum())
-        if missing:
+        values = plain.get(column, frame[column])
+        missing = values.isna()
+        wanted = ""
+        if column in (roles.user, roles.item) and not missing.any():
+            kind = pd.api.types.infer_dtype(values)
+            if kind == "integer":
+                values = plain[column] = values.astype(np.int64)
+                missing = values < 0
+            elif kind == "string":
+                missing = values == ""
+            else:
+                wanted = "strings or whole numbers, not both"
+        elif column == roles.time and not pd.api.types.is_numeric_dtype(values):
+            wanted = (
+                "numbers: seconds from any origin, which for dates are "
+                "`(dates - pandas.Timestamp(0)).dt.total_seconds()`"
+            )
+        if missing.any():
             raise ValueError(
                 f"Column {column!r} of `{name}` must have no missing values; drop those rows. "
-                f"Received {missing} of {len(frame)} missing."
+                f"Received {int(missing.sum())} of {len(frame)} missing."
             )
+        if wanted and len(frame):
+            raise ValueError(
+                f"Column {column!r} of `{name}` must hold {wanted}. "
+                f"Received {values.dtype}: {values.head(3).tolist()}"
+            )
+    return frame.assign(**plain) if plain else frame
 
 
 def read_frame(path: str | pathlib.Path) -> pd.DataFrame:
@@ -171,12 +221,13 @@ def read_frame(path: str | pathlib.Path) -> pd.DataFrame:
     path = pathlib.Path(path)
     if not path.exists():
         raise FileNotFoundError(f"There is no such file. Received: {path}")
-    suffixes = path.suffixes
+    kind = next((k for k in ("parquet", "csv") if f".{k}" in path.suffixes), None)
+    if kind is None:
+        raise ValueError(f"Expected a .parquet or .csv file. Received: {path}")
     try:
-        if ".parquet" in suffixes:
+        if kind == "parquet":
             return pd.read_parquet(path)
-        if ".csv" in suffixes:
-            return pd.read_csv(path)
-    except (OSError, ValueError, EOFError) as error:
-        raise ValueError(f"{path} is damaged or no {suffixes[0][1:]} file: {error}") from error
-    raise ValueError(f"Expected a .parquet or .csv file. Received: {path}")
+        # A column's type is decided by all of its values, not chunk by chunk.
+        return pd.read_csv(path, low_memory=False)
+    except _DAMAGE as error:
+        raise ValueError(f"{path} is damaged or no {kind} file: {error}") from error

@@ -1,6 +1,7 @@
 """MovieLens through tensorflow-datasets (Harper & Konstan, ACM TiiS 2015)."""
 
 import pathlib
+import socket
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,8 @@ import pandas as pd
 import tensorflow as tf
 
 from tfrec_zoo.data.log import Log, Roles
+
+_HOST = "files.grouplens.org"
 
 VERSIONS = ("100k", "1m", "20m", "25m", "latest-small", "latest")
 
@@ -31,7 +34,7 @@ def movielens(version: str = "100k", data_dir: str | pathlib.Path | None = None)
         year; those nobody rated included).
 
     Raises:
-        ValueError: If the version is unknown.
+        ValueError: If the version is unknown, or the prepared files are damaged.
         FileNotFoundError: If the data are neither prepared nor to be downloaded; names the command.
     """
     if version not in VERSIONS:
@@ -80,6 +83,7 @@ def _read(
     builder = tfds.builder(name, data_dir=None if data_dir is None else str(data_dir))
     if not builder.is_prepared():
         try:
+            _check_reachable(builder)
             builder.download_and_prepare()
         except Exception as error:
             raise FileNotFoundError(
@@ -103,12 +107,30 @@ def _read(
         for batch in batches.map(lambda records: tf.io.parse_example(records, spec), 2):
             for key, values in batch.items():
                 columns[key].append(values.numpy())
-    except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
-        raise ValueError(
-            f"{name} in {builder.data_dir} is damaged: remove that folder and prepare it anew. "
-            f"{error.message}"
-        ) from error
+    except (
+        tf.errors.DataLossError,
+        tf.errors.InvalidArgumentError,
+        tf.errors.NotFoundError,
+    ) as error:
+        raise _damaged(name, builder, error.message) from error
+    found = sum(len(chunk) for chunk in columns[next(iter(columns))])
+    expected = builder.info.splits["train"].num_examples
+    if found != expected:
+        raise _damaged(name, builder, f"It has {found} records instead of {expected}.")
     return {key: _column(values) for key, values in columns.items()}, builder.info
+
+
+def _damaged(name: str, builder: Any, how: str) -> ValueError:
+    return ValueError(
+        f"{name} in {builder.data_dir} is damaged: remove that folder and prepare it anew. {how}"
+    )
+
+
+def _check_reachable(builder: Any) -> None:
+    """Fails at once where there is no network, which downloading would find out in minutes."""
+    manual = pathlib.Path(builder.data_dir).parents[2] / "downloads" / "manual"
+    if not any(manual.glob("*.zip")):
+        socket.create_connection((_HOST, 443), timeout=10).close()
 
 
 def _column(chunks: list[Any]) -> Any:

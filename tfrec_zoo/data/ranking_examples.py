@@ -37,9 +37,10 @@ def impression_examples(
     """Examples that predict what an impression was worth, from what came strictly before it.
 
     Query features: `history`, `history_age`, `history_<attribute>`, `last_watched`,
-    `search_tokens`, `recent_impressions` (items shown before, watched or not: the paper's churn)
-    and the columns of `log.users`. Candidate features: the item's id and its columns in
-    `log.items`, `item_age` (time since its column `upload_time`, if it has one), and `context`.
+    `search_tokens`, `example_age` (zero), `recent_impressions` (items shown before, watched or not:
+    the paper's churn) and the columns of `log.users`. Candidate features: the item's id and its
+    columns in `log.items`, `item_age` (time since its column `upload_time`, if it has one), and
+    `context`.
 
     Args:
         log: A log with impressions.
@@ -87,14 +88,25 @@ def impression_examples(
         user_rows(log, user),
         *item_rows(log, shown_items[rows], now),
     ]
+    # An impression is a request being served.
+    sources.append(Rows({"example_age": np.zeros(1, np.float32)}, np.zeros(len(rows), np.int64)))
     if context:
         sources.append(Rows(table_columns(shown[list(context)]), rows))
     chosen = shown[r.label].to_numpy(np.float32)[rows]
-    worth = shown[r.weight].to_numpy(np.float32)[rows] if r.weight in shown else 1.0
+    label = chosen
+    if r.weight in shown:
+        worth = shown[r.weight].to_numpy(np.float32, na_value=np.nan)[rows]
+        # What was not chosen is worth nothing, and often has no weight.
+        label = np.where(chosen > 0, chosen * worth, 0)
+        if np.isnan(label).any():
+            raise ValueError(
+                f"Column {r.weight!r} of `impressions` must have no missing values where "
+                f"{r.label!r} is not 0. Received {int(np.isnan(label).sum())} missing."
+            )
     group = shown[r.page if r.page in shown else r.user].to_numpy()[rows]
     return Examples(
         tuple(sources),
-        label=(chosen * worth).astype(np.float32),
+        label=label.astype(np.float32),
         groups=pd.factorize(group)[0],
         seen=Windows({"history": items}, start, stop, 1),
     )
@@ -114,43 +126,62 @@ def item_rows(log: Log, items: np.ndarray, now: np.ndarray) -> tuple[Rows, ...]:
         )
     rows: tuple[Rows, ...] = (Rows(table_columns(log.items, ("upload_time",)), index),)
     if "upload_time" in log.items:
-        age = now - log.items["upload_time"].to_numpy(np.float64)[index]
+        age = now - log.items["upload_time"].to_numpy(np.float64, na_value=np.nan)[index]
         rows += (Rows({"item_age": age.astype(np.float32)}, np.arange(len(items))),)
     return rows
 
 
-def sampled_impressions(log: Log, negatives: int = 4, seed: int = 0) -> pd.DataFrame:
-    """Makes impressions for a log that has none: each interaction beside items never interacted.
+def sampled_impressions(
+    log: Log, negatives: int = 4, seed: int = 0, nominated: np.ndarray | None = None
+) -> pd.DataFrame:
+    """Makes impressions for a log that has none: each interaction beside items not chosen.
 
-    A page is one interaction and `negatives` items drawn in proportion to popularity among those
-    the user never interacts with. What it can teach is what a user picks, not what they would click
-    where; say so where you report it.
+    A page is one interaction and `negatives` items that the user had not interacted with until
+    then, drawn in proportion to popularity or from what was nominated at that moment. What it can
+    teach is what a user picks, not what they would click where; say so where you report it.
 
     Args:
         log: The log.
         negatives: Items not chosen per interaction.
         seed: Of the drawing.
+        nominated: [interactions, n] items to draw from, such as the best of a retrieval model: what
+            a ranker will have to rank. Interactions that weren't nominated themselves are left out:
+            they would teach that a bad nomination is a good sign. None draws from the whole
+            catalogue.
 
     Returns:
         A frame of impressions: user, item, time, label, page, and the weight if the interactions
         have one.
     """
+    if negatives < 1:
+        raise ValueError(f"`negatives` must be positive. Received: {negatives}")
     r = log.roles
     watches = log.interactions
     rng = np.random.default_rng(seed)
     user = user_bounds(log)[0]
     codes, items = pd.factorize(watches[r.item])
-    # Drawing a random interaction's item is drawing by popularity.
-    draws = codes[rng.integers(len(codes), size=(len(codes), negatives))]
-    own = np.unique(user * len(items) + codes)
+    if nominated is not None:
+        nominated = pd.Index(items).get_indexer(nominated.ravel()).reshape(nominated.shape)
+
+    def draw(row: np.ndarray) -> np.ndarray:
+        if nominated is None:
+            # A random interaction's item is one drawn by popularity.
+            return codes[rng.integers(len(codes), size=len(row))]
+        return nominated[row, rng.integers(nominated.shape[1], size=len(row))]
+
+    every = np.repeat(np.arange(len(codes)), negatives).reshape(-1, negatives)
+    draws = draw(every.ravel()).reshape(every.shape)
+    own, first = np.unique(user * len(items) + codes, return_index=True)
     for _ in range(20):
         key = user[:, None] * len(items) + draws
         at = np.minimum(np.searchsorted(own, key), len(own) - 1)
-        taken = own[at] == key
+        taken = (own[at] == key) & (first[at] <= np.arange(len(codes))[:, None]) | (draws < 0)
         if not taken.any():
             break
-        draws[taken] = codes[rng.integers(len(codes), size=int(taken.sum()))]
+        draws[taken] = draw(every[taken])
     keep = np.concatenate([np.ones((len(codes), 1), bool), ~taken], axis=1)
+    if nominated is not None:
+        keep &= (nominated == codes[:, None]).any(axis=1, keepdims=True)
     row = np.repeat(np.arange(len(codes)), keep.sum(axis=1))
     shown = np.concatenate([codes[:, None], draws], axis=1)[keep]
     chosen = np.zeros(keep.shape, np.int64)

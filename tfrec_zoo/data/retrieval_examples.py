@@ -65,14 +65,14 @@ def held_out_watch_examples(
 ) -> Examples:
     """Examples that predict a random held-out watch from the others: leaks the future.
 
-    Figure 5a of the paper, to compare with: the history holds the user's other rows among `rows`,
-    later ones included. Arguments as for `next_watch_examples`.
+    Figure 5a of the paper, to compare with: the history holds what the user watched before and
+    after it, up to the user's last one among `rows`. Arguments as for `next_watch_examples`.
     """
     rows = np.sort(np.asarray(rows, np.int64))
     first, _ = user_bounds(log)
     start = first[rows]
     # The last of the given rows of the same user.
-    is_last = np.append(start[1:] != start[:-1], True)
+    is_last = np.append(start[1:] != start[:-1], True)[: len(rows)]
     stop = rows[is_last][np.cumsum(is_last) - is_last] + 1
     # Around the watch, so that a longer history than the bag still has both sides of it.
     stop = np.minimum(stop, rows + max_history // 2 + 1)
@@ -99,13 +99,14 @@ def _examples(
             f"Received: {max_history}, {examples_per_user}"
         )
     watches = log.interactions
-    t_max = watches[r.time].to_numpy()[rows].max(initial=0)
+    time = watches[r.time].to_numpy(np.float64)
+    t_max = time[rows].max() if len(rows) else 0.0
     weight = None
     if examples_per_user is not None:
         kept, weight = _fixed_number_per_user(start, examples_per_user, seed)
         rows, start, stop = rows[kept], start[kept], stop[kept]
         hide = None if hide is None else hide[kept]
-    now = watches[r.time].to_numpy(np.float64)[rows]
+    now = time[rows]
     users = pd.Index(log.users[r.user])
     user = users.get_indexer(watches[r.user].to_numpy()[rows])
     items = watches[r.item].to_numpy()
@@ -116,7 +117,7 @@ def _examples(
         max_history,
         hide=hide,
         ages="history_age",
-        time=watches[r.time].to_numpy(np.float64),
+        time=time,
         now=now,
     )
     example_age = np.zeros(len(rows)) if serving else t_max - now
@@ -133,7 +134,7 @@ def _examples(
         label=items[rows],
         weight=weight,
         groups=user,
-        seen=Windows({"history": items}, start, stop, 1),
+        seen=Windows({"history": items}, start, rows, 1),
     )
 
 

@@ -37,7 +37,8 @@ def user_bounds(log: Log) -> tuple[np.ndarray, np.ndarray]:
 def leave_last_out(log: Log) -> Split:
     """Tests on each user's last interaction, validates on the one before it.
 
-    Users with two interactions are tested only, users with one are trained on only.
+    Of a user with two interactions the first is trained on and none validated on; that of a user
+    with one is trained on.
     """
     first, last = user_bounds(log)
     row = np.arange(len(first))
@@ -62,19 +63,23 @@ def by_time(log: Log, validation_fraction: float = 0.1, test_fraction: float = 0
     Raises:
         ValueError: If the fractions leave nothing to train on.
     """
-    if min(validation_fraction, test_fraction) < 0 or validation_fraction + test_fraction >= 1:
-        raise ValueError(
-            "`validation_fraction` and `test_fraction` must be at least 0 and sum to less than 1. "
-            f"Received: {validation_fraction}, {test_fraction}"
-        )
+    _check_fractions(validation_fraction, test_fraction)
     time = log.interactions[log.roles.time].to_numpy()
     ordered = np.sort(time)
 
     def cut(fraction: float) -> float:
-        return ordered[min(int(len(time) * (1 - fraction)), len(time) - 1)]
+        return ordered[len(time) - max(round(len(time) * fraction), 1)]
 
+    if not len(time):
+        raise ValueError("A log needs interactions to split. Received: 0")
     test_from = cut(test_fraction) if test_fraction else np.inf
     validation_from = cut(test_fraction + validation_fraction) if validation_fraction else test_from
+    if ordered[0] >= validation_from:
+        raise ValueError(
+            "`validation_fraction` and `test_fraction` leave nothing to train on: rows of one "
+            f"instant are not split. Received: {validation_fraction}, {test_fraction} of "
+            f"{len(time)} interactions at {len(np.unique(time))} instants"
+        )
     return Split(
         np.flatnonzero(time < validation_from),
         np.flatnonzero((time >= validation_from) & (time < test_from)),
@@ -83,20 +88,37 @@ def by_time(log: Log, validation_fraction: float = 0.1, test_fraction: float = 0
     )
 
 
+def _check_fractions(validation: float, test: float) -> None:
+    if not (validation >= 0 and test >= 0 and validation + test < 1):
+        raise ValueError(
+            "`validation_fraction` and `test_fraction` must be at least 0 and sum to less than 1. "
+            f"Received: {validation}, {test}"
+        )
+
+
 def next_day(log: Log, day: float = 86_400.0) -> Split:
     """Tests on the last day of the log, validates on the day before (Covington et al., §4.3).
+
+    Days are counted back from the last interaction, so that the last one is a whole day.
 
     Args:
         log: The log.
         day: Length of a day in the log's unit of time.
+
+    Raises:
+        ValueError: If the log is too short to leave days to train on.
     """
     time = log.interactions[log.roles.time].to_numpy()
-    days = np.floor_divide(time, day)
-    last = days.max()
+    if not len(time) or not 0 < 2 * day <= time.max() - time.min():
+        raise ValueError(
+            "`day` must be positive, and the interactions of a log span at least two. "
+            f"Received: {day:g}, and a log of {np.ptp(time) if len(time) else 0:g}"
+        )
+    days_ago = np.floor_divide(time.max() - time, day)
     return Split(
-        np.flatnonzero(days < last - 1),
-        np.flatnonzero(days == last - 1),
-        np.flatnonzero(days == last),
+        np.flatnonzero(days_ago > 1),
+        np.flatnonzero(days_ago == 1),
+        np.flatnonzero(days_ago == 0),
         "next day",
     )
 
@@ -108,8 +130,9 @@ def random_leaky(
 
     For comparison with published random splits only; the protocol says it leaks.
     """
+    _check_fractions(validation_fraction, test_fraction)
     order = np.random.default_rng(seed).permutation(len(log.interactions))
-    test, validation = (int(len(order) * f) for f in (test_fraction, validation_fraction))
+    test, validation = (round(len(order) * f) for f in (test_fraction, validation_fraction))
     return Split(
         np.sort(order[test + validation :]),
         np.sort(order[test : test + validation]),

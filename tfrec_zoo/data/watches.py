@@ -1,12 +1,14 @@
 """What a user had done before a moment: histories, search tokens and shown items as windows."""
 
 import re
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from tfrec_zoo.data.examples import Rows, Windows
-from tfrec_zoo.data.log import Log
+from tfrec_zoo.data.log import Log, is_list
+from tfrec_zoo.features import raw_array
 
 MAX_HISTORY = 50
 MAX_TOKENS = 50
@@ -83,35 +85,49 @@ def item_attributes(log: Log, items: pd.Series) -> dict[str, np.ndarray]:
 
 def is_bag(values: pd.Series) -> bool:
     """Whether a column holds a list per row."""
-    return bool(values.map(lambda v: isinstance(v, list | tuple | np.ndarray)).any())
+    return values.dtype == object and bool(values.map(is_list).any())
 
 
 def is_text(values: pd.Series) -> bool:
-    """Whether a column holds strings."""
-    return pd.api.types.is_string_dtype(values) or (
-        values.dtype == object and bool(values.map(lambda v: isinstance(v, str) or v is None).all())
-    )
+    """Whether a column holds strings, missing ones allowed."""
+    if values.dtype == object:
+        return pd.api.types.infer_dtype(values, skipna=True) in ("string", "empty")
+    return pd.api.types.is_string_dtype(values)
 
 
 def table_columns(frame: pd.DataFrame, leave_out: tuple[str, ...] = ()) -> dict[str, np.ndarray]:
-    """The columns of a frame as raw features: strings, int64, float32, and bags of strings."""
+    """The columns of a frame as raw features: strings, int64, float32, and bags of them.
+
+    Raises:
+        ValueError: If a column holds something else; the message names it.
+    """
     columns: dict[str, np.ndarray] = {}
     for name in frame.columns:
         if name in leave_out:
             continue
-        values = frame[name]
-        if is_bag(values):
-            lengths = values.map(len).to_numpy()
-            bags = np.full((len(values), lengths.max(initial=0)), "", object)
-            bags[np.arange(bags.shape[1]) < lengths[:, None]] = np.concatenate(values.to_list())
-            columns[name] = bags
-        elif is_text(values):
-            columns[name] = values.fillna("").to_numpy(object)
-        elif pd.api.types.is_integer_dtype(values) and not values.isna().any():
-            columns[name] = values.to_numpy(np.int64)
-        else:
-            columns[name] = values.to_numpy(np.float32, na_value=np.nan)
+        try:
+            columns[name] = _raw_feature(frame[name])
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"Column {name!r} must hold strings, numbers, or lists of one of them; convert or "
+                f"drop it. Received {frame[name].dtype}: {error}"
+            ) from error
     return columns
+
+
+def _raw_feature(values: pd.Series) -> np.ndarray:
+    if is_bag(values):
+        flat = [value for bag in values if is_list(bag) for value in bag]
+        kinds = {"integer": "int64", "floating": "float32", "mixed-integer-float": "float32"}
+        dtype: Any = kinds.get(pd.api.types.infer_dtype(flat, skipna=True), "string")
+        return raw_array(values.to_list(), dtype, is_bag=True)
+    if is_text(values):
+        return values.fillna("").to_numpy(object)
+    if pd.api.types.is_integer_dtype(values) and not values.isna().any():
+        return values.to_numpy(np.int64)
+    if values.dtype != object and not pd.api.types.is_numeric_dtype(values):
+        raise TypeError("neither text nor numbers")
+    return values.to_numpy(np.float32, na_value=np.nan)
 
 
 def user_rows(log: Log, user: np.ndarray) -> Rows:

@@ -1,0 +1,29 @@
+"""Fixtures that more than one package's tests use."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import pytest
+
+_REPOSITORY = pathlib.Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def movielens_dir(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """A tfds data folder with MovieLens 100k; skips where there is none and none can be made."""
+    data_dir = os.environ.get("TFDS_DATA_DIR")
+    if data_dir and (pathlib.Path(data_dir) / "movielens" / "100k-ratings").exists():
+        return pathlib.Path(data_dir)
+    script = _REPOSITORY.parent / "shared" / "data" / "prepare_movielens.py"
+    if not script.exists():
+        pytest.skip(f"MovieLens 100k is not in $TFDS_DATA_DIR, and there is no {script}")
+    folder = tmp_path_factory.mktemp("tfds")
+    run = subprocess.run(
+        [sys.executable, str(script), str(folder), "100k"], capture_output=True, text=True
+    )
+    assert run.returncode == 0, run.stderr[-2000:]
+    return folder

@@ -1,0 +1,264 @@
+"""A log is sorted, checked, and read from files with errors that say what was wrong."""
+
+import pathlib
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tfrec_zoo.data import Log, Roles, read_frame
+
+
+def frame(**columns: Any) -> pd.DataFrame:
+    return pd.DataFrame(columns)
+
+
+def watches(**columns: Any) -> pd.DataFrame:
+    default = {"user_id": ["b", "a", "a"], "item_id": ["x", "y", "x"], "time": [1.0, 3.0, 2.0]}
+    return pd.DataFrame({**default, **columns})
+
+
+def test_events_are_sorted_by_user_then_time_and_ties_stay_in_order() -> None:
+    events = frame(
+        user_id=["b", "a", "a", "b", "a", "a"],
+        item_id=["p", "q", "r", "s", "t", "u"],
+        time=[5, 7, 1, 5, 7, 1],
+    )
+    log = Log(
+        "mine",
+        interactions=events,
+        impressions=events.assign(clicked=[0, 1, 0, 1, 0, 1]),
+        searches=frame(user_id=["b", "a"], time=[1, 2], query=["late", "early"]),
+    )
+    assert log.interactions.item_id.tolist() == ["r", "u", "q", "t", "p", "s"]
+    assert log.interactions.index.tolist() == [0, 1, 2, 3, 4, 5]
+    assert log.impressions is not None and log.searches is not None
+    assert log.impressions.clicked.tolist() == [0, 1, 1, 0, 0, 1]
+    assert log.searches["query"].tolist() == ["early", "late"]
+    # What was given is not touched.
+    assert events.item_id.tolist() == ["p", "q", "r", "s", "t", "u"]
+
+
+def test_integer_ids_sort_as_numbers() -> None:
+    log = Log("mine", watches(user_id=[10, 9, 9], item_id=[2, 1, 3]))
+    assert log.interactions.user_id.tolist() == [9, 9, 10]
+    assert log.interactions.item_id.tolist() == [3, 1, 2]
+
+
+def test_users_and_items_are_made_of_all_events() -> None:
+    log = Log(
+        "mine",
+        watches(),
+        impressions=frame(user_id=["c"], item_id=["z"], time=[0], clicked=[0]),
+        searches=frame(user_id=["0"], time=[0], query=["q"]),
+    )
+    assert log.users.user_id.tolist() == ["0", "a", "b", "c"]
+    assert log.items.item_id.tolist() == ["x", "y", "z"]
+
+
+def test_columns_of_the_same_name_in_other_tables_are_not_ids_of_events() -> None:
+    items = frame(item_id=["x", "y"], user_id=["uploader", None])
+    users = frame(user_id=["a", "b"], item_id=[1, 2])
+    log = Log("mine", watches(), users=users, items=items)
+    assert log.items.user_id.tolist()[0] == "uploader"
+    assert Log("mine", watches(), items=items).users.user_id.tolist() == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("frames", "message"),
+    [
+        ({"interactions": watches().drop(columns="time")}, "`interactions` must have .*'time'"),
+        ({"users": frame(name=["a", "b"])}, "`users` must have a column 'user_id'"),
+        ({"items": frame(id=["x", "y"])}, "`items` must have a column 'item_id'"),
+        ({"impressions": watches()}, "`impressions` must have a column 'clicked'"),
+        ({"searches": frame(user_id=["a"], time=[1])}, "`searches` must have a column 'query'"),
+        ({"interactions": watches(user_id=["a", None, "b"])}, "'user_id' .* 1 of 3 missing"),
+        ({"interactions": watches(item_id=["x", "", "y"])}, "'item_id' .* 1 of 3 missing"),
+        ({"interactions": watches(item_id=[5, -1, -1])}, "'item_id' .* 2 of 3 missing"),
+        ({"interactions": watches(time=[1, np.nan, 2])}, "'time' .* 1 of 3 missing"),
+        ({"users": frame(user_id=["a", "b", "a"])}, "`users` .* one row per id. Twice: 'a'"),
+        ({"items": frame(item_id=["x", "y", "y"])}, "`items` .* one row per id. Twice: 'y'"),
+        ({"users": frame(user_id=["a"])}, "`users` must have a row for every user.*: 'b'"),
+        (
+            {"impressions": frame(user_id=["e"], item_id=["x"], time=[1], clicked=[1]),
+             "users": frame(user_id=["a", "b"])},
+            "for every user of `impressions`.*: 'e'",
+        ),
+        ({"users": frame(user_id=[1, 2])}, "'user_id' must have one type everywhere"),
+        ({"items": frame(item_id=[1, 2])}, "'item_id' must have one type everywhere"),
+        ({"interactions": watches(item_id=[1.0, 2.0, 3.5])}, "strings or whole numbers.*float64"),
+        ({"interactions": watches(item_id=[1, "x", 2])}, "strings or whole numbers, not both"),
+        (
+            {"interactions": watches(time=pd.to_datetime(["2020-01-01"] * 3))},
+            "'time' .* numbers: seconds .*total_seconds",
+        ),
+        ({"interactions": watches(time=["1", "2", "3"])}, "'time' .* numbers: seconds"),
+        ({"interactions": None}, "`interactions` must be a pandas.DataFrame"),
+        ({"interactions": {"user_id": ["a"]}}, "must be a pandas.DataFrame. .*dict"),
+    ],
+)  # fmt: skip
+def test_errors_name_the_frame_and_what_was_received(frames: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Log("mine", **{"interactions": watches(), **frames})
+
+
+def test_the_advice_for_dates_works() -> None:
+    dates = pd.Series(
+        pd.to_datetime(["1970-01-02 00:00:00", "1970-01-01 00:00:10", "1970-01-01 00:00:00"])
+    )
+    with pytest.raises(ValueError) as error:
+        Log("mine", watches(time=dates))
+    advice = str(error.value).split("`")[3]
+    assert eval(advice, {"dates": dates, "pandas": pd}).tolist() == [86_400.0, 10.0, 0.0]
+
+
+def test_roles_name_the_columns() -> None:
+    roles = Roles(user="who", item="what", time="when")
+    events = frame(who=["a", "a"], what=["x", "y"], when=[2, 1])
+    log = Log("mine", events, roles=roles)
+    assert log.interactions.what.tolist() == ["y", "x"]
+    assert log.users.columns.tolist() == ["who"] and log.items.columns.tolist() == ["what"]
+    with pytest.raises(ValueError, match="'user_id' .*named in `roles`.*'who'"):
+        Log("mine", events)
+
+
+@pytest.mark.parametrize(
+    "dtype", ["str", "object", "category", "string", pytest.param("string[pyarrow]")]
+)
+def test_text_ids_of_every_pandas_type(dtype: str) -> None:
+    log = Log("mine", watches().astype({"user_id": dtype, "item_id": dtype}))
+    assert log.interactions.user_id.tolist() == ["a", "a", "b"]
+    assert log.interactions.item_id.tolist() == ["x", "y", "x"]
+    assert log.interactions.item_id.to_numpy().dtype == object
+    assert log.users.user_id.tolist() == ["a", "b"]
+
+
+@pytest.mark.parametrize("dtype", ["int32", "uint8", "Int64", "int64[pyarrow]", "category", object])
+def test_whole_number_ids_of_every_pandas_type_become_int64(dtype: Any) -> None:
+    events = watches(user_id=[2, 1, 1], item_id=[7, 8, 7]).astype(
+        {"user_id": dtype, "item_id": dtype}
+    )
+    log = Log("mine", events)
+    assert log.interactions.item_id.tolist() == [7, 8, 7]
+    for ids in (log.interactions.user_id, log.interactions.item_id, log.items.item_id):
+        assert ids.dtype == np.int64
+
+
+def test_categorical_attributes_become_plain_and_keep_what_is_missing() -> None:
+    users = frame(
+        user_id=["a", "b"],
+        country=pd.Categorical([None, "DE"]),
+        level=pd.Categorical([3, 1]),
+        share=pd.Categorical([0.5, None]),
+    )
+    log = Log("mine", watches(), users=users)
+    assert log.users.country.isna().tolist() == [True, False] and log.users.country[1] == "DE"
+    assert log.users.level.tolist() == [3, 1] and log.users.level.dtype == np.int64
+    assert log.users.share[0] == 0.5 and np.isnan(log.users.share[1])
+
+
+def test_an_empty_log_is_a_log() -> None:
+    log = Log("none", watches().head(0))
+    assert (len(log.interactions), len(log.users), len(log.items)) == (0, 0, 0)
+
+
+def test_checksum_does_not_depend_on_the_order_given() -> None:
+    users = frame(user_id=["a", "b"], age=[1.0, np.nan])
+    items = frame(item_id=["x", "y"], genres=[["p", "q"], []])
+    first = Log("mine", watches(), users=users, items=items)
+    second = Log("mine", watches()[::-1], users=users[::-1], items=items[::-1])
+    assert first.checksum == second.checksum
+    assert len(first.checksum) == 64
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [
+        {"interactions": watches(time=[1.0, 3.0, 2.5])},
+        {"interactions": watches(item_id=["x", "x", "y"])},
+        {"interactions": watches(weight=[1, 1, 1])},
+        {"interactions": watches().rename(columns={"item_id": "i"}), "roles": Roles(item="i"),
+         "items": frame(i=["x", "y"])},
+        {"users": frame(user_id=["a", "b"], age=[2, 2])},
+        {"items": frame(item_id=["x", "y"], genres=[["p,q"], None])},
+        {"items": frame(item_id=["x", "y"], genres=[["p", "r"], None])},
+        {"searches": frame(user_id=["a"], time=[1], query=["q"])},
+    ],
+)  # fmt: skip
+def test_checksum_changes_with_the_content(frames: Any) -> None:
+    given = {
+        "interactions": watches(),
+        "users": frame(user_id=["a", "b"], age=[1, 2]),
+        "items": frame(item_id=["x", "y"], genres=[["p", "q"], None]),
+    }
+    assert Log("mine", **given).checksum != Log("mine", **{**given, **frames}).checksum
+
+
+def test_checksum_tells_a_list_from_its_text() -> None:
+    texts = (["p|q"], ["p", "q"], "p|q")
+    logs = [Log("m", watches(), items=frame(item_id=["x", "y"], g=[t, ["r"]])) for t in texts]
+    assert len({log.checksum for log in logs}) == 3
+
+
+@pytest.mark.parametrize("name", ["w.parquet", "w.csv", "w.csv.gz", "my.data.v2.csv", "w.csv.zip"])
+def test_reading_gives_what_was_written(tmp_path: pathlib.Path, name: str) -> None:
+    path = tmp_path / name
+    if "parquet" in name:
+        watches().to_parquet(path)
+    else:
+        watches().to_csv(path, index=False)
+    frame(user_id=["a", "b"], age=[30, 40]).to_csv(tmp_path / "users.csv", index=False)
+    log = Log.read("mine", interactions=path, users=str(tmp_path / "users.csv"))
+    assert log.interactions.item_id.tolist() == ["x", "y", "x"]
+    assert log.users.age.tolist() == [30, 40]
+    assert log.checksum == Log("m", watches(), frame(user_id=["a", "b"], age=[30, 40])).checksum
+
+
+def test_a_column_of_a_large_csv_has_one_type(tmp_path: pathlib.Path) -> None:
+    # Read chunk by chunk, pandas makes numbers of the first 300,000 ids and strings of the last.
+    ids = [str(i) for i in range(300_000)] + ["x"]
+    frame(user_id=ids, item_id=ids, time=range(len(ids))).to_csv(tmp_path / "w.csv", index=False)
+    assert read_frame(tmp_path / "w.csv").user_id.map(type).eq(str).all()
+
+
+def test_missing_and_unknown_files_are_named(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(FileNotFoundError, match="no such file.*nothing.parquet"):
+        Log.read("mine", interactions=tmp_path / "nothing.parquet")
+    (tmp_path / "w.xlsx").write_text("")
+    with pytest.raises(ValueError, match=r"Expected a \.parquet or \.csv file.*w\.xlsx"):
+        Log.read("mine", interactions=tmp_path / "w.xlsx")
+    with pytest.raises(ValueError, match="A log has the frames .*Received: .'watches'"):
+        Log.read("mine", watches=tmp_path / "w.csv")
+
+
+def _halve(data: bytes) -> bytes:
+    return data[: len(data) // 2]
+
+
+def _flip(data: bytes) -> bytes:
+    middle = len(data) // 2
+    return data[:middle] + bytes(b ^ 0xFF for b in data[middle : middle + 40]) + data[middle + 40 :]
+
+
+@pytest.mark.parametrize("damage", [_halve, _flip, lambda data: b"", lambda data: b"\x00\xff" * 50])
+@pytest.mark.parametrize("name", ["w.v1.parquet", "w.csv.gz", "w.csv.zip", "w.csv.xz", "w.csv.bz2"])
+def test_a_damaged_file_is_named(tmp_path: pathlib.Path, name: str, damage: Any) -> None:
+    path = tmp_path / name
+    events = watches().loc[np.arange(3000) % 3].assign(time=np.random.default_rng(0).random(3000))
+    if "parquet" in name:
+        events.to_parquet(path)
+        if damage is _flip:  # the footer's checksum-less metadata, in the end of the file
+            damage = lambda data: data[:-60] + b"\xff" * 50 + data[-10:]  # noqa: E731
+    else:
+        events.to_csv(path, index=False)
+    path.write_bytes(damage(path.read_bytes()))
+    kind = "parquet" if "parquet" in name else "csv"
+    with pytest.raises(ValueError, match=f"{name} is damaged or no {kind} file: ."):
+        Log.read("mine", interactions=path)
+
+
+def test_a_ragged_csv_is_damaged(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "w.csv").write_text('user_id,item_id,time\na,x,1\na,"y,2\nb,z,3,4,5\n')
+    with pytest.raises(ValueError, match="w.csv is damaged or no csv file"):
+        read_frame(tmp_path / "w.csv")
