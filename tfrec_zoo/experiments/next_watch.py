@@ -30,7 +30,7 @@ def popularity(log: Log, seed: int) -> Result:
 
 
 def youtube(
-    bags: tuple[int, ...], last_watched: bool = False, epochs: int = 8
+    bags: tuple[int, ...], last_watched: bool = False, epochs: int = 5
 ) -> Callable[[Log, int], Result]:
     """YouTubeRetrieval on the history alone: bags of it, and perhaps the last watch apart."""
 
@@ -71,8 +71,8 @@ def youtube(
 
 ROWS: dict[str, Callable[[Log, int], Result]] = {
     "popularity": popularity,
-    "bag-50": youtube((50,), epochs=3),
-    "bag-3": youtube((3,), epochs=5),
+    "bag-50": youtube((50,), epochs=4),
+    "bag-3": youtube((3,), epochs=3),
     "bag-10-and-last": youtube((10,), last_watched=True),
     "bags-1-3-10-50": youtube((1, 3, 10, 50)),
 }

@@ -67,12 +67,21 @@ def run(
     return results
 
 
-def markdown(results: Sequence[Mapping[str, Any]]) -> str:
-    """A table of mean ± standard deviation over seeds, with what it was made from."""
+def markdown(results: Sequence[Mapping[str, Any]], metrics: Sequence[str] | None = None) -> str:
+    """A table of mean ± standard deviation over seeds, with what it was made from.
+
+    Args:
+        results: What `run` returned.
+        metrics: The columns wanted; None for all there are.
+    """
     rows: dict[str, list[Mapping[str, Any]]] = {}
     for result in results:
         rows.setdefault(result["row"], []).append(result)
     names = list(dict.fromkeys(name for result in results for name in result["metrics"]))
+    unknown = sorted(set(metrics or ()) - set(names))
+    if unknown:
+        raise ValueError(f"The results have the metrics {names}. Received: {unknown}")
+    names = list(metrics or names)
     lines = [f"| row | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
     for row, runs in rows.items():
         cells = [_cell([run["metrics"][name] for run in runs if name in run["metrics"]])
