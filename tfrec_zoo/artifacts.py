@@ -31,8 +31,13 @@ def whole_folder(target: str | pathlib.Path) -> Iterator[pathlib.Path]:
     """Gives an empty folder to write into, which becomes `target` if all goes well.
 
     If anything fails, the new files are removed and what was at `target` before stays as it was.
+
+    Raises:
+        FileExistsError: If `target` is a file.
     """
     target = pathlib.Path(target)
+    if target.exists() and not target.is_dir():
+        raise FileExistsError(f"Expected a folder, or nothing there yet. Received a file: {target}")
     target.parent.mkdir(parents=True, exist_ok=True)
     folder = pathlib.Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:
@@ -42,9 +47,15 @@ def whole_folder(target: str | pathlib.Path) -> Iterator[pathlib.Path]:
         if target.exists():
             old = pathlib.Path(tempfile.mkdtemp(prefix=f".{target.name}.old.", dir=target.parent))
             os.replace(target, old / target.name)
-        os.replace(folder, target)
-        if old is not None:
-            shutil.rmtree(old)
+        try:
+            os.replace(folder, target)
+        except BaseException:
+            if old is not None:
+                os.replace(old / target.name, target)
+            raise
+        finally:
+            if old is not None:
+                shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -53,15 +64,14 @@ def write_whole(path: str | pathlib.Path, text: str) -> None:
     """Writes a text file, whole or not at all."""
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(
-        "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
-    ) as file:
-        file.write(text)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
-        os.chmod(file.name, 0o644)
-        os.replace(file.name, path)
-    except OSError:
-        os.unlink(file.name)
+        with open(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
         raise
 
 
@@ -96,9 +106,11 @@ def read_manifest(folder: str | pathlib.Path, verify: bool = False) -> dict[str,
         raise FileNotFoundError(f"There is no exported model: no {MANIFEST} in {folder}.")
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        expected = manifest["files"]
-    except (json.JSONDecodeError, KeyError, UnicodeDecodeError) as error:
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{folder / MANIFEST} is damaged: {error}") from error
+    expected = manifest.get("files") if isinstance(manifest, dict) else None
+    if not isinstance(expected, dict):
+        raise ValueError(f"{folder / MANIFEST} is damaged: it doesn't say what the files are.")
     if verify:
         found = file_hashes(folder)
         for name, digest in expected.items():

@@ -35,8 +35,8 @@ def _parser() -> argparse.ArgumentParser:
         added.add_argument("--json", action="store_true", help="print JSON, for scripts")
         return added
 
-    def data(added: argparse.ArgumentParser) -> None:
-        added.add_argument("--dataset", default="simulated", help=DATASETS)
+    def data(added: argparse.ArgumentParser, default: str | None = "simulated") -> None:
+        added.add_argument("--dataset", default=default, help=DATASETS)
         added.add_argument("--data-dir", help="where tensorflow-datasets keeps its data")
 
     added = command(
@@ -59,9 +59,9 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--set", type=_argument, action="append", default=[], metavar="NAME=VALUE",
                        help="an argument of the model: --set hidden_units=(64,32)")  # fmt: skip
 
-    added = command("evaluate", "evaluate what `train` left, on the test part of a data set")
+    added = command("evaluate", "evaluate what `train` left, on the test part of its data")
     added.add_argument("directory", help="what was --output of train")
-    data(added)
+    data(added, default=None)
 
     added = command("export", "export what `train` left, with another index or list length")
     added.add_argument("directory", help="what was --output of train")
@@ -73,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("directory", help="a SavedModel folder, with its manifest.json")
     added.add_argument("--request", required=True,
                        help='features by name, as JSON: {"history": ["v1", "v2"]}')  # fmt: skip
-    added.add_argument("--k", type=int, default=10)
+    added.add_argument("--k", type=int, help="how many (default: at most 10)")
 
     added = command("benchmark", "make a table of results over seeds")
     added.add_argument("table", choices=("next-watch", "watch-time"))
@@ -81,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--output", required=True, help="folder for a result file per run")
     added.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     added.add_argument("--rows", nargs="+", help="only these rows of the table")
+    added.add_argument("--metrics", nargs="+", help="only these columns of the table")
     return parser
 
 
@@ -103,7 +104,7 @@ def load_dataset(name: str, data_dir: str | None = None, seed: int = 0) -> Any:
     }
     if "interactions" not in found:
         raise ValueError(f"There is no interactions.parquet or interactions.csv in {folder}.")
-    return data.Log.read(folder.name, **found)
+    return data.Log.read(folder.resolve().name, **found)
 
 
 def _print(arguments: argparse.Namespace, content: Any, text: str) -> None:
@@ -141,6 +142,8 @@ def _train(arguments: argparse.Namespace) -> None:
     registry.get(arguments.model)
     if arguments.epochs < 1 or arguments.batch_size < 1:
         raise ValueError("`--epochs` and `--batch-size` must be positive.")
+    output = pathlib.Path(arguments.output)
+    output.mkdir(parents=True, exist_ok=True)  # Better now than after training.
     log = load_dataset(arguments.dataset, arguments.data_dir, arguments.seed)
     training = recipes.Training(
         epochs=arguments.epochs,
@@ -149,7 +152,13 @@ def _train(arguments: argparse.Namespace) -> None:
         seed=arguments.seed,
         verbose=_verbosity(arguments),
     )
-    trained = recipes.train(arguments.model, log, training, **dict(arguments.set))
+    try:
+        trained = recipes.train(arguments.model, log, training, **dict(arguments.set))
+    except TypeError as error:
+        if not arguments.set:
+            raise
+        # A wrong value is often found out far from where its name is known.
+        raise TypeError(f"{error}. Received: --set {dict(arguments.set)}") from error
     config = {key: value for key, value in vars(arguments).items() if key != "json"}
     result = Result.of(
         log,
@@ -159,12 +168,23 @@ def _train(arguments: argparse.Namespace) -> None:
         seed=arguments.seed,
         config={**config, "set": dict(arguments.set)},
     )
-    output = pathlib.Path(arguments.output)
     saving.save(trained.model, output / "checkpoint")
     export(trained.model, output / "model", result.to_config())
     result.write(output / "result.json")
     text = f"{_lines(trained.metrics)}\n\n{trained.protocol}; {log.name}\nwritten: {output}"
     _print(arguments, result.to_config(), text)
+
+
+def _read_result(directory: pathlib.Path) -> dict[str, Any]:
+    """What `train` wrote of itself."""
+    path = directory / "result.json"
+    try:
+        result = json.loads(path.read_text(encoding="utf-8"))
+        if {"dataset", "data_dir", "seed"} <= set(result["config"]):
+            return result
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError):
+        pass
+    raise ValueError(f"{path} is damaged, or not of `train`: train the model again.")
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
@@ -173,8 +193,12 @@ def _evaluate(arguments: argparse.Namespace) -> None:
 
     directory = pathlib.Path(arguments.directory)
     model = saving.restore(directory / "checkpoint")
-    log = load_dataset(arguments.dataset, arguments.data_dir)
-    _, task, _ = recipes.make_task(type(model).__name__, log)
+    config = _read_result(directory)["config"]
+    name, data_dir = arguments.dataset, arguments.data_dir
+    if name is None:
+        name, data_dir = config["dataset"], data_dir or config["data_dir"]
+    log = load_dataset(name, data_dir, config["seed"])
+    _, task, _ = recipes.make_task(type(model).__name__, log, config["seed"])
     metrics = recipes.evaluate(model, task)
     _print(arguments, metrics, f"{_lines(metrics)}\n\n{task.protocol}; {log.name}")
 
@@ -185,7 +209,7 @@ def _export(arguments: argparse.Namespace) -> None:
 
     directory = pathlib.Path(arguments.directory)
     model = saving.restore(directory / "checkpoint")
-    result = json.loads((directory / "result.json").read_text(encoding="utf-8"))
+    result = _read_result(directory)
     retrieval = isinstance(model, RetrievalModel)
     options = {"k": arguments.k, "index": arguments.index} if retrieval else {}
     export(model, arguments.output, result, **options)
@@ -202,13 +226,14 @@ def _recommend(arguments: argparse.Namespace) -> None:
     if not isinstance(request, dict):
         raise ValueError(f"`--request` must be a JSON object. Received: {arguments.request}")
     found = load(arguments.directory).recommend({k: [v] for k, v in request.items()}, arguments.k)
-    rows = found[["rank", "id", "score"]]
+    rows = found.loc[found["rank"] <= (arguments.k or 10), ["rank", "id", "score"]]
     _print(arguments, rows.to_dict("records"), rows.to_string(index=False))
 
 
 def _quickstart(arguments: argparse.Namespace) -> None:
     from tfrec_zoo.quickstart import quickstart
 
+    pathlib.Path(arguments.output).mkdir(parents=True, exist_ok=True)
     log = load_dataset(arguments.dataset, arguments.data_dir, arguments.seed)
     result = quickstart(log, arguments.output, arguments.seed, quiet=arguments.json)
     if arguments.json:
@@ -220,7 +245,14 @@ def _benchmark(arguments: argparse.Namespace) -> None:
 
     log = load_dataset(arguments.dataset, arguments.data_dir)
     results = tables.run(arguments.table, log, arguments.output, arguments.seeds, arguments.rows)
-    _print(arguments, results, tables.markdown(results))
+    _print(arguments, results, tables.markdown(results, arguments.metrics))
+
+
+def _errors() -> tuple[type[Exception], ...]:
+    """What a command may fail with: of Python, and of TensorFlow if it runs."""
+    tensorflow = sys.modules.get("tensorflow")
+    found = (ValueError, TypeError, KeyError, OSError, ImportError, RuntimeError)
+    return found if tensorflow is None else (*found, tensorflow.errors.OpError)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -238,7 +270,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     }[arguments.command]
     try:
         run(arguments)
-    except (ValueError, TypeError, KeyError, OSError, ImportError) as error:
+    except _errors() as error:
         message = error.args[0] if isinstance(error, KeyError) and error.args else error
         print(f"tfrec-zoo: {' '.join(str(message).split())}", file=sys.stderr)
         return 2

@@ -73,6 +73,8 @@ def quickstart(
     """
     begin = time.perf_counter()
     output = pathlib.Path(output)
+    # An unusable folder is found now, not after the training.
+    output.mkdir(parents=True, exist_ok=True)
     tf.keras.utils.set_random_seed(seed)
     verbose = 0 if quiet else 1 if sys.stdout.isatty() else 2
 

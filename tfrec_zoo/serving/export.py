@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import tensorflow as tf
 
-from tfrec_zoo.artifacts import whole_folder, write_manifest
+from tfrec_zoo.artifacts import MANIFEST, whole_folder, write_manifest
 from tfrec_zoo.features import RawFeature, parse_examples, raw_signature
 from tfrec_zoo.models.base import RecommenderModel
 from tfrec_zoo.models.ranking import RankingModel
@@ -59,6 +59,8 @@ class ServedRetrieval(ServedModel):
         self, model: RetrievalModel, k: int = 100, index: Literal["auto", "exact", "scann"] = "auto"
     ) -> None:
         super().__init__()
+        if k < 1:
+            raise ValueError(f"`k` must be positive. Received: {k!r}")
         self._model = Parts(model)
         self.k = k
         self.index = build_index(model.candidates(), index, k=k)
@@ -164,6 +166,11 @@ def served(model: RecommenderModel | Funnel | ServedModel, **kwargs: Any) -> Ser
         model: A trained model, or a funnel.
         **kwargs: Of `ServedRetrieval`, for retrieval models.
     """
+    if kwargs and not isinstance(model, RetrievalModel):
+        raise TypeError(
+            f"{sorted(kwargs)} are for retrieval models; a Funnel has its own. "
+            f"Received: {type(model).__name__}"
+        )
     if isinstance(model, ServedModel):
         return model
     if isinstance(model, Funnel):
@@ -171,7 +178,7 @@ def served(model: RecommenderModel | Funnel | ServedModel, **kwargs: Any) -> Ser
     if isinstance(model, RetrievalModel):
         return ServedRetrieval(model, **kwargs)
     if isinstance(model, RankingModel):
-        return ServedRanking(model, **kwargs)
+        return ServedRanking(model)
     raise TypeError(f"Expected a model of tfrec_zoo or a Funnel. Received: {type(model)}")
 
 
@@ -195,7 +202,17 @@ def export(
 
     Returns:
         The directory.
+
+    Raises:
+        FileExistsError: If `directory` is a file, or a folder that holds something else.
     """
+    directory = pathlib.Path(directory)
+    if directory.is_dir() and any(directory.iterdir()):
+        if not any((directory / name).is_file() for name in (MANIFEST, "saved_model.pb")):
+            raise FileExistsError(
+                "An export replaces the whole folder: give it one of its own. "
+                f"Received one with other files: {directory}"
+            )
     module = served(model, **kwargs)
     name = type(model).__name__
     with whole_folder(directory) as folder:
@@ -213,4 +230,4 @@ def export(
                 "custom_ops": list(module.custom_ops),
             },
         )
-    return pathlib.Path(directory)
+    return directory

@@ -15,7 +15,6 @@ from tfrec_zoo.data.log import Log
 from tfrec_zoo.data.watches import table_columns
 from tfrec_zoo.features import (
     MISSING,
-    BagColumn,
     RawFeature,
     request_arrays,
 )
@@ -41,10 +40,11 @@ class Funnel(tf.Module):
 
     A request gives the raw query features of both stages, `history` (item ids, oldest first),
     `exclude` (items not to recommend) and, if items have an `upload_time`, `time` (now, in whole
-    units of the log; a negative one is the log's end). From these
-    the funnel works out what else the models were trained on: `last_watched`, `history_<column>`
-    (the items' columns looked up), `candidate_source` and `candidate_score` of each candidate, and
-    `item_age`. Nothing from `history` or `exclude` is ever recommended.
+    units of the log; a negative one is the log's end). From these the funnel works out what else
+    the models were trained on: `last_watched`, `history_<column>` (the items' columns looked up),
+    `item_age`, and of each candidate `candidate_source`, who nominated it, and `candidate_score`,
+    what the first source makes of it (scores of different sources can't be compared). Nothing from
+    `history` or `exclude` is ever recommended.
 
     Args:
         sources: Trained retrieval models by name, with the same item vocabulary; the first
@@ -85,23 +85,27 @@ class Funnel(tf.Module):
                     f"All sources must have the same item vocabulary. Received another: {name!r}"
                 )
         self.k = k
-        self.num_candidates = min(num_candidates, len(vocabulary))
+        self.num_candidates = num_candidates
         self._stages = _Stages(dict(sources), ranking)
         self._item = first.item_column
         self._parts = [Parts(model) for model in (*sources.values(), ranking)]
+        # What earlier sources nominate is left out too.
         self._indexes = [
-            build_index(source.candidates(), index, k=self.num_candidates)
-            for source in sources.values()
+            build_index(
+                source.candidates(), index, k=num_candidates, spare=200 + i * num_candidates
+            )
+            for i, source in enumerate(sources.values())
         ]
         self.custom_ops = tuple(dict.fromkeys(op for i in self._indexes for op in i.custom_ops))
         self._ids = item_table(first)
 
         items = _item_rows(log, vocabulary.array())
-        self._attributes = {f"history_{c}": c for c in items.columns if c != log.roles.item}
-        self._catalogue = self._encode_catalogue(items)
+        columns = table_columns(items, ("upload_time",))
+        self._catalogue = self._encode_catalogue(columns)
+        self._attributes = self._history_attributes(columns)
         self._upload_time = None
         if "upload_time" in items:
-            times = items["upload_time"].to_numpy(np.float64)
+            times = items["upload_time"].to_numpy(np.float64, na_value=np.nan)
             self._upload_time = tf.Variable(times, trainable=False, name="upload_time")
             # What "now" is where a request doesn't say: the end of the log.
             self._now = int(log.interactions[log.roles.time].max())
@@ -124,7 +128,9 @@ class Funnel(tf.Module):
             raw["time"] = RawFeature("time", "int64")
         return raw
 
-    def _encode_catalogue(self, items: pd.DataFrame) -> dict[str, dict[str, tf.Variable]]:
+    def _encode_catalogue(
+        self, columns: Mapping[str, np.ndarray]
+    ) -> dict[str, dict[str, tf.Variable]]:
         """What the ranker reads of each item, encoded, one row per item of the vocabulary."""
         spec = self._stages.ranking.features.spec
         raw = {
@@ -132,22 +138,17 @@ class Funnel(tf.Module):
             for key, feature in serving_inputs(spec.raw_candidate).items()
             if key not in _DERIVED
         }
-        columns = table_columns(items, ("upload_time",))
         unknown = sorted(set(raw) - set(columns))
         if unknown:
             raise ValueError(
                 "The ranker's candidate features must be columns of `log.items`, or what a funnel "
                 f"derives {_DERIVED}. Received others: {unknown}"
             )
-        arrays = request_arrays(raw, {key: columns[key] for key in raw})
-        encoded = self._stages.ranking.preprocessor({k: tf.constant(v) for k, v in arrays.items()})
-        # Items' columns also stand for the items of a history.
-        for column in spec.categorical:
-            if isinstance(column, BagColumn) and column.key in self._attributes:
-                values = tf.constant(columns[self._attributes[column.key]])
-                encoded["ids"][column.name] = self._stages.ranking.preprocessor.ids(
-                    column.values, {column.key: values}
-                )
+        encoded: dict[str, dict[str, tf.Tensor]] = {"ids": {}, "values": {}}
+        if raw:
+            arrays = request_arrays(raw, {key: columns[key] for key in raw})
+            tensors = {key: tf.constant(value) for key, value in arrays.items()}
+            encoded = self._stages.ranking.preprocessor(tensors)
         return {
             group: {
                 key: tf.Variable(value, trainable=False, name=f"catalogue/{key}")
@@ -155,6 +156,20 @@ class Funnel(tf.Module):
             }
             for group in ("ids", "values")
         }
+
+    def _history_attributes(self, columns: Mapping[str, np.ndarray]) -> dict[str, tf.Variable]:
+        """What `history_<column>` holds for each item, [1 + items]: first the missing value."""
+        tables = {}
+        for model in (*self._stages.sources.values(), self._stages.ranking):
+            for key, feature in model.features.spec.raw_query.items():
+                values = columns.get(key.removeprefix("history_"), np.empty([0, 0]))
+                is_attribute = key.startswith("history_") and values.ndim == 1
+                if is_attribute and feature.is_bag and feature.dtype != "float32":
+                    raw = {key: RawFeature(key, feature.dtype)}
+                    values = request_arrays(raw, {key: values})[key]
+                    values = np.append(np.array([MISSING[feature.dtype]], values.dtype), values)
+                    tables[key] = tf.Variable(tf.constant(values), trainable=False, name=key)
+        return tables
 
     def serve(self, **raw: tf.Tensor) -> dict[str, tf.Tensor]:
         """Recommends.
@@ -169,23 +184,24 @@ class Funnel(tf.Module):
         history = self._rows(raw["history"])
         excluded = tf.concat([history, self._rows(raw["exclude"])], axis=1)
         raw = {**raw, "last_watched": _last(raw["history"])}
+        raw.update((key, tf.gather(t, history + 1)) for key, t in self._attributes.items())
 
         # Candidate generation.
-        rows_of, scores_of, names = [], [], []
+        queries, rows_of, names = [], [], []
         for (name, source), index in zip(self._stages.sources.items(), self._indexes, strict=True):
             features = with_serving_values(raw, source.features.spec.raw_query)
-            scores, rows = index.search(source(features), self.num_candidates, excluded)
+            queries.append(source(features))
+            _, rows = index.search(queries[-1], self.num_candidates, excluded)
             excluded = tf.concat([excluded, rows], axis=1)
             rows_of.append(rows)
-            scores_of.append(scores)
             names.append(tf.fill(tf.shape(rows), name))
         rows = tf.concat(rows_of, axis=1)  # [batch, candidates]
 
         # Ranking.
-        encoded = self._ranker_input(raw, history, rows)
+        encoded = self._ranker_input(raw, rows)
         given = {
             "candidate_source": tf.concat(names, axis=1),
-            "candidate_score": _missing_if_infinite(tf.concat(scores_of, axis=1)),
+            "candidate_score": self._score(queries[0], rows),
             "item_age": self._item_age(raw, rows),
         }
         wanted = self._stages.ranking.features.spec.raw_candidate
@@ -202,32 +218,29 @@ class Funnel(tf.Module):
             "scores": self._stages.ranking.predictions(logits),
         }
 
+    def _score(self, query: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+        """The first source's scores of all candidates, whoever nominated them."""
+        first = next(iter(self._stages.sources.values()))
+        vectors = tf.gather(first.candidates(), tf.maximum(rows, 0))
+        return tf.einsum("bd,bnd->bn", tf.cast(query, vectors.dtype), vectors)
+
     def _rows(self, items: tf.Tensor) -> tf.Tensor:
         first = next(iter(self._stages.sources.values()))
         return first.preprocessor.ids(self._item, {self._item.key: items}) - 1
 
     def _ranker_input(
-        self, raw: Mapping[str, tf.Tensor], history: tf.Tensor, rows: tf.Tensor
+        self, raw: Mapping[str, tf.Tensor], rows: tf.Tensor
     ) -> dict[str, dict[str, tf.Tensor]]:
-        """The query's features encoded, the history's looked up, the candidates' gathered."""
+        """The query's features encoded, and the candidates' looked up."""
         spec = self._stages.ranking.features.spec
         query = with_serving_values(raw, spec.raw_query)
         query = {key: query[key] for key in spec.raw_query if key in query}
         encoded = self._stages.ranking.preprocessor(query)
-        ids, values = dict(encoded["ids"]), dict(encoded["values"])
-        for key, table in self._catalogue["ids"].items():
-            is_history = any(
-                column.name == key and column.key in self._attributes
-                for column in spec.categorical
-                if isinstance(column, BagColumn)
-            )
-            at = history if is_history else rows
-            found = tf.gather(table, tf.maximum(at, 0))
-            known = tf.reshape(at >= 0, [*tf.unstack(tf.shape(at)), *[1] * (table.shape.rank - 1)])
-            ids[key] = tf.where(known, found, 0)
-        for key, table in self._catalogue["values"].items():
-            values[key] = tf.gather(table, tf.maximum(rows, 0))
-        return {"ids": ids, "values": values}
+        at = tf.maximum(rows, 0)
+        return {
+            group: {**values, **{k: tf.gather(t, at) for k, t in self._catalogue[group].items()}}
+            for group, values in encoded.items()
+        }
 
     def _item_age(self, raw: Mapping[str, tf.Tensor], rows: tf.Tensor) -> tf.Tensor:
         if self._upload_time is None:
@@ -257,7 +270,3 @@ def _last(history: tf.Tensor) -> tf.Tensor:
     # Column 0, the missing value, is the last one present where there is no other.
     at = tf.reduce_max(tf.where(present, tf.range(tf.shape(padded)[1]), 0), axis=1)
     return tf.gather(padded, at, batch_dims=1)
-
-
-def _missing_if_infinite(scores: tf.Tensor) -> tf.Tensor:
-    return tf.where(tf.math.is_finite(scores), scores, float("nan"))

@@ -68,6 +68,7 @@ class ExactIndex(Index):
     def _search(
         self, query: tf.Tensor, k: int, exclude: tf.Tensor | None
     ) -> tuple[tf.Tensor, tf.Tensor]:
+        query = tf.cast(query, self.candidates.dtype)
         scores = tf.linalg.matmul(query, self.candidates, transpose_b=True)
         if exclude is not None:
             batch = tf.shape(exclude)[0]
@@ -135,7 +136,8 @@ class ScannIndex(Index):
         )
         self.state = searcher.serialize_to_module()
         queries = candidates[:: max(self.num_items // 256, 1)] if queries is None else queries
-        self._measure(candidates, tf.cast(queries[:1024], tf.float32), k, target_recall)
+        queries = tf.cast(queries[:1024], tf.float32)
+        self._measure(tf.cast(candidates, tf.float32), queries, k, target_recall)
 
     def _measure(
         self, candidates: tf.Tensor, queries: tf.Tensor, k: int, target_recall: float
@@ -170,16 +172,23 @@ class ScannIndex(Index):
 
         width = min(k + (0 if exclude is None else self.spare), self.num_items)
         searcher = scann_ops.searcher_from_module(self.state)
+        query = tf.cast(query, tf.float32)
+        batch = tf.shape(query)[0]
+        # ScaNN refuses a batch of no queries, and queries that are not finite.
+        finite = tf.reduce_all(tf.math.is_finite(query), axis=1, keepdims=True)
         rows, scores = searcher.search_batched(
-            tf.cast(query, tf.float32),
+            tf.pad(tf.where(finite, query, 0), [[0, tf.cast(batch == 0, tf.int32)], [0, 0]]),
             final_num_neighbors=width,
             pre_reorder_num_neighbors=min(2 * width, self.num_items),
             leaves_to_search=self.leaves_to_search,
         )
-        rows = tf.ensure_shape(tf.cast(rows, tf.int32), [None, width])
+        # Lists too short end in NaN, at row 0; the longest of the batch is the width of all.
+        short = [[0, 0], [0, width - tf.shape(scores)[1]]]
+        rows = tf.pad(tf.cast(rows, tf.int32), short)[:batch]
+        scores = tf.pad(scores, short, constant_values=float("nan"))[:batch]
+        rows = tf.ensure_shape(rows, [None, width])
         scores = tf.ensure_shape(scores, [None, width])
-        # Lists too short end in NaN, at row 0.
-        kept = tf.logical_not(tf.math.is_nan(scores))
+        kept = finite & tf.logical_not(tf.math.is_nan(scores))
         if exclude is not None:
             kept &= tf.logical_not(_is_in(rows, exclude))
         scores = tf.where(kept, scores, scores.dtype.min)

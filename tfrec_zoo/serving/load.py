@@ -33,7 +33,14 @@ class Served:
     def __init__(self, directory: str | pathlib.Path, verify: bool = False) -> None:
         directory = pathlib.Path(directory)
         self.manifest = read_manifest(directory, verify)
-        if any(op.startswith("Scann>") for op in self.manifest["custom_ops"]):
+        try:
+            custom_ops = [str(op) for op in self.manifest["custom_ops"]]
+            self.request = {f["key"]: RawFeature(**f) for f in self.manifest["request"]}
+        except (KeyError, TypeError) as error:
+            raise ValueError(
+                f"The manifest in {directory} is damaged: export the model again. {error!r}"
+            ) from error
+        if any(op.startswith("Scann>") for op in custom_ops):
             try:
                 from scann import scann_ops  # noqa: F401 (registers its operations)
             except ImportError as error:
@@ -43,12 +50,11 @@ class Served:
                 ) from error
         try:
             self._module = tf.saved_model.load(str(directory))
-        except (OSError, ValueError, RuntimeError, tf.errors.OpError) as error:
+        except (OSError, ValueError, RuntimeError, LookupError, tf.errors.OpError) as error:
             raise ValueError(
                 f"The SavedModel in {directory} is damaged: export it again. {error}"
             ) from error
         self.signatures = self._module.signatures
-        self.request = {f["key"]: RawFeature(**f) for f in self.manifest["request"]}
 
     def __call__(self, request: Mapping[str, Any], signature: str = "serving_default") -> Any:
         """Answers a request.
@@ -56,7 +62,8 @@ class Served:
         Args:
             request: Raw features by key, one value (or bag) per row: lists, arrays, a pandas
                 frame. Features left out, None and NaN are missing.
-            signature: Name of a signature over raw features.
+            signature: Name of a signature over raw features, one row each; the others are for
+                tensors, see `signatures`.
 
         Returns:
             The outputs by name, as arrays; strings are `str`.
@@ -64,11 +71,19 @@ class Served:
         Raises:
             KeyError, TypeError, ValueError: If the request is malformed; the message says how.
         """
-        raw = dict(self.request)
+        if not isinstance(request, Mapping | pd.DataFrame):
+            raise TypeError(f"Expected features by key. Received: {request!r:.80}")
+        if signature not in self.signatures:
+            raise KeyError(f"Expected one of {sorted(self.signatures)}. Received: {signature!r}")
         wanted = self.signatures[signature].structured_input_signature[1]
-        raw = {key: feature for key, feature in raw.items() if key in wanted}
-        arrays = request_arrays(raw, request)
+        raw = {key: feature for key, feature in self.request.items() if key in wanted}
         specs = raw_signature(raw)
+        if any(wanted[key].shape.rank != specs[key].shape.rank for key in raw) or not raw:
+            raise ValueError(
+                "The signature is not over rows of raw features: give tensors to "
+                f"`signatures[{signature!r}]`. Received: {signature!r}"
+            )
+        arrays = request_arrays(raw, request)
         outputs = self.signatures[signature](
             **{key: tf.constant(array, specs[key].dtype) for key, array in arrays.items()}
         )
@@ -85,15 +100,15 @@ class Served:
             A frame with the columns `row` (of the request), `rank` (from 1), `id` and `score`;
             fewer than k rows per request where there is nothing left to recommend.
         """
-        outputs = self(request)
-        if "ids" not in outputs:
+        if "ids" not in self.signatures["serving_default"].structured_outputs:
             raise TypeError(
                 f"{self.manifest['model']} scores impressions and recommends nothing by itself: "
                 "call it, or export a funnel."
             )
+        outputs = self(request)
         ids, scores = outputs["ids"], outputs["scores"]
-        if k is not None and not 0 < k <= ids.shape[1]:
-            raise ValueError(f"`k` must be in 1 … {ids.shape[1]}. Received: {k!r}")
+        if k is not None and not (isinstance(k, int) and 0 < k <= ids.shape[1]):
+            raise ValueError(f"`k` must be a number in 1 … {ids.shape[1]}. Received: {k!r}")
         ids, scores = ids[:, :k], scores[:, :k]
         row, column = np.nonzero(ids != MISSING["string" if ids.dtype == object else "int64"])
         return pd.DataFrame(
