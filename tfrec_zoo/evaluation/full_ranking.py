@@ -40,6 +40,7 @@ def full_ranking(
     candidates = model.candidates()
     num_items = model.num_items
     top = min(max(ks), num_items)
+    miss = max(num_items, *ks)
     rank_metrics = [*(HitRate(k) for k in ks), *(NDCG(k) for k in ks)]
     rank_metrics.append(MRR(name="mean_average_precision"))
     coverage = {k: CatalogueCoverage(num_items) for k in ks}
@@ -56,10 +57,12 @@ def full_ranking(
         scores = tf.linalg.matmul(model(features), candidates, transpose_b=True)
         lowest = tf.fill([tf.shape(seen)[0]], scores.dtype.min)
         scores = tf.tensor_scatter_nd_update(scores, seen, lowest)
-        ranks = target_ranks(scores, tf.maximum(classes, 0))
-        # Unknown items come after all others.
-        ranks = tf.where(classes >= 0, ranks, num_items)
-        return ranks, tf.math.top_k(scores, top).indices
+        own = tf.gather(scores, tf.maximum(classes, 0), batch_dims=1)
+        # Items that are unknown or masked come after all others, and are in no list.
+        is_ranked = (classes >= 0) & (own > scores.dtype.min)
+        ranks = tf.where(is_ranked, target_ranks(scores, tf.maximum(classes, 0)), miss)
+        best = tf.math.top_k(scores, top)
+        return ranks, tf.where(best.values > scores.dtype.min, best.indices, -1)
 
     seen_windows = examples.seen if mask_seen else None
     if seen_windows is not None:

@@ -27,7 +27,8 @@ def pointwise(model: RankingModel, examples: Examples, batch_size: int = 4096) -
     Returns:
         `auc` of chosen against not; `gauc`, the same within groups; `weighted_per_user_loss`,
         the share of mispredicted watch time within groups (Covington et al. 2016, table 1); and
-        `bias`, the sum of predictions over the sum of labels, minus one.
+        `bias`, the sum of predictions over the sum of labels, minus one. What can't be told,
+        as nothing was chosen, is NaN.
     """
     return pointwise_metrics(predict(model, examples, batch_size), examples.label, examples.groups)
 
@@ -46,5 +47,7 @@ def pointwise_metrics(
         loss.update_state(chosen, predictions, label, groups=groups)
         results["gauc"] = float(gauc.result())
         results["weighted_per_user_loss"] = float(loss.result())
-    results["bias"] = float(np.sum(predictions, dtype=np.float64) / label.sum() - 1)
+    total = np.sum(label, dtype=np.float64)
+    bias = np.sum(predictions, dtype=np.float64) / total - 1 if total else np.nan
+    results["bias"] = float(bias)
     return results

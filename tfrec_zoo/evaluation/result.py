@@ -50,5 +50,6 @@ class Result:
 
 def command() -> str:
     """The command this process was started with."""
-    program = pathlib.Path(sys.argv[0]).name
-    return shlex.join([program, *sys.argv[1:]])
+    path = pathlib.Path(sys.argv[0])
+    program = ["python", "-m", path.parent.name] if path.name == "__main__.py" else [path.name]
+    return shlex.join([*program, *sys.argv[1:]])

@@ -36,6 +36,8 @@ class TwoSidedDense(tf.keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        if not isinstance(units, int) or units < 1:
+            raise ValueError(f"`units` must be a positive integer. Received: {units}")
         self.units = units
         self.activation = tf.keras.activations.get(activation)
         self.l2 = l2

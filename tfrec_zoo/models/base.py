@@ -25,7 +25,8 @@ class RecommenderModel(tfrs.models.Model):
     """
 
     def __init__(self, features: Features, name: str | None = None) -> None:
-        super().__init__(name=name)
+        # Without autocast, a half-precision policy leaves numbers their digits.
+        super().__init__(name=name, autocast=False)
         if not isinstance(features, Features):
             raise TypeError(
                 "`features` must be fitted Features, as Features.fit(spec, data) returns them. "
@@ -65,10 +66,14 @@ class RecommenderModel(tfrs.models.Model):
             losses = losses * sample_weight
         penalty = tf.add_n(self.losses) if self.losses else tf.zeros([], losses.dtype)
         self.loss_tracker.update_state(losses + penalty)
-        if predictions is not None:
+        if predictions is not None and self.compiled_metrics is not None:
             y_true, y_pred = self.metric_inputs(label, predictions)
             self.compiled_metrics.update_state(y_true, y_pred, sample_weight)
-        return tf.nn.compute_average_loss(losses) + tf.nn.scale_regularization_loss(penalty)
+        # Replicas may have different shares of the batch.
+        replica = tf.distribute.get_replica_context()
+        size = replica.all_reduce("SUM", tf.cast(tf.size(losses), losses.dtype))
+        loss = tf.math.divide_no_nan(tf.reduce_sum(losses), size)
+        return loss + tf.nn.scale_regularization_loss(penalty)
 
     def train_step(self, inputs: Any) -> dict[str, tf.Tensor]:
         """One step of gradient descent."""

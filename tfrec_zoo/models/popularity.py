@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfrec_zoo.features import Features
+from tfrec_zoo.features import Features, NumericColumn
 from tfrec_zoo.models.retrieval import RetrievalModel
 
 
@@ -39,10 +39,11 @@ class Popularity(RetrievalModel):
         self, features: Features, *, window: float | None = None, name: str | None = None
     ) -> None:
         super().__init__(features, name=name)
-        if window is not None and "example_age" not in features.spec.raw_query:
+        numeric = [c.key for c in features.spec.query if isinstance(c, NumericColumn)]
+        if window is not None and "example_age" not in numeric:
             raise ValueError(
                 "A `window` needs the numeric query column 'example_age'. "
-                f"Received columns: {sorted(features.spec.raw_query)}"
+                f"Received numeric columns: {sorted(numeric)}"
             )
 
         # Layers.
@@ -51,7 +52,6 @@ class Popularity(RetrievalModel):
             shape=[self.num_items],
             initializer="zeros",
             trainable=False,
-            synchronization=tf.VariableSynchronization.ON_READ,
             aggregation=tf.VariableAggregation.SUM,
         )
 

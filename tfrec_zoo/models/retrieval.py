@@ -13,8 +13,9 @@ class RetrievalModel(RecommenderModel):
 
     Subclasses give `call`, the query vectors, and `candidates`, the items' vectors; class `i` is
     the item with id `i + 1`. Labels are item ids as the log has them, or encoded. Compiled metrics
-    see `(classes, scores of all items)` and run in evaluation only, never in training steps; a
-    label outside the vocabulary trains nothing, and counts as a miss.
+    see `(classes, scores of all items)` and run in evaluation only, never in training steps. A
+    label outside the vocabulary trains nothing and counts as a miss: to metrics it is one class
+    more, which scores -inf.
 
     Args:
         features: Fitted features; the candidate's first vocabulary column is the item.
@@ -33,8 +34,12 @@ class RetrievalModel(RecommenderModel):
         """The [batch, items] scores of all items for raw or encoded query features."""
         return tf.linalg.matmul(self(inputs), self.candidates(), transpose_b=True)
 
-    def classes(self, label: tf.Tensor) -> tf.Tensor:
+    def classes(self, label: tf.Tensor | None) -> tf.Tensor:
         """The [batch] int32 classes of labels, raw items or int32 ids; −1 where unknown."""
+        if label is None:
+            raise ValueError(
+                "A retrieval model needs batches (features, item). Received batches of features."
+            )
         label = tf.convert_to_tensor(label)
         if label.dtype != tf.int32:
             label = self.preprocessor.ids(self.item_column, {self.item_column.key: label})
@@ -43,17 +48,15 @@ class RetrievalModel(RecommenderModel):
     def metric_inputs(
         self, label: tf.Tensor, predictions: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Classes and scores of all items."""
-        return self.classes(label), predictions
+        """Classes and scores of all items, and of one more for labels that are unknown."""
+        classes = self.classes(label)
+        scores = tf.pad(predictions, [[0, 0], [0, 1]], constant_values=-float("inf"))
+        return tf.where(classes >= 0, classes, self.num_items), scores
 
     def example_losses(
         self, inputs: Encoded, label: tf.Tensor | None, training: bool
     ) -> tuple[tf.Tensor, tf.Tensor | None]:
         """Cross-entropy of the label among all items."""
-        if label is None:
-            raise ValueError(
-                "A retrieval model needs batches (features, item). Received batches of features."
-            )
         classes = self.classes(label)
         is_known = classes >= 0
         query = self(inputs, training=training)

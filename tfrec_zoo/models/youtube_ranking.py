@@ -68,16 +68,20 @@ class YouTubeRanking(RankingModel):
 
         # Layers.
         initializer = tf.keras.initializers.get(embedding_initializer)
-        if seed is not None:
-            config = {**initializer.get_config(), "seed": seed}
-            initializer = type(initializer).from_config(config)
+        config = initializer.get_config()
+        if seed is not None and "seed" in config:
+            initializer = type(initializer).from_config({**config, "seed": seed})
         regularizer = tf.keras.regularizers.L2(l2) if l2 else None
         self.tables = make_embedding_tables(features, initializer, regularizer)
+        # Made here: under a strategy, variables can't be created amid a training step.
+        for table in self.tables.values():
+            table.build(None)
         self.query_layer = DenseFeatures(features, features.spec.query, self.tables)
         self.candidate_layer = DenseFeatures(features, features.spec.candidate, self.tables)
         if hidden_units:
             self.first = TwoSidedDense(hidden_units[0], activation, l2, seed)
-            self.first_dropout = tf.keras.layers.Dropout(dropout, seed=seed)
+            between = dropout if hidden_units[1:] else 0.0
+            self.first_dropout = tf.keras.layers.Dropout(between, seed=seed)
             rest_seed = None if seed is None else seed + 1
             self.tower = Tower(tuple(hidden_units)[1:], activation, dropout, l2, rest_seed)
             kernel = tf.keras.initializers.GlorotUniform(seed=seed)
@@ -101,7 +105,7 @@ class YouTubeRanking(RankingModel):
         if self.hidden_units:
             h = self.tower(self.first_dropout(h, training=training), training=training)
             h = self.logit(h)
-        return tf.squeeze(h, axis=-1)
+        return tf.cast(tf.squeeze(h, axis=-1), tf.float32)
 
     def predictions(self, logits: tf.Tensor) -> tf.Tensor:
         """The expected watch time e^logit (a click probability if not `weighted`)."""

@@ -109,6 +109,10 @@ class YouTubeRetrieval(RetrievalModel):
             self.output_table = EmbeddingTable(
                 self.num_items, dim, _initializer(output_seed), regularizer, name="output_table"
             )
+        # Made here: under a strategy, variables can't be created amid a training step.
+        for table in (*self.tables.values(), self.output_table):
+            if not table.built:
+                table.build(None)
         # The softmax is over candidates laid out by hand, hence the loss per example.
         self.task = tfrs.tasks.Retrieval(
             loss=tf.keras.losses.CategoricalCrossentropy(
@@ -131,12 +135,10 @@ class YouTubeRetrieval(RetrievalModel):
         """Returns the user vectors u, [batch, dim]."""
         x = self.inputs_layer(self.encode(inputs))
         x = self.input_dropout(x, training=training)
-        return self.tower(x, training=training) / self.temperature
+        return tf.cast(self.tower(x, training=training), tf.float32) / self.temperature
 
     def candidates(self) -> tf.Tensor:
         """Returns the item vectors v, [items, dim]."""
-        if not self.output_table.built:
-            self.output_table.build(None)
         return tf.convert_to_tensor(self.output_table.table)
 
     def softmax_losses(
@@ -149,7 +151,7 @@ class YouTubeRetrieval(RetrievalModel):
         candidates, probability, mask = sampled_candidates(classes, sampled)
         losses = self.task(
             query,
-            self.output_table(candidates + 1),
+            tf.cast(self.output_table(candidates + 1), tf.float32),
             candidate_sampling_probability=probability,
             score_mask=mask,
             compute_metrics=False,

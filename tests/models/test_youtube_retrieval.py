@@ -1,0 +1,222 @@
+import numpy as np
+import pytest
+
+from tfrec_zoo.features import (
+    BagColumn,
+    EmbeddingColumn,
+    Features,
+    FeatureSpec,
+    NumericColumn,
+    VocabularyColumn,
+)
+from tfrec_zoo.models import YouTubeRetrieval
+
+import tensorflow as tf  # isort: skip (after tfrec_zoo, which chooses Keras 2)
+
+
+@pytest.fixture(scope="module")
+def chosen(data):
+    return data["retrieval"]
+
+
+def widths(model, raw):
+    """In, out of each layer of the tower, once it is built."""
+    model(raw)
+    return [tuple(layer.kernel.shape) for layer in model.tower.layers]
+
+
+@pytest.mark.parametrize(
+    "hidden_units, expected",
+    [
+        ((), [(17, 5)]),
+        ((5,), [(17, 5)]),
+        ((8, 5), [(17, 8), (8, 5)]),
+        ((16, 8, 5), [(17, 16), (16, 8), (8, 5)]),
+        ((32, 16, 8, 5), [(17, 32), (32, 16), (16, 8), (8, 5)]),
+    ],
+)
+def test_depths_of_the_paper(chosen, hidden_units, expected):
+    model = YouTubeRetrieval(chosen.features, hidden_units=hidden_units, embedding_dim=5, seed=1)
+    assert widths(model, chosen.raw) == expected
+    query = model(chosen.raw)
+    assert query.shape == (60, 5)
+    assert model.candidates().shape == (12, 5)
+    # ReLU but at depth 0, which is linear.
+    assert (tf.reduce_min(query) < 0) == (not hidden_units)
+
+
+@pytest.mark.parametrize("hidden_units", [(), (32, 16, 8, 5)])
+def test_the_shallowest_and_the_deepest_learn(chosen, hidden_units):
+    model = YouTubeRetrieval(chosen.features, hidden_units=hidden_units, embedding_dim=5, seed=1)
+    model.compile(tf.keras.optimizers.Adam(0.02))
+    losses = model.fit(chosen.raw, chosen.label, epochs=6, verbose=0).history["loss"]
+    assert losses[-1] < losses[0]
+
+
+def test_defaults_are_the_best_of_the_paper(chosen):
+    model = YouTubeRetrieval(chosen.features)
+    assert widths(model, chosen.raw) == [(17, 1024), (1024, 512), (512, 256)]
+    assert model.candidates().shape == (12, 256)
+
+
+# Tied item vectors.
+
+
+def test_tied_is_one_table(chosen):
+    tied, free = (
+        YouTubeRetrieval(chosen.features, hidden_units=(8, 4), tied=tied, seed=1)
+        for tied in (True, False)
+    )
+    sizes = []
+    for model in (tied, free):
+        model(chosen.raw)
+        sizes.append(sum(int(np.prod(v.shape)) for v in model.trainable_variables))
+    assert sizes[1] - sizes[0] == 12 * 4  # the item vectors
+    video = tied.tables["video"].table
+    np.testing.assert_array_equal(tied.candidates(), video)
+    np.testing.assert_allclose(
+        tied.scores(chosen.raw), tied(chosen.raw).numpy() @ video.numpy().T, rtol=1e-5, atol=1e-7
+    )
+
+
+def test_tied_learns(chosen):
+    model = YouTubeRetrieval(chosen.features, hidden_units=(8, 4), tied=True, seed=1)
+    model.compile(tf.keras.optimizers.Adam(0.03))
+    losses = model.fit(chosen.raw, chosen.label, epochs=8, verbose=0).history["loss"]
+    assert losses[-1] < 0.9 * losses[0]
+
+
+def test_tied_needs_equal_widths(chosen):
+    with pytest.raises(
+        ValueError, match="as wide as the last of `hidden_units`. Received: 4 and 8"
+    ):
+        YouTubeRetrieval(chosen.features, hidden_units=(8,), tied=True)
+    with pytest.raises(ValueError, match="Received: 4 and 256"):
+        YouTubeRetrieval(chosen.features, hidden_units=(), tied=True)
+
+
+def test_tied_needs_an_embedding_of_items():
+    spec = FeatureSpec((NumericColumn("age"),), (VocabularyColumn("video_id"),))
+    features = Features.fit(spec, {"age": [1.0, 2.0], "video_id": ["a", "b"]})
+    message = "need a query EmbeddingColumn in the items' ID space 'video_id'. Received: "
+    with pytest.raises(ValueError, match=message):
+        YouTubeRetrieval(features, hidden_units=(4,), tied=True)
+
+
+# Sampled softmax.
+
+
+@pytest.fixture(scope="module")
+def catalogue():
+    """200 items; the history holds one, and the next is the one after it."""
+    items = np.array([f"v{i:03}" for i in range(200)])
+    spec = FeatureSpec(
+        (EmbeddingColumn(BagColumn(VocabularyColumn("history", space="video"), 1), 8),),
+        (VocabularyColumn("video_id", space="video"),),
+    )
+    features = Features.fit(spec, {"video_id": items})
+    return features, {"history": items[:, None]}, np.roll(items, -1)
+
+
+def test_sampled_training_learns_the_full_softmax(catalogue):
+    features, raw, label = catalogue
+    model = YouTubeRetrieval(features, hidden_units=(16,), num_sampled=20, seed=1)
+    model.compile(tf.keras.optimizers.Adam(0.05))
+    history = model.fit(
+        raw, label, batch_size=50, epochs=40, validation_data=(raw, label), verbose=0
+    ).history
+    # Validated on the full softmax, of 200 classes, and by hand:
+    np.testing.assert_allclose(history["val_loss"][0], np.log(200), rtol=0.05)
+    scores = model.scores(raw).numpy().astype(np.float64)
+    classes = [features.vocabularies["video"].tokens.index(item) for item in label]
+    losses = np.log(np.exp(scores).sum(1)) - scores[np.arange(200), classes]
+    np.testing.assert_allclose(history["val_loss"][-1], losses.mean(), rtol=1e-5)
+    assert history["val_loss"][-1] < 0.6 * np.log(200)
+    # Trained on fewer than 200, that are corrected for it.
+    assert history["loss"][0] != pytest.approx(history["val_loss"][0], rel=1e-3)
+
+
+def test_sampled_gradients_touch_own_and_drawn_items_only(catalogue):
+    features, raw, label = catalogue
+    model = YouTubeRetrieval(features, hidden_units=(16,), num_sampled=20, seed=1)
+    batch = ({"history": raw["history"][:10]}, label[:10])
+    table = model.output_table.table
+    for training, expected in ((True, range(10, 31)), (False, [200])):
+        with tf.GradientTape() as tape:
+            loss = model.compute_loss(batch, training=training)
+        gradient = tf.convert_to_tensor(tape.gradient(loss, table))
+        assert np.any(gradient != 0, axis=1).sum() in expected
+
+
+def test_unknown_items_train_nothing_when_sampled(catalogue):
+    features, raw, label = catalogue
+    model = YouTubeRetrieval(features, hidden_units=(16,), num_sampled=20, seed=1)
+    model.compile(tf.keras.optimizers.SGD(0.5))
+    model(raw)
+    before = [variable.numpy() for variable in model.trainable_variables]
+    loss = model.fit(raw, np.full(200, "never seen"), verbose=0).history["loss"]
+    assert loss == [0.0]
+    for variable, value in zip(model.trainable_variables, before, strict=True):
+        np.testing.assert_array_equal(variable, value)
+
+
+def test_all_items_may_be_sampled(catalogue):
+    features, _, _ = catalogue
+    assert YouTubeRetrieval(features, num_sampled=200).num_sampled == 200
+
+
+# Temperature, seed, dropout.
+
+
+def test_temperature_divides_the_scores(chosen):
+    warm, plain = (
+        YouTubeRetrieval(chosen.features, hidden_units=(8, 4), temperature=t, seed=1)
+        for t in (0.5, 1.0)
+    )
+    np.testing.assert_array_equal(warm.scores(chosen.raw), 2 * plain.scores(chosen.raw))
+
+
+def test_seed_gives_the_same_model_again(chosen):
+    one, same, other = (
+        YouTubeRetrieval(chosen.features, hidden_units=(8, 4), num_sampled=5, dropout=0.2, seed=s)
+        for s in (1, 1, 2)
+    )
+    assert np.any(one.scores(chosen.raw) != other.scores(chosen.raw))
+    losses = []
+    for model in (one, same):
+        tf.random.set_seed(0)
+        model.compile(tf.keras.optimizers.SGD(0.5))
+        losses.append(model.fit(chosen.raw, chosen.label, shuffle=False, verbose=0).history["loss"])
+    assert losses[0] == losses[1]
+    np.testing.assert_array_equal(one.scores(chosen.raw), same.scores(chosen.raw))
+
+
+def test_dropout_is_for_training(chosen):
+    model = YouTubeRetrieval(chosen.features, hidden_units=(8, 4), dropout=0.5, seed=1)
+    inputs = model.encode(chosen.raw)
+    np.testing.assert_array_equal(model(inputs), model(inputs, training=False))
+    assert np.any(model(inputs, training=True) != model(inputs))
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"num_sampled": 0}, r"`num_sampled` must be in 1 … 12 .* Received: 0"),
+        ({"num_sampled": 13}, r"`num_sampled` must be in 1 … 12 .* Received: 13"),
+        ({"temperature": 0.0}, r"`temperature` must be positive. Received: 0.0"),
+        ({"temperature": -1.0}, r"`temperature` must be positive. Received: -1.0"),
+        ({"hidden_units": (8, 0)}, r"`hidden_units` must be positive integers. Received: "),
+        ({"hidden_units": (), "embedding_dim": 0}, r"must be positive integers. Received: "),
+        ({"dropout": 1.0}, r"`dropout` must be in \[0, 1\). Received: 1.0"),
+    ],
+)
+def test_bad_arguments(chosen, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        YouTubeRetrieval(chosen.features, **arguments)
+
+
+def test_an_item_column_is_needed():
+    spec = FeatureSpec((NumericColumn("age"),), (NumericColumn("length"),))
+    features = Features.fit(spec, {"age": [1.0], "length": [1.0]})
+    with pytest.raises(ValueError, match="must have a VocabularyColumn of item ids. Received: "):
+        YouTubeRetrieval(features)
