@@ -74,20 +74,20 @@ def test_config_with_unknown_argument():
 
 def test_names():
     names = [column.name for column in COLUMNS]
-    cross = "country_X_device_hashed_X_age_bucketized_X_watched_bag"
+    cross = "country_X_device_hashed_X_age_bucketized_X_watched_bag20"
     assert names == [
         "video_id",
         "query_hashed",
         "age_bucketized",
-        "watched_bag",
-        "tokens_hashed_bag",
+        "watched_bag20",
+        "tokens_hashed_bag50",
         cross,
         f"{cross}_embedding",
-        "watched_bag_embedding",
+        "watched_bag20_embedding",
         f"{cross}_indicator",
         "price",
         "example_age",
-        "watched_bag_and_video_id",
+        "watched_bag20_and_video_id",
     ]
 
 
@@ -105,7 +105,7 @@ def test_spaces_and_tables():
 
 def test_interaction_parts():
     interaction = COLUMNS[-1]
-    name = "watched_bag_and_video_id"
+    name = "watched_bag20_and_video_id"
     assert interaction.parts == (f"{name}/count", f"{name}/age")
     assert dataclasses.replace(interaction, ages=None).parts == (f"{name}/count",)
 

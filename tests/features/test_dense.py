@@ -32,8 +32,8 @@ VOCABULARIES = {"video": Vocabulary(tuple("abc")), "os": Vocabulary(("x", "y"))}
 QUANTILES = {
     "age": (0.0, 20.0, 30.0, 60.0, 80.0),
     "duration": (0.0, 1.0, 2.0, 3.0, 4.0),
-    "watched_bag_and_video_id/count": (0.0, 0.0, 1.0, 2.0, 3.0),
-    "watched_bag_and_video_id/age": (0.0, 10.0, 20.0, 30.0, 40.0),
+    "watched_bag3_and_video_id/count": (0.0, 0.0, 1.0, 2.0, 3.0),
+    "watched_bag3_and_video_id/age": (0.0, 10.0, 20.0, 30.0, 40.0),
 }
 TABLE = np.array([[1.0, -1.0], [2.0, 5.0], [4.0, 3.0]], np.float32)
 
@@ -46,7 +46,6 @@ def layer_of(*query, candidate=(), dtype=None):
     features = Features(spec, vocabularies, QUANTILES)
     tables = make_embedding_tables(features)
     for name, table in tables.items():
-        table.build(None)
         if name == "video":
             table.table.assign(TABLE)
     return Preprocessor(features), DenseFeatures(features, spec.columns, tables, dtype=dtype)

@@ -239,10 +239,10 @@ def test_ages_shorter_than_the_bag(interaction_spec):
 
 
 def test_no_interaction_in_the_data(interaction_spec):
-    with pytest.raises(ValueError, match="no finite value of 'watched_bag_and_video_id/count'"):
+    with pytest.raises(ValueError, match="no finite value of 'watched_bag3_and_video_id/count'"):
         Features.fit(interaction_spec, {"video_id": ["a"]})
     rows = {"watched": [["b"]], "video_id": ["a"], "ages": [[1.0]]}
-    with pytest.raises(ValueError, match="no finite value of 'watched_bag_and_video_id/age'"):
+    with pytest.raises(ValueError, match="no finite value of 'watched_bag3_and_video_id/age'"):
         Features.fit(interaction_spec, rows)
 
 

@@ -277,9 +277,9 @@ def check_all(encoded):
     expected = {
         "video_id": [1, 0, 2],
         "number": [1, 0, 2],
-        "watched_bag": [[0, 2, 2], [0, 1, 0], [0, 0, 0]],
+        "watched_bag2": [[0, 2, 2], [0, 1, 0], [0, 0, 0]],
         "age_bucketized": [1, 0, 3],
-        "country_hashed_X_watched_bag": [[0, de, de], [0, 0, 0], [fr, 0, 0]],
+        "country_hashed_X_watched_bag2": [[0, de, de], [0, 0, 0], [fr, 0, 0]],
         "country_hashed": [countries[0], 0, countries[1]],
         "seen": [1, 1, 1],
     }
@@ -411,7 +411,7 @@ def test_parsed_examples_encode():
         tf.constant([example(watched=["a", "", "b", "é"]), example()]), EXAMPLE_RAW
     )
     encoded = preprocessor(WATCHED)(parsed)
-    assert encoded["ids"]["watched_bag"].numpy().tolist() == [[0, 0, 2, 3], [0, 0, 0, 0]]
+    assert encoded["ids"]["watched_bag2"].numpy().tolist() == [[0, 0, 2, 3], [0, 0, 0, 0]]
 
 
 def test_raw_signature():

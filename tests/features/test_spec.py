@@ -140,9 +140,9 @@ def test_duplicate_names(query, candidate):
 
 def test_different_columns_of_one_name():
     # Not the dense columns but what they read is called alike.
-    long = BagColumn(VocabularyColumn("watched", space="video"), max_length=50)
-    with pytest.raises(ValueError, match="Two different columns have the name 'watched_bag'"):
-        FeatureSpec(query=(EmbeddingColumn(WATCHED), IndicatorColumn(long)))
+    largest = BagColumn(VocabularyColumn("watched", space="video"), 20, combiner="max")
+    with pytest.raises(ValueError, match="Two different columns have the name 'watched_bag20'"):
+        FeatureSpec(query=(EmbeddingColumn(WATCHED), IndicatorColumn(largest)))
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import pathlib
 import shlex
 import sys
@@ -40,12 +41,20 @@ class Result:
         return cls(dataset=log.name, checksum=log.checksum, **kwargs)
 
     def to_config(self) -> dict[str, Any]:
-        """The result, with the command and versions that made it, JSON-able."""
-        return {**dataclasses.asdict(self), "command": command(), "versions": versions()}
+        """The result, with the command and versions that made it, JSON-able; NaN is None."""
+        contents = {**dataclasses.asdict(self), "command": command(), "versions": versions()}
+        return _without_nan(contents)
 
     def write(self, path: str | pathlib.Path) -> None:
         """Writes a JSON file, whole or not at all."""
         write_whole(path, json.dumps(self.to_config(), indent=1) + "\n")
+
+
+def _without_nan(value: Any) -> Any:
+    """JSON has no NaN, and some readers choke on it."""
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def command() -> str:

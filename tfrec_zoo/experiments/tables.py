@@ -84,8 +84,8 @@ def markdown(results: Sequence[Mapping[str, Any]], metrics: Sequence[str] | None
     names = list(metrics or names)
     lines = [f"| row | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
     for row, runs in rows.items():
-        cells = [_cell([run["metrics"][name] for run in runs if name in run["metrics"]])
-                 for name in names]  # fmt: skip
+        values = ([run["metrics"].get(name) for run in runs] for name in names)
+        cells = [_cell([v for v in column if v is not None]) for column in values]
         lines.append(f"| {row} | {' | '.join(cells)} |")
     first = results[0]
     seeds = sorted({result["seed"] for result in results})

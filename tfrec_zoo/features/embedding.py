@@ -46,16 +46,12 @@ class EmbeddingTable(tf.keras.layers.Layer):
         self.dimension = dimension
         self.initializer = tf.keras.initializers.get(initializer)
         self.regularizer = tf.keras.regularizers.get(regularizer)
-
-    def build(self, input_shape: Any) -> None:
-        """Creates the table."""
         self.table = self.add_weight(
-            "table",
-            shape=[self.num_ids, self.dimension],
+            f"{self.name}/table",
+            shape=[num_ids, dimension],
             initializer=self.initializer,
             regularizer=self.regularizer,
         )
-        super().build(input_shape)
 
     def call(self, ids: tf.Tensor) -> tf.Tensor:
         """Looks ids of any shape up; returns them with a last axis of `dimension`."""
@@ -85,8 +81,6 @@ class EmbeddingTable(tf.keras.layers.Layer):
         return tf.einsum("...l,...ld->...d", known, self._rows(ids))
 
     def _rows(self, ids: tf.Tensor) -> tf.Tensor:
-        if not self.built:
-            self.build(None)
         rows = tf.nn.embedding_lookup(self.table, tf.maximum(ids - 1, 0))
         return tf.cast(rows, self.compute_dtype)
 

@@ -73,9 +73,6 @@ class YouTubeRanking(RankingModel):
             initializer = type(initializer).from_config({**config, "seed": seed})
         regularizer = tf.keras.regularizers.L2(l2) if l2 else None
         self.tables = make_embedding_tables(features, initializer, regularizer)
-        # Made here: under a strategy, variables can't be created amid a training step.
-        for table in self.tables.values():
-            table.build(None)
         self.query_layer = DenseFeatures(features, features.spec.query, self.tables)
         self.candidate_layer = DenseFeatures(features, features.spec.candidate, self.tables)
         if hidden_units:

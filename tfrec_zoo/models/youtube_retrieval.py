@@ -109,10 +109,6 @@ class YouTubeRetrieval(RetrievalModel):
             self.output_table = EmbeddingTable(
                 self.num_items, dim, _initializer(output_seed), regularizer, name="output_table"
             )
-        # Made here: under a strategy, variables can't be created amid a training step.
-        for table in (*self.tables.values(), self.output_table):
-            if not table.built:
-                table.build(None)
         # The softmax is over candidates laid out by hand, hence the loss per example.
         self.task = tfrs.tasks.Retrieval(
             loss=tf.keras.losses.CategoricalCrossentropy(
