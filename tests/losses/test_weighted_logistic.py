@@ -52,11 +52,15 @@ def test_large_logits():
     np.testing.assert_allclose(tape.gradient(loss, logit), [1, 0, 0, -2])
 
 
-@pytest.mark.parametrize("weighted", [True, False])
-def test_odds_of_the_best_constant(weighted):
+@pytest.mark.parametrize(
+    ("options", "odds"),
+    [({}, 105 / 7), ({"weighted": False}, 3 / 7), ({"exact_odds": True}, 105 / 10)],
+)
+def test_odds_of_the_best_constant(options, odds):
     # 3 of 10 impressions are watched, 105 seconds in all: odds 105 / (10 - 3) = 15; clicks 3 / 7.
+    # Exact odds are the mean watch time of all ten.
     watch_time = tf.constant([0.0, 60.0, 0.0, 0.0, 30.0, 0.0, 15.0, 0.0, 0.0, 0.0])
-    loss = WeightedLogistic(weighted)
+    loss = WeightedLogistic(**options)
     logit = tf.Variable(0.0)
     for _ in range(50):  # Newton
         with tf.GradientTape() as outer, tf.GradientTape() as inner:
@@ -64,7 +68,7 @@ def test_odds_of_the_best_constant(weighted):
             gradient = inner.gradient(total, logit)
         logit.assign_sub(tf.clip_by_value(gradient / outer.gradient(gradient, logit), -1, 1))
     assert abs(gradient) < 1e-4
-    np.testing.assert_allclose(tf.exp(logit), 15 if weighted else 3 / 7, rtol=1e-5)
+    np.testing.assert_allclose(tf.exp(logit), odds, rtol=1e-5)
 
 
 def test_shapes_and_types():
@@ -101,3 +105,14 @@ def test_config():
     loss = WeightedLogistic(weighted=False, name="clicks")
     again = WeightedLogistic.from_config(json.loads(json.dumps(loss.get_config())))
     assert (again.weighted, again.name, again.reduction) == (False, "clicks", "none")
+
+
+def test_exact_odds_by_hand_and_only_where_weighted():
+    # Watched for 5 at logit 0: 5 log 2 as a positive, log 2 as a negative.
+    loss = WeightedLogistic(exact_odds=True)
+    np.testing.assert_allclose(
+        loss(tf.constant([0.0, 5.0]), tf.constant([LOG2, 0.0])), [LOG3, 6 * LOG2], rtol=1e-6
+    )
+    assert WeightedLogistic.from_config(loss.get_config()).exact_odds
+    with pytest.raises(ValueError, match="`exact_odds` is for weighted training"):
+        WeightedLogistic(weighted=False, exact_odds=True)

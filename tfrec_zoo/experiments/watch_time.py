@@ -17,16 +17,20 @@ from tfrec_zoo.models import YouTubeRanking
 TEST_FRACTION = 0.15
 
 
-def youtube(weighted: bool, hidden_units: tuple[int, ...]) -> Callable[[Log, int], Result]:
+def youtube(
+    hidden_units: tuple[int, ...] = (128, 64), weighted: bool = True, exact_odds: bool = False
+) -> Callable[[Log, int], Result]:
     """YouTubeRanking on simulated impressions; predictions against labels and against truth."""
 
     def run(log: Log, seed: int) -> Result:
         task = recipes.ranking_task(log, TEST_FRACTION)
         spec = recipes.ranking_spec(log, embedding_dim=32)
-        training = recipes.Training(epochs=3, seed=seed, verbose=2)
+        training = recipes.Training(epochs=2, learning_rate=0.001, seed=seed, verbose=2)
         arguments: dict[str, Any] = {
             "hidden_units": hidden_units,
             "weighted": weighted,
+            "exact_odds": exact_odds,
+            "dropout": 0.2,
             "seed": seed,
         }
         model = YouTubeRanking(task.train.fit_features(spec), **arguments)
@@ -51,19 +55,25 @@ def youtube(weighted: bool, hidden_units: tuple[int, ...]) -> Callable[[Log, int
 
 
 def truth(log: Log, seed: int) -> Result:
-    """The bound: the true expected watch time as the prediction."""
+    """The bound: the true expected watch time as the prediction.
+
+    `bias_of_odds` is that of the paper's odds, E[T] / (1 − P), were they learned perfectly.
+    """
     task = recipes.ranking_task(log, TEST_FRACTION)
-    metrics = pointwise_metrics(test_truth(log), task.test.label, task.test.groups)
+    true = test_truth(log)
+    metrics = pointwise_metrics(true, task.test.label, task.test.groups)
+    odds = true / (1 - test_truth(log, "true_click_probability"))
+    metrics["bias_of_odds"] = float(odds.sum() / true.sum() - 1)
     return Result.of(log, model="truth", metrics=metrics, protocol=task.protocol, seed=seed)
 
 
-def test_truth(log: Log) -> np.ndarray:
-    """The true expected watch times of the test impressions."""
+def test_truth(log: Log, column: str = "true_watch_time") -> np.ndarray:
+    """The true expected watch times of the test impressions (or click probabilities)."""
     if log.impressions is None or "true_watch_time" not in log.impressions:
         raise ValueError(f"This table needs a simulated log. Received: {log.name!r}")
     time = log.impressions[log.roles.time].to_numpy()
     is_test = time >= np.quantile(time, 1 - TEST_FRACTION)
-    return log.impressions["true_watch_time"].to_numpy()[is_test]
+    return log.impressions[column].to_numpy()[is_test]
 
 
 def calibration(predictions: np.ndarray, truth: np.ndarray, buckets: int = 10) -> dict[str, float]:
@@ -78,7 +88,8 @@ def calibration(predictions: np.ndarray, truth: np.ndarray, buckets: int = 10) -
 
 ROWS: dict[str, Callable[[Log, int], Result]] = {
     "truth": truth,
-    "weighted": youtube(True, (128, 64)),
-    "unweighted": youtube(False, (128, 64)),
-    "logistic-regression": youtube(True, ()),
+    "weighted": youtube(),
+    "weighted-exact-odds": youtube(exact_odds=True),
+    "unweighted": youtube(weighted=False),
+    "no-hidden-layers": youtube(hidden_units=()),
 }

@@ -16,18 +16,28 @@ class WeightedLogistic(tf.keras.losses.Loss):
     The odds it learns, e^logit = Σ T / (N − k) for k positives among N impressions, are close to
     the expected watch time E[T] where positives are few.
 
+    Where the chance P of a click is not small, the odds are E[T] / (1 − P), too large. With
+    `exact_odds` a watched impression is also a negative of weight one, which is not in the paper
+    and makes the odds Σ T / N, the expected watch time itself:
+
+        loss = T · softplus(−logit) + softplus(logit).
+
     Args:
         weighted: If False every impression weighs one: plain click prediction, to compare with.
+        exact_odds: Whether the odds are the expected watch time whatever the chance of a click.
 
     Call arguments:
         y_true: [batch] watch times, 0 where the impression was not watched.
         y_pred: [batch] logits.
     """
 
-    def __init__(self, weighted: bool = True, **kwargs: Any) -> None:
+    def __init__(self, weighted: bool = True, exact_odds: bool = False, **kwargs: Any) -> None:
         kwargs.setdefault("reduction", tf.keras.losses.Reduction.NONE)
         super().__init__(**kwargs)
+        if exact_odds and not weighted:
+            raise ValueError("`exact_odds` is for weighted training. Received: weighted=False")
         self.weighted = weighted
+        self.exact_odds = exact_odds
 
     def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
         """Returns the loss of each example."""
@@ -38,6 +48,8 @@ class WeightedLogistic(tf.keras.losses.Loss):
                 "`y_true` and `y_pred` must have the same shape. "
                 f"Received: {watch_time.shape} and {y_pred.shape}"
             )
+        if self.exact_odds:
+            return watch_time * tf.math.softplus(-y_pred) + tf.math.softplus(y_pred)
         is_watched = watch_time > 0
         weight = tf.where(is_watched, watch_time, 1.0) if self.weighted else 1.0
         # −logit for positives, logit for negatives.
@@ -45,4 +57,5 @@ class WeightedLogistic(tf.keras.losses.Loss):
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments."""
-        return {**super().get_config(), "weighted": self.weighted}
+        config = {"weighted": self.weighted, "exact_odds": self.exact_odds}
+        return {**super().get_config(), **config}

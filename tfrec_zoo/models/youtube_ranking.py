@@ -28,6 +28,8 @@ class YouTubeRanking(RankingModel):
             regression on the features.
         weighted: If False positives weigh one: click prediction, the paper's comparison, and
             `predictions` are click probabilities.
+        exact_odds: Whether e^logit estimates the watch time also where clicks are not rare, which
+            the paper's loss overestimates; see `WeightedLogistic`.
         embedding_initializer: Of the embedding tables.
         dropout: Between the layers of the tower, in training.
         l2: L2 penalty on embeddings and kernels.
@@ -57,6 +59,7 @@ class YouTubeRanking(RankingModel):
         *,
         hidden_units: tuple[int, ...] = (1024, 512, 256),
         weighted: bool = True,
+        exact_odds: bool = False,
         embedding_initializer: Any = "uniform",
         dropout: float = 0.0,
         l2: float = 0.0,
@@ -64,7 +67,7 @@ class YouTubeRanking(RankingModel):
         seed: int | None = None,
         name: str | None = None,
     ) -> None:
-        super().__init__(features, WeightedLogistic(weighted), name=name)
+        super().__init__(features, WeightedLogistic(weighted, exact_odds), name=name)
 
         # Layers.
         initializer = tf.keras.initializers.get(embedding_initializer)
@@ -89,6 +92,7 @@ class YouTubeRanking(RankingModel):
         # Config.
         self.hidden_units = tuple(hidden_units)
         self.weighted = weighted
+        self.exact_odds = exact_odds
         self.embedding_initializer = tf.keras.initializers.get(embedding_initializer)
         self.dropout = dropout
         self.l2 = l2
@@ -120,6 +124,7 @@ class YouTubeRanking(RankingModel):
             **super().get_config(),
             "hidden_units": self.hidden_units,
             "weighted": self.weighted,
+            "exact_odds": self.exact_odds,
             "embedding_initializer": tf.keras.initializers.serialize(self.embedding_initializer),
             "dropout": self.dropout,
             "l2": self.l2,
