@@ -24,6 +24,7 @@ from tfrec_zoo.models import YouTubeRanking
 
 ROWS = {
     "weighted": {"hidden_units": (128, 64), "dropout": 0.2},
+    "weighted, exact odds": {"hidden_units": (128, 64), "dropout": 0.2, "exact_odds": True},
     "unweighted": {"hidden_units": (128, 64), "dropout": 0.2, "weighted": False},
     "logistic regression": {"hidden_units": (), "weighted": False},
 }
@@ -104,7 +105,7 @@ def main() -> None:
                 seed=seed,
                 config={**options, **dataclasses.asdict(training)},
             )
-            result.write(arguments.output / f"{row.replace(' ', '-')}-{seed}.json")
+            result.write(arguments.output / f"{row.replace(',', '').replace(' ', '-')}-{seed}.json")
             results.append({"row": row, **result.to_config()})
     # The bound below: the same score for all.
     constant = np.zeros(len(task.test))
