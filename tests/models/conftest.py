@@ -71,6 +71,7 @@ def _log() -> dict[str, np.ndarray]:
     watched = np.where(rng.random([ROWS, 5]) < 0.3, "", watched)
     watched[-1, -1] = channels[following[-1] % 4]  # In the last row both are known.
     return {
+        "user_id": np.char.add("u", last.astype("U")),
         "history": np.where(rng.random([ROWS, 6]) < 0.3, "", history),
         "last_watched": videos[last],
         "country": np.array(["nl", "ee", "pt"])[np.arange(ROWS) % 3],
@@ -220,9 +221,9 @@ def seed() -> None:
     tf.keras.utils.set_random_seed(0)
 
 
-@pytest.fixture(scope="session")
-def data() -> dict[str, Data]:
-    """Data by family."""
+@functools.cache
+def make_data(family: str, spec: FeatureSpec) -> Data:
+    """Data for a family of models, with features of its own or those of the family."""
     log = _log()
     rng = np.random.default_rng(1)
     weight = rng.integers(0, 4, ROWS).astype(np.float32)
@@ -231,15 +232,15 @@ def data() -> dict[str, Data]:
     # Watched where the video is popular, and then for its length.
     likes = np.isin(log["video_id"], ["v0", "v1", "v2"])
     watch_time = np.where(likes, 1 + 4 * rng.random(ROWS), 0).astype(np.float32)
-    features = {family: Features.fit(spec, log) for family, spec in SPECS.items()}
-    raw = {
-        "retrieval": _with_gaps(log, SPECS["retrieval"].raw_query),
-        "ranking": _with_gaps(log, SPECS["ranking"].raw),
-    }
-    return {
-        "retrieval": Data(features["retrieval"], raw["retrieval"], items, weight),
-        "ranking": Data(features["ranking"], raw["ranking"], watch_time, weight),
-    }
+    label = items if family == "retrieval" else watch_time
+    raw = _with_gaps(log, spec.raw_query if family == "retrieval" else spec.raw)
+    return Data(Features.fit(spec, log), raw, label, weight)
+
+
+@pytest.fixture(scope="session")
+def data() -> dict[str, Data]:
+    """Data by family."""
+    return {family: make_data(family, spec) for family, spec in SPECS.items()}
 
 
 @functools.cache
@@ -247,12 +248,12 @@ def load_reference(entry: Entry) -> Any:
     """Loads `references/<module>.py`; the suite fails where a registered model has none."""
     path = REFERENCES / f"{entry.module}.py"
     if not path.exists():
-        needs = "" if entry.family == "retrieval" else ", and losses(logits, labels) in NumPy"
+        needs = "" if entry.family == "retrieval" else ", and losses(scores, data) in NumPy"
         pytest.fail(
             f"{entry.name} is registered and has no reference: write {path.name} in "
             f"tests/models/references with build(features) -> a tiny model, num_parameters by "
-            f"hand, forward(model, raw) -> scores by the paper's equations in NumPy{needs}. "
-            "Others there show how.",
+            f"hand, forward(model, raw) -> scores by the paper's equations in NumPy{needs}. SPEC, "
+            "if it is there, is the model's FeatureSpec, of keys of _log. Others show how.",
             pytrace=False,
         )
     spec = importlib.util.spec_from_file_location(f"reference_{entry.module}", path)
@@ -266,3 +267,14 @@ def load_reference(entry: Entry) -> Any:
 def reference_of() -> Any:
     """Returns the reference of a registered model."""
     return load_reference
+
+
+@pytest.fixture(scope="session")
+def data_of() -> Any:
+    """Returns the data of a registered model: with the features that its reference asks for."""
+
+    def data(entry: Entry) -> Data:
+        spec = getattr(load_reference(entry), "SPEC", SPECS[entry.family])
+        return make_data(entry.family, spec)
+
+    return data

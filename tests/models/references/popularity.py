@@ -14,5 +14,5 @@ num_parameters = 0
 
 
 def forward(model, raw):
-    rows = len(raw.values["age"])
+    rows = len(next(iter(raw.values.values())))
     return np.tile(np.log(1 + model.counts.numpy().astype(np.float64)), [rows, 1])

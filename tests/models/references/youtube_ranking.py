@@ -24,7 +24,7 @@ def forward(model, raw):
     return (h @ model.logit.kernel.numpy() + model.logit.bias.numpy())[:, 0]
 
 
-def losses(logits, labels):
+def losses(logits, data):
     """Positives weigh their watch time, negatives one: −T log σ(logit), −log(1 − σ(logit))."""
     p = 1 / (1 + np.exp(-logits))
-    return np.where(labels > 0, -labels * np.log(p), -np.log(1 - p))
+    return np.where(data.label > 0, -data.label * np.log(p), -np.log(1 - p))
