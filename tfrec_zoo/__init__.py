@@ -19,6 +19,7 @@ _SUBPACKAGES = (
     "losses",
     "metrics",
     "models",
+    "optimizers",
     "registry",
     "serving",
 )

@@ -1,0 +1,67 @@
+"""Adam whose step is one kernel per weight, embedding tables included."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import tensorflow as tf
+
+
+@tf.keras.utils.register_keras_serializable("tfrec_zoo")
+class FusedAdam(tf.keras.optimizers.legacy.Adam):
+    """Exact Adam, fast on small embedding tables: all rows move in each step, by one fused kernel.
+
+        m ← β₁ m + (1 − β₁) g,   v ← β₂ v + (1 − β₂) g²,
+        w ← w − α √(1 − β₂ᵗ) / (1 − β₁ᵗ) · m / (√v + ε),
+
+    with g = 0 for the rows that aren't in the batch: they, too, move by their m. Keras's own legacy
+    Adam does the same to a table in a dozen passes over it; here the gradients of rows become one
+    dense gradient, repeated rows summed, and TensorFlow's dense kernel does the rest. A step still
+    costs in proportion to the table: for a big one take `LazyAdam`, which is not quite Adam.
+
+    Being dense, the gradients are clipped by their true norms, and an embedding table may have a
+    constraint. (Keras's own optimizers clip repeated rows unsummed, and so by another norm,
+    and refuse constraints.)
+
+    Args:
+        learning_rate: α, or a schedule of it.
+        beta_1: β₁, decay of the mean of the gradients, m.
+        beta_2: β₂, decay of the mean of their squares, v.
+        epsilon: ε ("ε hat" in the paper).
+        amsgrad: Whether to divide by the largest v so far.
+        name: Of the optimizer.
+        **kwargs: `clipnorm`, `global_clipnorm`, `clipvalue`, `decay`: as all of Keras's have.
+
+    Example:
+
+    >>> table = tf.Variable([[1.0], [2.0]])
+    >>> with tf.GradientTape() as tape:
+    ...     loss = tf.reduce_sum(tf.gather(table, [1, 1]))
+    >>> optimizer = FusedAdam(0.5)
+    >>> _ = optimizer.apply_gradients([(tape.gradient(loss, table), table)])
+    >>> table.numpy().round(3).tolist()
+    [[1.0], [1.5]]
+
+    References:
+        Kingma and Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015.
+    """
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+        amsgrad: bool = False,
+        name: str = "FusedAdam",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(learning_rate, beta_1, beta_2, epsilon, amsgrad, name, **kwargs)
+
+    def _transform_gradients(self, grads_and_vars: Iterable[Any]) -> Any:
+        return super()._transform_gradients([(_dense(g, var), var) for g, var in grads_and_vars])
+
+
+def _dense(grad: Any, var: tf.Variable) -> tf.Tensor:
+    if not isinstance(grad, tf.IndexedSlices):
+        return grad
+    return tf.math.unsorted_segment_sum(grad.values, grad.indices, var.shape[0])

@@ -1,0 +1,110 @@
+"""Adam that updates only the rows of a table that a batch touches."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import tensorflow as tf
+
+
+@tf.keras.utils.register_keras_serializable("tfrec_zoo")
+class LazyAdam(tf.keras.optimizers.legacy.Adam):
+    """Row-sparse Adam, for big embedding tables: a step costs by the batch, not by the table.
+
+    At step t of the optimizer, a row whose gradient g (summed over its lookups in the batch) is
+    not zero becomes
+
+        m ← β₁ m + (1 − β₁) g,   v ← β₂ v + (1 − β₂) g²,
+        w ← w − α √(1 − β₂ᵗ) / (1 − β₁ᵗ) · m / (√v + ε),
+
+    and all other rows keep their w, m and v. This is NOT Adam: there a row that isn't in the batch
+    has gradient zero, so its m and v decay and it goes on moving by its m; here it rests. Rows of
+    rare ids come out differently, for better or worse. Where the result must be Adam's and the
+    table is small, take `FusedAdam`.
+
+    A weight with a dense gradient gets plain Adam. That includes a table with a regularizer, which
+    pulls at all rows in each step.
+
+    Gradients are clipped with repeated rows summed. (Keras's own optimizers clip them
+    unsummed, and so by another norm.)
+
+    Args:
+        learning_rate: α, or a schedule of it.
+        beta_1: β₁, decay of the mean of the gradients, m.
+        beta_2: β₂, decay of the mean of their squares, v.
+        epsilon: ε ("ε hat" in the paper).
+        amsgrad: Whether to divide by the largest v so far.
+        name: Of the optimizer.
+        **kwargs: `clipnorm`, `global_clipnorm`, `clipvalue`, `decay`: as all of Keras's have.
+
+    Example:
+
+    >>> table = tf.Variable([[1.0], [2.0]])
+    >>> with tf.GradientTape() as tape:
+    ...     loss = tf.reduce_sum(tf.gather(table, [1, 1]))
+    >>> optimizer = LazyAdam(0.5)
+    >>> _ = optimizer.apply_gradients([(tape.gradient(loss, table), table)])
+    >>> table.numpy().round(3).tolist()
+    [[1.0], [1.5]]
+
+    References:
+        Kingma and Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015.
+    """
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+        amsgrad: bool = False,
+        name: str = "LazyAdam",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(learning_rate, beta_1, beta_2, epsilon, amsgrad, name, **kwargs)
+
+    def _transform_gradients(self, grads_and_vars: Iterable[Any]) -> Any:
+        clips = (self.clipnorm, self.global_clipnorm, self.clipvalue)
+        if self.gradient_transformers or any(clip is not None for clip in clips):
+            grads_and_vars = [(_sum_repeated_rows(grad), var) for grad, var in grads_and_vars]
+        return super()._transform_gradients(grads_and_vars)
+
+    def _resource_apply_sparse(
+        self, grad: tf.Tensor, var: tf.Variable, indices: tf.Tensor, apply_state: Any = None
+    ) -> tf.Operation:
+        """Keras's hook for row gradients, which it has summed: `indices` are distinct."""
+        device_and_dtype = var.device, var.dtype.base_dtype
+        state = (apply_state or {}).get(device_and_dtype) or self._fallback_apply_state(
+            *device_and_dtype
+        )
+        # A masked lookup, as of an unknown id, touches a row with gradient zero: it isn't that
+        # row's turn.
+        is_touched = tf.reduce_any(grad != 0, axis=list(range(1, var.shape.rank)))
+        grad, indices = tf.boolean_mask(grad, is_touched), tf.boolean_mask(indices, is_touched)
+        slots = {slot: self.get_slot(var, slot).handle for slot in self.get_slot_names()}
+        rows = {
+            slot: tf.raw_ops.ResourceGather(resource=handle, indices=indices, dtype=grad.dtype)
+            for slot, handle in slots.items()
+        }
+        rows["m"] = state["beta_1_t"] * rows["m"] + state["one_minus_beta_1_t"] * grad
+        rows["v"] = state["beta_2_t"] * rows["v"] + state["one_minus_beta_2_t"] * grad**2
+        if self.amsgrad:
+            rows["vhat"] = tf.maximum(rows["vhat"], rows["v"])
+        scale = tf.sqrt(rows["vhat" if self.amsgrad else "v"]) + state["epsilon"]
+        updates = [
+            tf.raw_ops.ResourceScatterUpdate(resource=handle, indices=indices, updates=rows[slot])
+            for slot, handle in slots.items()
+        ]
+        # `lr` has the bias corrections in it.
+        step = state["lr"] * rows["m"] / scale
+        updates.append(
+            tf.raw_ops.ResourceScatterSub(resource=var.handle, indices=indices, updates=step)
+        )
+        return tf.group(updates)
+
+
+def _sum_repeated_rows(grad: Any) -> Any:
+    if not isinstance(grad, tf.IndexedSlices):
+        return grad
+    indices, place = tf.unique(grad.indices)
+    values = tf.math.unsorted_segment_sum(grad.values, place, tf.size(indices))
+    return tf.IndexedSlices(values, indices, grad.dense_shape)
