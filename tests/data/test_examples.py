@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tfrec_zoo.data import Examples, Rows, Windows, item_ids
+from tfrec_zoo.data import Examples, NegativeSampling, Rows, Windows, item_ids
 from tfrec_zoo.features import (
     BagColumn,
     BucketizedColumn,
@@ -450,3 +450,309 @@ def test_the_embedding_column_reads_the_same_ids() -> None:
     preprocessor = Preprocessor(Features(spec, {"item": VOCABULARIES["item"]}, {}))
     [(encoded, *_)] = past_examples().dataset(8, preprocessor)
     assert set(encoded["ids"]) == {history.name, "item"} and encoded["values"] == {}
+
+
+GENRES = {"a": ["p", "q"], "b": ["q", ""], "c": ["", ""], "d": ["r", "?"], "e": ["p", "r"]}
+LENGTHS = {"a": 1.0, "b": 2.0, "c": np.nan, "d": 4.0, "e": 5.0}
+
+
+def choices(n: int, **changes: Any) -> Examples:
+    """Users who chose one or two of a, b, d, e; c and f were chosen by nobody, x is unknown."""
+    rng = np.random.default_rng(2)
+    user = np.arange(n) % 5
+    items = np.array(["f", "e", "x", "d", "c", "b", "a"], object)
+    rows_of = np.array([[6, 1], [5, 5], [3, 6], [1, 3], [2, 6]])
+    history = Windows(
+        {"history": np.array(["a", "b", "a", "x", "e", "d"], object)},
+        (user % 3).astype(np.int64), (user + 1).astype(np.int64), 3,
+        ages="age", time=np.arange(6.0), now=np.arange(n) + 7.0,
+    )  # fmt: skip
+    users = {
+        "country": np.array(["DE", "FR", "?", "", "DE"], object),
+        "years": 20 + 5 * ints(*range(5)),
+    }
+    table = {
+        "item": items,
+        "tags": np.array([GENRES.get(i, ["", ""]) for i in items], object),
+        "length": np.array([LENGTHS.get(i, 9) for i in items]),
+    }
+    examples = Examples(
+        (history, Rows(users, user), Rows({"number": np.arange(n)}, np.arange(n))),
+        label=np.ones(n, np.float32),
+        groups=user,
+        candidates=Rows(table, rows_of[user, rng.integers(2, size=n)]),
+    )
+    return dataclasses.replace(examples, **changes)
+
+
+def own_items(examples: Examples) -> np.ndarray:
+    assert examples.candidates is not None
+    return examples.candidates.values["item"][examples.candidates.index]
+
+
+CHOSEN = ["ae", "b", "ad", "de", "ax"]
+
+
+def test_with_negatives_each_example_is_a_list_its_own_item_first() -> None:
+    examples = choices(103, weight=np.arange(103) / 2)
+    dataset = examples.dataset(256, negatives=NegativeSampling(4))
+    items = own_items(examples)
+    # 256 candidates are 51 lists of five.
+    assert len(dataset) == 3
+    at = 0
+    for (features, label, weight), size in zip(dataset, (51, 51, 1), strict=True):
+        assert features["number"].numpy().tolist() == list(range(at, at + size))
+        assert features["country"].shape == (size,) and features["history"].shape == (size, 3)
+        assert features["item"].shape == features["length"].shape == (size, 5)
+        assert features["tags"].shape == (size, 5, 2)
+        assert label.numpy().tolist() == [[1, 0, 0, 0, 0]] * size and label.dtype == tf.float32
+        assert weight.numpy().tolist() == [(at + i) / 2 for i in range(size)]
+        candidates = features["item"].numpy().astype(str)
+        assert candidates[:, 0].tolist() == items[at : at + size].tolist()
+        for i, others in enumerate(candidates[:, 1:]):
+            assert set(others) <= set("abdex") - set(CHOSEN[(at + i) % 5])
+        at += size
+
+
+@pytest.mark.parametrize(("batch_size", "sizes"), [(7, [2, 2, 1]), (3, [1] * 5), (1, [1] * 5)])
+def test_a_batch_has_at_least_one_list(batch_size: int, sizes: list[int]) -> None:
+    dataset = choices(5).dataset(batch_size, negatives=NegativeSampling(2))
+    assert [len(label) for _, label in dataset] == sizes and len(dataset) == len(sizes)
+
+
+def test_features_of_negatives_are_those_of_the_drawn_items() -> None:
+    [(features, _)] = choices(40).dataset(500, negatives=NegativeSampling(9))
+    items = features["item"].numpy().astype(str)
+    assert set(items.ravel()) == set("abdex")
+    none, nine = ["", ""], 9.0
+    expected = [[GENRES.get(i, none) for i in row] for row in items]
+    assert features["tags"].numpy().astype(str).tolist() == expected
+    lengths = [[LENGTHS.get(i, nine) for i in row] for row in items]
+    assert features["length"].numpy().tolist() == lengths
+
+
+def test_the_keys_of_lists_can_be_chosen() -> None:
+    examples = choices(4)
+    dataset = examples.dataset(8, keys=["item", "country"], negatives=NegativeSampling(1))
+    [(features, _)] = dataset
+    assert set(features) == {"item", "country"} and features["item"].shape == (4, 2)
+
+
+LIST_COLUMNS = {
+    "ids": lambda: ([COUNTRY, BagColumn(HISTORY, 3)], [ITEM]),
+    "bags": lambda: ([YEARS], [ITEM, BagColumn(TAGS, 1), HashedColumn("item", 5)]),
+    "numbers": lambda: ([NumericColumn("years")], [ITEM, NumericColumn("length")]),
+    "cross of both": lambda: ([COUNTRY], [ITEM, CrossedColumn((COUNTRY, ITEM), 50)]),
+    "cross of bags of both": lambda: (
+        [YEARS],
+        [ITEM, CrossedColumn((BagColumn(HISTORY, 2), YEARS, BagColumn(TAGS, 2)), 90)],
+    ),
+    "cross of either": lambda: (
+        [CrossedColumn((COUNTRY, YEARS), 50)],
+        [ITEM, CrossedColumn((ITEM, BagColumn(TAGS, 2)), 50)],
+    ),
+    "interactions": lambda: ([], [ITEM, InteractionColumn(BagColumn(HISTORY, 3), ITEM, "age")]),
+}
+
+
+@pytest.mark.parametrize("columns", list(LIST_COLUMNS))
+def test_lists_encoded_ahead_are_their_pairs_encoded(columns: str) -> None:
+    query, candidate = LIST_COLUMNS[columns]()
+    spec = FeatureSpec(tuple(query), tuple(candidate))
+    needed = {column.space for column in spec.vocabulary_columns}
+    parts = [part for c in spec.candidate for part in getattr(c, "parts", ())]
+    quantiles = {name: (0.0, 1.0) for name in ("years", "length", *parts)}
+    preprocessor = Preprocessor(Features(spec, {s: VOCABULARIES[s] for s in needed}, quantiles))
+    examples = choices(23, weight=np.arange(23.0))
+    # Drawn by the same seed, so the same items.
+    arguments: Any = {"shuffle": True, "seed": 3, "negatives": NegativeSampling(2)}
+    raws = list(examples.dataset(30, **arguments))
+    batches = list(examples.dataset(30, preprocessor, **arguments))
+    assert [len(label) for _, label, _ in batches] == [10, 10, 3]
+    for (encoded, *targets), (raw, *raw_targets) in zip(batches, raws, strict=True):
+        for target, raw_target in zip(targets, raw_targets, strict=True):
+            np.testing.assert_array_equal(target, raw_target)
+        # Each list as three rows of a user and an item.
+        of_item = {"item", "tags", "length"}
+        flat = {
+            k: tf.reshape(v, [-1, *v.shape[2:]]) if k in of_item else tf.repeat(v, 3, axis=0)
+            for k, v in raw.items()
+        }
+        expected = preprocessor(flat)
+        keys = {c.name: c for c in spec.categorical}
+        for kind in ("ids", "values"):
+            assert set(encoded[kind]) == set(expected[kind])
+            for name, value in expected[kind].items():
+                column = keys.get(name)
+                read = {c.key for c in getattr(column, "columns", [column]) if c} or {name}
+                found = encoded[kind][name].numpy()
+                if not read & of_item:
+                    found = np.repeat(found, 3, axis=0)
+                else:
+                    assert found.shape[:2] == (len(targets[0]), 3)
+                assert found.dtype == value.dtype.as_numpy_dtype
+                np.testing.assert_array_equal(found.reshape(value.shape), value, err_msg=name)
+                assert kind == "values" or found.any()
+
+
+def test_an_assembler_gives_the_rows_asked_for() -> None:
+    examples, rows = choices(9), tf.constant([7, 0, 7], tf.int64)
+    raw = examples.raw()
+    for key, value in examples.assembler()(rows).items():
+        found = value.numpy()
+        found = found.astype(str) if found.dtype == object else found
+        np.testing.assert_array_equal(found, raw[key][[7, 0, 7]], err_msg=key)
+    assert list(examples.assembler(keys=["length"])(rows)) == ["length"]
+    spec = FeatureSpec((COUNTRY,), (ITEM,))
+    preprocessor = Preprocessor(Features(spec, VOCABULARIES, {}))
+    tokens = VOCABULARIES["item"].tokens
+    ids = [tokens.index(i) + 1 if i in tokens else 0 for i in raw["item"][[7, 0, 7]]]
+    assert examples.assembler(preprocessor)(rows)["ids"]["item"].numpy().tolist() == ids
+
+
+def test_negatives_need_candidates_and_users() -> None:
+    for without in (choices(3, candidates=None), numbered(3)):
+        with pytest.raises(ValueError, match="what other `candidates` there are.*candidates=None"):
+            without.dataset(8, negatives=NegativeSampling())
+        with pytest.raises(ValueError, match="what other `candidates` there are.*candidates=None"):
+            without.lists()
+    with pytest.raises(ValueError, match="with users as `groups`"):
+        choices(3, groups=None).dataset(8, negatives=NegativeSampling())
+    # Without negatives neither is needed.
+    assert len(list(choices(3, groups=None, candidates=None).dataset(8))) == 1
+
+
+@pytest.mark.parametrize("batch_size", [0, -5])
+def test_a_bad_batch_size_is_named(batch_size: int) -> None:
+    with pytest.raises(ValueError, match=f"`batch_size` must be positive. Received: {batch_size}"):
+        numbered(3).dataset(batch_size)
+
+
+def test_raw_and_take_have_the_candidates() -> None:
+    examples = choices(20)
+    raw = examples.raw()
+    assert set(raw) == {
+        "history", "age", "country", "years", "number", "item", "tags", "length",
+    }  # fmt: skip
+    items = own_items(examples)
+    assert raw["item"].tolist() == items.tolist() and set(items) == set("abdex")
+    assert raw["tags"].tolist() == [GENRES.get(i, ["", ""]) for i in items]
+    taken = examples.take(ints(13, 2, 13))
+    assert own_items(taken).tolist() == [items[13], items[2], items[13]]
+    assert taken.raw()["length"].tolist() == raw["length"][[13, 2, 13]].tolist()
+    # The whole table is still there, but what nobody of these chose is not drawn.
+    of_two = examples.take(ints(1, 3))
+    of_three = of_two.lists()(tf.constant([1]), tf.constant([[4, 0]]))
+    assert of_three["item"].numpy().tolist() == [[b"c", b"f"]]
+    [(features, _)] = of_two.dataset(22, negatives=NegativeSampling(10))
+    drawn = features["item"].numpy().astype(str)
+    assert drawn.tolist() == [["b", *[items[3]] * 10], [items[3], *["b"] * 10]]
+
+
+def test_items_are_learned_as_often_as_they_are_chosen() -> None:
+    examples = choices(200)
+    items = own_items(examples).tolist()
+    spec = FeatureSpec(
+        (VocabularyColumn("country"),),
+        (VocabularyColumn("item"), BagColumn(TAGS), NumericColumn("length")),
+    )
+    features = examples.fit_features(spec)
+
+    def tokens(values: list[str]) -> tuple[str, ...]:
+        counts = pd.Series([v for v in values if v]).value_counts()
+        return tuple(sorted(counts.index, key=lambda v: (-counts[v], v)))
+
+    assert len({items.count(i) for i in "abdex"}) == 5  # so that the order says something
+    assert features.vocabularies["item"].tokens == tokens(items)
+    tags = [tag for i in items for tag in GENRES.get(i, [])]
+    assert features.vocabularies["tags"].tokens == tokens(tags)
+    lengths = [LENGTHS.get(i, 9.0) for i in items]
+    expected = np.quantile(lengths, np.linspace(0, 1, 1000))
+    np.testing.assert_allclose(features.quantiles["length"], expected, rtol=1e-6)
+    # Of examples taken from these, those.
+    part = examples.take(np.arange(1, 200, 5)).fit_features(spec)
+    assert part.vocabularies["item"].tokens == ("b",)
+
+
+def test_fitted_interactions_compare_the_candidates() -> None:
+    column = InteractionColumn(BagColumn(HISTORY, 3), ITEM)
+    examples = choices(5)
+    quantiles = examples.fit_features(FeatureSpec((), (ITEM, column))).quantiles[
+        column.name + "/count"
+    ]
+    # The last three of each user's window.
+    start, stop = [0, 1, 2, 0, 1], [1, 2, 3, 4, 5]
+    bags = ["abaxed"[max(i, j - 3) : j] for i, j in zip(start, stop, strict=True)]
+    counts = [bag.count(i) for bag, i in zip(bags, own_items(examples), strict=True)]
+    np.testing.assert_allclose(quantiles, np.quantile(counts, np.linspace(0, 1, 1000)), atol=1e-6)
+    assert 0 < sum(counts) < 5
+
+
+def numbers_of(dataset: tf.data.Dataset) -> list[np.ndarray]:
+    return [features["number"].numpy() for features, *_ in dataset]
+
+
+@pytest.mark.parametrize(
+    ("n", "batch_size"),
+    [(20_500, 1000), (16_384, 8192), (16_385, 8191), (20_000, 9000), (8193, 4096), (8192, 8193)],
+)
+def test_many_examples_come_in_order_and_whole_batches(n: int, batch_size: int) -> None:
+    dataset = numbered(n).dataset(batch_size)
+    found = numbers_of(dataset)
+    np.testing.assert_array_equal(np.concatenate(found), np.arange(n))
+    whole, rest = divmod(n, batch_size)
+    assert [len(batch) for batch in found] == [batch_size] * whole + [rest] * (rest > 0)
+    assert len(dataset) == len(found)
+
+
+def test_many_lists_come_in_order_and_whole_batches() -> None:
+    examples = choices(17_001)
+    dataset = examples.dataset(5000, keys=["number", "item"], negatives=NegativeSampling(1))
+    found = list(dataset)
+    np.testing.assert_array_equal(np.concatenate(numbers_of(found)), np.arange(17_001))
+    assert [len(label) for _, label in found] == [2500] * 6 + [2001] and len(dataset) == 7
+    own = np.concatenate([f["item"].numpy()[:, 0] for f, _ in found]).astype(str)
+    assert own.tolist() == own_items(examples).tolist()
+
+
+@pytest.mark.parametrize("negatives", [None, NegativeSampling(1)], ids=["alone", "lists"])
+def test_shuffling_is_of_all_examples(negatives: NegativeSampling | None) -> None:
+    n, number = 30_000, np.arange(30_000)
+    examples = choices(n)
+
+    def orders(seed: int, epochs: int) -> list[np.ndarray]:
+        dataset = examples.dataset(
+            1000, shuffle=True, seed=seed, keys=["number", "item"], negatives=negatives
+        )
+        found = [numbers_of(dataset) for _ in range(epochs)]
+        size = 1000 if negatives is None else 500
+        assert all(len(batch) == size for batches in found for batch in batches)
+        return [np.concatenate(batches) for batches in found]
+
+    first, second = orders(seed=1, epochs=2)
+    [again], [other] = orders(seed=1, epochs=1), orders(seed=2, epochs=1)
+    np.testing.assert_array_equal(again, first)
+    for order in (first, second, other):
+        np.testing.assert_array_equal(np.sort(order), number)
+    # No order has to do with another, nor with the order of the examples; 5 standard deviations.
+    rows = np.corrcoef([number, first, second, other])
+    assert np.abs(rows - np.eye(4)).max() < 5 / np.sqrt(n)
+    # Every thousand has some of every thousand: 33 expected.
+    for order in (first, second):
+        table = np.zeros([30, 30], int)
+        np.add.at(table, (order // 1000, number // 1000), 1)
+        assert table.min() >= 10 and table.max() <= 70
+        # Neighbours don't stay neighbours.
+        assert (np.abs(np.diff(order)) == 1).sum() <= 15
+
+
+def test_targets_and_items_stay_with_shuffled_examples() -> None:
+    examples = choices(9000, weight=np.arange(9000) * 2.0)
+    items = own_items(examples)
+    for features, label, weight in examples.dataset(
+        1000, shuffle=True, keys=["number", "item"], negatives=NegativeSampling(3)
+    ):
+        number = features["number"].numpy()
+        np.testing.assert_array_equal(weight, 2.0 * number)
+        np.testing.assert_array_equal(features["item"].numpy()[:, 0].astype(str), items[number])
+        assert label.numpy()[:, 0].all() and not label.numpy()[:, 1:].any()

@@ -1,8 +1,11 @@
 """Data: logs of what users did, their splits, and the examples made from them."""
 
 from tfrec_zoo.data.examples import Examples, Rows, Windows, item_ids
+from tfrec_zoo.data.interaction_examples import interaction_examples
 from tfrec_zoo.data.log import Log, Roles, read_frame
 from tfrec_zoo.data.movielens import movielens
+from tfrec_zoo.data.ncf import SampledTest, read_ncf
+from tfrec_zoo.data.negatives import NegativeSampling
 from tfrec_zoo.data.ranking_examples import impression_examples, sampled_impressions
 from tfrec_zoo.data.retrieval_examples import held_out_watch_examples, next_watch_examples
 from tfrec_zoo.data.simulator import simulate
@@ -12,13 +15,16 @@ from tfrec_zoo.data.watches import search_tokens
 __all__ = [
     "Examples",
     "Log",
+    "NegativeSampling",
     "Roles",
     "Rows",
+    "SampledTest",
     "Split",
     "Windows",
     "by_time",
     "held_out_watch_examples",
     "impression_examples",
+    "interaction_examples",
     "item_ids",
     "leave_last_out",
     "movielens",
@@ -26,6 +32,7 @@ __all__ = [
     "next_watch_examples",
     "random_leaky",
     "read_frame",
+    "read_ncf",
     "sampled_impressions",
     "search_tokens",
     "simulate",

@@ -5,12 +5,13 @@ little more memory than the log; tf.data gathers whole batches of them at once.
 """
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from tfrec_zoo.data.negatives import NegativeSampling
 from tfrec_zoo.features import (
     MISSING,
     BagColumn,
@@ -22,6 +23,9 @@ from tfrec_zoo.features import (
     Preprocessor,
     Vocabulary,
 )
+
+#: Rows that are put together at a time: batches are cut from them.
+_CHUNK = 8192
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,6 +77,8 @@ class Examples:
         groups: [examples] what is compared with each other when evaluating (a page, a user), or
             None.
         seen: Where the items lie that the user has seen before, or None.
+        candidates: Where the features of the candidate lie, a row for each item there is, if
+            others than the example's own can take its place; or None.
     """
 
     sources: tuple[Rows | Windows, ...]
@@ -80,6 +86,7 @@ class Examples:
     weight: np.ndarray | None = None
     groups: np.ndarray | None = None
     seen: Windows | None = None
+    candidates: Rows | None = None
 
     def __len__(self) -> int:
         return len(self.label)
@@ -100,6 +107,7 @@ class Examples:
             weight=None if self.weight is None else self.weight[index],
             groups=None if self.groups is None else self.groups[index],
             seen=None if self.seen is None else taken(self.seen),
+            candidates=None if self.candidates is None else taken(self.candidates),
         )
 
     def with_features(self, values: Mapping[str, np.ndarray]) -> "Examples":
@@ -125,8 +133,13 @@ class Examples:
         rows = [part.raw(keys)] if columns else []
         return Features.fit(spec, self._values(set(spec.raw)), vocabularies, rows)
 
+    @property
+    def all_sources(self) -> tuple[Rows | Windows, ...]:
+        """Where all features lie, the candidate's included."""
+        return self.sources if self.candidates is None else (*self.sources, self.candidates)
+
     def _values(self, keys: set[str]) -> Iterator[dict[str, np.ndarray]]:
-        for source in self.sources:
+        for source in self.all_sources:
             values = {key: column for key, column in source.values.items() if key in keys}
             if isinstance(source, Rows):
                 yield {key: column[source.index] for key, column in values.items()}
@@ -136,7 +149,7 @@ class Examples:
 
     def raw(self, keys: Iterable[str] | None = None) -> dict[str, np.ndarray]:
         """The raw features of all examples, as a request would give them."""
-        features = _assembler(self.sources, keys)(tf.range(len(self), dtype=tf.int64))
+        features = _assembler(self.all_sources, keys)(tf.range(len(self), dtype=tf.int64))
         return {key: _decoded(value.numpy()) for key, value in features.items()}
 
     def dataset(
@@ -146,41 +159,139 @@ class Examples:
         shuffle: bool = False,
         seed: int = 0,
         keys: Iterable[str] | None = None,
+        negatives: NegativeSampling | None = None,
     ) -> tf.data.Dataset:
         """A tf.data pipeline of batches `(features, label)` or `(features, label, weight)`.
 
-        Batches are gathered whole. With a preprocessor, each value of the log is encoded once,
-        ahead, and batches of ids are gathered. Shuffling is of all examples, anew each epoch.
+        Many batches are gathered at once, then cut. With a preprocessor, each value of the log is
+        encoded once, ahead, and batches of ids are gathered. Shuffling is of all examples, anew
+        each epoch. With negatives each example becomes a list: its own candidate first, labelled
+        one, and those drawn, labelled zero; candidate features and labels are [batch, 1 + number].
 
         Args:
-            batch_size: Examples per batch; the last batch may be smaller.
+            batch_size: Examples per batch, negatives counted; the last batch may be smaller.
             preprocessor: Encodes features (and an item label) ahead. Without it batches are raw.
             shuffle: Whether to shuffle.
-            seed: Of the shuffling.
+            seed: Of shuffling and drawing.
             keys: The raw features wanted, by default all; with a preprocessor, they are its own.
+            negatives: How to draw negatives, which needs `candidates` and `groups` (users).
         """
-        label = self.label
-        if preprocessor is None:
-            assemble = _assembler(self.sources, keys)
+        if batch_size < 1:
+            raise ValueError(f"`batch_size` must be positive. Received: {batch_size}")
+        assemble = self._batches_of_lists(preprocessor, keys, negatives)
+        if assemble is None:
+            assemble = self._batches(preprocessor, keys)
         else:
-            assemble = _encoded_assembler(self, preprocessor)
-            if label.dtype.kind not in "f":
-                label = item_ids(preprocessor, label)
-        targets = [tf.constant(label)]
-        if self.weight is not None:
-            targets.append(tf.constant(self.weight, tf.float32))
-        dataset = tf.data.Dataset.range(len(self))
-        if shuffle:
-            dataset = dataset.shuffle(max(len(self), 1), seed=seed)
-        dataset = dataset.batch(batch_size)
-        dataset = dataset.map(
-            lambda rows: (assemble(rows), *(tf.gather(target, rows) for target in targets)),
-            num_parallel_calls=2,
-        )
+            batch_size = max(batch_size // (1 + negatives.number), 1)  # type: ignore[union-attr]
+        size = len(self)
+        chunk = batch_size * max(_CHUNK // batch_size, 1)
+
+        def epoch(seed: tf.Tensor) -> tf.data.Dataset:
+            order = tf.range(size, dtype=tf.int64)
+            if shuffle:
+                order = tf.random.experimental.stateless_shuffle(order, [seed, 0])
+            chunks = tf.data.Dataset.range(0, size, chunk)
+            return chunks.map(lambda begin: (order[begin : begin + chunk], [seed, begin]))
+
+        # One number an epoch, another each time.
+        epochs = tf.data.Dataset.random(seed, rerandomize_each_iteration=True).take(1)
+        dataset = epochs.flat_map(epoch).map(assemble, num_parallel_calls=2).rebatch(batch_size)
+        dataset = dataset.apply(tf.data.experimental.assert_cardinality(-(-size // batch_size)))
         options = tf.data.Options()
         # The autotune thread's wake-ups stall short epochs by up to seconds.
         options.autotune.enabled = False
         return dataset.prefetch(4).with_options(options)
+
+    def assembler(
+        self, preprocessor: Preprocessor | None = None, keys: Iterable[str] | None = None
+    ) -> Callable[[tf.Tensor], Any]:
+        """Returns a function of [n] example numbers to their features.
+
+        Args:
+            preprocessor: Encodes features ahead. Without it they are raw.
+            keys: The raw features wanted, as for `dataset`.
+        """
+        if preprocessor is None:
+            return _assembler(self.all_sources, keys)
+        return _encoded_assembler(self, preprocessor)
+
+    def lists(
+        self, preprocessor: Preprocessor | None = None, keys: Iterable[str] | None = None
+    ) -> Callable[[tf.Tensor, tf.Tensor], Any]:
+        """Returns a function that puts candidates beside examples.
+
+        Args:
+            preprocessor: Encodes features ahead. Without it they are raw.
+            keys: The raw features wanted, as for `dataset`.
+
+        Returns:
+            A function of [n] example numbers and [n, candidates] rows of the candidates' table, to
+            features: the candidates' are [n, candidates].
+        """
+        if self.candidates is None:
+            raise ValueError(
+                "These examples don't say what other `candidates` there are; examples made by "
+                "`interaction_examples` do. Received: candidates=None"
+            )
+        values = self.candidates.values
+        rows = np.arange(len(next(iter(values.values()))))
+        query = dataclasses.replace(self, candidates=None)
+        table = Examples((Rows(values, rows),), label=rows)
+        if preprocessor is None or _crosses_both(preprocessor.features.spec, query, table):
+            of_query = _assembler(query.sources, keys)
+            of_table = _assembler(table.sources, keys)
+
+            def raw(rows: tf.Tensor, candidates: tf.Tensor) -> Any:
+                features = {**of_query(rows), **of_table(candidates)}
+                return features if preprocessor is None else preprocessor(features)
+
+            return raw
+        ids_of_query = _encoded_assembler(query, preprocessor)
+        ids_of_table = _encoded_assembler(table, preprocessor)
+
+        def encoded(rows: tf.Tensor, candidates: tf.Tensor) -> Any:
+            parts = ids_of_query(rows), ids_of_table(candidates)
+            return {group: {**parts[0][group], **parts[1][group]} for group in parts[0]}
+
+        return encoded
+
+    def _batches(self, preprocessor: Preprocessor | None, keys: Iterable[str] | None) -> Any:
+        """A function from ([n] example numbers, seed) to a batch."""
+        label = self.label
+        features_of = self.assembler(preprocessor, keys)
+        if preprocessor is not None and label.dtype.kind not in "f":
+            label = item_ids(preprocessor, label)
+        targets = [tf.constant(label), *self._weights()]
+        return lambda rows, _: (features_of(rows), *(tf.gather(t, rows) for t in targets))
+
+    def _batches_of_lists(
+        self,
+        preprocessor: Preprocessor | None,
+        keys: Iterable[str] | None,
+        negatives: NegativeSampling | None,
+    ) -> Any:
+        """As `_batches`, each example a list with its negatives; None if none are wanted."""
+        if negatives is None:
+            return None
+        lists = self.lists(preprocessor, keys)
+        if self.groups is None:
+            raise ValueError("Negatives need examples with users as `groups`. Received: None")
+        assert self.candidates is not None
+        users = tf.constant(self.groups, tf.int64)
+        items = tf.constant(self.candidates.index, tf.int64)
+        draw = negatives.drawer(self.groups, self.candidates.index)
+        weights = self._weights()
+
+        def assemble(rows: tf.Tensor, seed: tf.Tensor) -> tuple:
+            own = tf.gather(items, rows)[:, None]
+            candidates = tf.concat([own, draw(tf.gather(users, rows), seed)], axis=1)
+            label = tf.one_hot(tf.zeros_like(rows), 1 + negatives.number)
+            return lists(rows, candidates), label, *(tf.gather(w, rows) for w in weights)
+
+        return assemble
+
+    def _weights(self) -> list[tf.Tensor]:
+        return [] if self.weight is None else [tf.constant(self.weight, tf.float32)]
 
 
 def item_ids(preprocessor: Preprocessor, items: np.ndarray) -> np.ndarray:
@@ -287,7 +398,7 @@ def _encoded_assembler(examples: Examples, preprocessor: Preprocessor) -> Any:
     # Bags whose ages lie beside them keep the width of the window.
     aged = {c.bag.name for c in spec.dense if isinstance(c, InteractionColumn) and c.ages}
     id_parts, value_parts = [], []
-    for source in examples.sources:
+    for source in examples.all_sources:
         ids: dict[str, np.ndarray] = {}
         for column in spec.categorical:
             if isinstance(column, CrossedColumn) or column.key not in source.values:
@@ -319,7 +430,7 @@ def _encoded_assembler(examples: Examples, preprocessor: Preprocessor) -> Any:
         if wanted:
             value_source = dataclasses.replace(source, values=numbers)
             value_parts.append(_source_assembler(value_source, wanted))
-    given = {k for s in examples.sources for k in (*s.values, getattr(s, "ages", ""))}
+    given = _given(examples)
     crosses = [
         column
         for column in spec.categorical
@@ -335,6 +446,19 @@ def _encoded_assembler(examples: Examples, preprocessor: Preprocessor) -> Any:
         }
 
     return assemble
+
+
+def _given(examples: Examples) -> set[str]:
+    """The keys of the raw features of examples."""
+    return {key for s in examples.all_sources for key in (*s.values, getattr(s, "ages", ""))}
+
+
+def _crosses_both(spec: FeatureSpec, query: Examples, candidates: Examples) -> bool:
+    """Whether a cross looks at features of both."""
+    sides = _given(query), _given(candidates)
+    crosses = [column for column in spec.categorical if isinstance(column, CrossedColumn)]
+    keys = [{part.key for part in column.columns} for column in crosses]
+    return any(k <= sides[0] | sides[1] and not (k <= sides[0] or k <= sides[1]) for k in keys)
 
 
 def _last_ids(source: Windows, ids: dict[str, np.ndarray], max_length: int) -> Any:

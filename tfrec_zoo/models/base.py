@@ -5,7 +5,8 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
-from tfrec_zoo.features import Encoded, Features, Preprocessor, is_encoded
+import tfrec_zoo.optimizers  # noqa: F401 (`compile` knows them by name)
+from tfrec_zoo.features import Encoded, Features, Preprocessor, is_encoded, request_arrays
 
 
 class RecommenderModel(tfrs.models.Model):
@@ -62,8 +63,9 @@ class RecommenderModel(tfrs.models.Model):
         features, label, sample_weight = tf.keras.utils.unpack_x_y_sample_weight(inputs)
         losses, predictions = self.example_losses(self.encode(features), label, training)
         if sample_weight is not None:
-            sample_weight = tf.reshape(tf.cast(sample_weight, losses.dtype), tf.shape(losses))
-            losses = losses * sample_weight
+            # Of a list of candidates, [batch, candidates], the weight is that of each.
+            per_row = tf.reshape(tf.cast(sample_weight, losses.dtype), tf.shape(losses)[:1])
+            losses = losses * (per_row if losses.shape.rank == 1 else per_row[:, None])
         penalty = tf.add_n(self.losses) if self.losses else tf.zeros([], losses.dtype)
         self.loss_tracker.update_state(losses + penalty)
         if predictions is not None and self.compiled_metrics is not None:
@@ -97,6 +99,12 @@ class RecommenderModel(tfrs.models.Model):
     def step_results(self) -> dict[str, tf.Tensor]:
         """What a training step reports: the loss, and the metrics that training updates."""
         return {metric.name: metric.result() for metric in self.metrics}
+
+    def build_weights(self) -> None:
+        """Scores a row in which everything is missing, as layers make their weights when called."""
+        raw = self.features.spec.raw
+        row = {key: [[]] if f.is_bag else [None] for key, f in raw.items()}
+        self(request_arrays(raw, row))
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments; JSON-able."""
