@@ -2,7 +2,7 @@
 
 import dataclasses
 import importlib
-from typing import Any
+from typing import Any, Literal
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,12 +15,15 @@ class Entry:
             impression).
         paper: Where it was published.
         module: Where its class is.
+        reads: `"features"` of any spec, the `"ids"` of a user and an item alone, or a whole
+            `"history"`.
     """
 
     name: str
     family: str
     paper: str
     module: str
+    reads: Literal["features", "ids", "history"] = "features"
 
     def load(self) -> Any:
         """Imports and returns the class."""
@@ -30,6 +33,12 @@ class Entry:
 _YOUTUBE = (
     "Covington, Adams & Sargin: Deep Neural Networks for YouTube Recommendations, RecSys 2016"
 )
+_ITEM_KNN = "Deshpande & Karypis: Item-Based Top-N Recommendation Algorithms, TOIS 2004"
+_EASE = "Steck: Embarrassingly Shallow Autoencoders for Sparse Data, WWW 2019"
+_RICHARDSON = "Richardson, Dominowska & Ragno: Predicting Clicks, WWW 2007"
+_MF = "Koren, Bell & Volinsky: Matrix Factorization Techniques, Computer 2009"
+_NCF = "He et al.: Neural Collaborative Filtering, WWW 2017"
+_FM = "Rendle: Factorization Machines, ICDM 2010"
 
 MODELS: dict[str, Entry] = {
     entry.name: entry
@@ -40,7 +49,15 @@ MODELS: dict[str, Entry] = {
             "Baseline: most interactions, all-time or recent",
             "popularity",
         ),  # fmt: skip
+        Entry("ItemKNN", "retrieval", _ITEM_KNN, "item_knn", "history"),
+        Entry("EASE", "retrieval", _EASE, "ease", "history"),
+        Entry("MatrixFactorization", "retrieval", _MF, "matrix_factorization", "ids"),
         Entry("YouTubeRetrieval", "retrieval", _YOUTUBE, "youtube_retrieval"),
+        Entry("LogisticRegression", "ranking", _RICHARDSON, "logistic_regression"),
+        Entry("FactorizationMachine", "ranking", _FM, "factorization_machine"),
+        Entry("GMF", "ranking", _NCF, "gmf", "ids"),
+        Entry("NCFMLP", "ranking", _NCF, "ncf_mlp", "ids"),
+        Entry("NeuMF", "ranking", _NCF, "neumf", "ids"),
         Entry("YouTubeRanking", "ranking", _YOUTUBE, "youtube_ranking"),
     )
 }

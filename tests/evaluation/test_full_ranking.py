@@ -1,6 +1,7 @@
 """Full ranking of a model with fixed vectors, against brute force in NumPy."""
 
 import dataclasses
+import sys
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from tfrec_zoo.data import Examples, Rows, Windows
 from tfrec_zoo.evaluation import full_ranking
 from tfrec_zoo.features import Features, FeatureSpec, NumericColumn, VocabularyColumn
-from tfrec_zoo.models import RetrievalModel
+from tfrec_zoo.models import GMF, MatrixFactorization, RetrievalModel
 
 import tensorflow as tf  # isort: skip (after tfrec_zoo, which chooses Keras 2)
 
@@ -63,14 +64,14 @@ def examples():
     )
 
 
-def brute_force(examples, ks, mask_seen):
-    """Sorts each example's items by hand."""
+def brute_force(examples, ks, mask_seen, matrix=QUERIES @ VECTORS.T):
+    """Sorts each example's items by hand, given the scores of all, [examples, items]."""
     tokens = TOKENS.tolist()
     ranks, lists = [], []
     for row in range(len(examples)):
         seen = examples.seen.values["history"][examples.seen.start[row] : examples.seen.stop[row]]
         allowed = [i for i, t in enumerate(tokens) if not (mask_seen and t in set(seen))]
-        scores = {i: float(VECTORS[i] @ QUERIES[row]) for i in allowed}
+        scores = {i: float(matrix[row, i]) for i in allowed}
         # Equal scores: those that come first in the vocabulary, as tf.math.top_k has it.
         lists.append(sorted(allowed, key=lambda i: (-scores[i], i)))
         own = tokens.index(examples.label[row]) if examples.label[row] in tokens else None
@@ -146,3 +147,131 @@ def test_seen_is_needed_to_mask(model, examples):
     expected, _ = brute_force(examples, (10,), False)
     found = full_ranking(model, without, (10,), mask_seen=False)
     assert found == pytest.approx(expected, rel=1e-5)
+
+
+USERS = 9
+PAIR_RNG = np.random.default_rng(1)
+P = PAIR_RNG.integers(-2, 3, [USERS, DIM]).astype(np.float32)
+H, BIAS = np.array([1, -2, 3], np.float32), -4.0
+USER_TOKENS = np.array([f"u{i}" for i in range(USERS)])
+PAIR_FEATURES = Features.fit(
+    FeatureSpec((VocabularyColumn("user_id"),), (VocabularyColumn("video_id"),)),
+    {"user_id": USER_TOKENS, "video_id": TOKENS},
+)
+
+
+def gmf(h=H, bias=BIAS):
+    """A ranking model that scores hᵀ(p ⊙ q) + b."""
+    model = GMF(PAIR_FEATURES, embedding_dim=DIM)
+    model.build_weights()
+    model.embeddings.user.table.assign(P)
+    model.embeddings.item.table.assign(VECTORS)
+    model.logit.kernel.assign(h[:, None])
+    model.logit.bias.assign([bias])
+    return model
+
+
+@pytest.fixture(scope="module")
+def ranker():
+    return gmf()
+
+
+# The table of items has an order of its own, and two items that the models don't know.
+TABLE = np.append(TOKENS, ["new", "newer"])[PAIR_RNG.permutation(ITEMS + 2)].astype(object)
+
+
+@pytest.fixture(scope="module")
+def pairs(examples):
+    """The examples, with users of whom one is unknown, and with all items as candidates."""
+    label = np.where(np.isin(examples.label, TOKENS), examples.label, "new")
+    label[17] = "newer"
+    user = PAIR_RNG.integers(0, USERS + 1, EXAMPLES)
+    return dataclasses.replace(
+        examples,
+        sources=(Rows({"user_id": np.append(USER_TOKENS, "nobody").astype(object)}, user),),
+        label=label,
+        groups=user,
+        candidates=Rows({"video_id": TABLE}, np.array([TABLE.tolist().index(v) for v in label])),
+    )
+
+
+def pair_scores(pairs, h=H):
+    return np.append(P, np.zeros([1, DIM]), axis=0)[pairs.groups] * h @ VECTORS.T
+
+
+@pytest.mark.parametrize("mask_seen", [True, False])
+@pytest.mark.parametrize("ks", [(10, 50), (1, 3, 20)])
+def test_a_ranking_model_is_brute_force(ranker, pairs, ks, mask_seen):
+    expected, ranks = brute_force(pairs, ks, mask_seen, pair_scores(pairs))
+    assert (pairs.groups == USERS).any() and len(set(ranks)) > 10
+    assert (ranks >= ITEMS).sum() >= (6 if mask_seen else 2)
+    found = full_ranking(ranker, pairs, ks, mask_seen, batch_size=16)
+    assert set(found) == set(expected)
+    for name, value in expected.items():
+        assert found[name] == pytest.approx(value, rel=1e-5, abs=1e-7), name
+
+
+@pytest.mark.parametrize("mask_seen", [True, False])
+def test_a_ranking_model_equals_the_retrieval_model_of_the_same_scores(pairs, mask_seen):
+    retrieval = MatrixFactorization(PAIR_FEATURES, embedding_dim=DIM, loss="logistic")
+    retrieval.build_weights()
+    retrieval.embeddings.user.table.assign(P)
+    retrieval.embeddings.item.table.assign(VECTORS)
+    found = full_ranking(retrieval, pairs, (1, 10), mask_seen)
+    assert found == full_ranking(gmf(np.ones(DIM, np.float32), 0.0), pairs, (1, 10), mask_seen)
+    expected, _ = brute_force(pairs, (1, 10), mask_seen, pair_scores(pairs, 1))
+    assert found == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("pairs_at_a_time", "rows"), [(1, 1), (5 * ITEMS - 1, 4), (7 * ITEMS, 7), (10**6, EXAMPLES)]
+)
+def test_chunks_of_pairs_agree(ranker, pairs, monkeypatch, pairs_at_a_time, rows):
+    whole = full_ranking(ranker, pairs, (1, 10))
+    module = sys.modules["tfrec_zoo.evaluation.full_ranking"]
+    monkeypatch.setattr(module, "_PAIRS", pairs_at_a_time)
+    sizes, seen_pairs = [], module._seen_pairs
+    monkeypatch.setattr(
+        module,
+        "_seen_pairs",
+        lambda *args: sizes.append(args[3] - args[2]) or seen_pairs(*args),
+    )
+    assert full_ranking(ranker, pairs, (1, 10)) == pytest.approx(whole, rel=1e-6)
+    assert max(sizes) == rows and sum(sizes) == EXAMPLES
+
+
+def test_an_item_a_ranking_model_does_not_know_is_a_miss(ranker, pairs):
+    unknown = pairs.take(np.array([3, 17]))
+    found = full_ranking(ranker, unknown, (1, 30, 50), mask_seen=False)
+    assert found["hit_rate_at_50"] == found["ndcg_at_50"] == 0
+    assert found["mean_average_precision"] == pytest.approx(1 / 51)
+
+
+def test_a_ranking_model_does_not_recommend_what_was_seen(ranker, pairs):
+    """Who has seen all but two items covers two."""
+    row = np.flatnonzero((pairs.groups < USERS) & np.isin(pairs.label, TOKENS[2:]))[:1]
+    one = pairs.take(row)
+    seen = Windows({"history": TOKENS[2:]}, np.array([0]), np.array([ITEMS - 2]), length=1)
+    found = full_ranking(ranker, dataclasses.replace(one, seen=seen), (10, 50))
+    assert found["coverage_at_10"] == found["coverage_at_50"] == pytest.approx(2 / ITEMS)
+    assert found["hit_rate_at_50"] == 0
+    unmasked = full_ranking(ranker, one, (30,), mask_seen=False)
+    assert unmasked["coverage_at_30"] == unmasked["hit_rate_at_30"] == 1
+
+
+def test_the_item_is_the_candidate_whatever_the_label_is(ranker, model, pairs):
+    chosen = dataclasses.replace(pairs, label=np.ones(EXAMPLES, np.float32))
+    assert full_ranking(ranker, chosen, (10,)) == full_ranking(ranker, pairs, (10,))
+    x = Rows({f"x{i}": QUERIES[:, i] for i in range(DIM)}, np.arange(EXAMPLES))
+    chosen = dataclasses.replace(chosen, sources=(x,))
+    assert full_ranking(model, chosen, (10,)) == pytest.approx(
+        brute_force(pairs, (10,), True)[0], rel=1e-5
+    )
+
+
+def test_a_ranking_model_needs_every_item_as_candidate(ranker, pairs):
+    with pytest.raises(ValueError, match="what other `candidates` there are"):
+        full_ranking(ranker, dataclasses.replace(pairs, candidates=None))
+    some = Rows({"video_id": TOKENS[:-2].astype(object)}, np.zeros(EXAMPLES, np.int64))
+    with pytest.raises(ValueError, match="a row for every item the model knows.* 'v28'"):
+        full_ranking(ranker, dataclasses.replace(pairs, candidates=some))

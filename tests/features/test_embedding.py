@@ -16,6 +16,7 @@ from tfrec_zoo.features import (
     VocabularyColumn,
     make_embedding_tables,
 )
+from tfrec_zoo.features.embedding import seeded
 
 # isort: split
 import tensorflow as tf
@@ -172,6 +173,64 @@ def test_table_config():
     np.testing.assert_allclose(sum(again.losses), expected, rtol=1e-6)
 
 
+# The penalty on the rows of a batch.
+
+
+def test_batch_l2_by_hand():
+    initializer = tf.keras.initializers.Constant(ROWS)
+    table = EmbeddingTable(3, 2, initializer, batch_l2=0.5)
+    # Squares 1 + 4 = 5, 9 + 25 = 34, 49 + 121 = 170. Ids 0 count among the look-ups, at nothing.
+    for ids, mean in [
+        ([1], 5),
+        ([1, 2], 39 / 2),
+        ([3, 3, 3, 1], 515 / 4),
+        ([[1, 0], [2, 0]], 39 / 4),
+        ([0, 0], 0),
+    ]:
+        table(tf.constant(ids))
+        (penalty,) = table.losses
+        np.testing.assert_allclose(penalty, 0.5 * mean, rtol=1e-6)
+
+
+def test_batch_l2_pulls_at_the_rows_of_the_batch_alone():
+    initializer = tf.keras.initializers.Constant(ROWS)
+    table = EmbeddingTable(3, 2, initializer, batch_l2=0.5)
+    with tf.GradientTape() as tape:
+        table(tf.constant([3, 0, 2, 3]))
+        (penalty,) = table.losses
+    # 0.5 · 2 w / 4 for each time that a row was looked up: once, and twice.
+    gradient = tf.convert_to_tensor(tape.gradient(penalty, table.table))
+    np.testing.assert_allclose(gradient, [[0, 0], ROWS[1] / 4, ROWS[2] / 2])
+
+
+def test_batch_l2_adds_up_with_a_regularizer():
+    initializer = tf.keras.initializers.Constant(ROWS)
+    table = EmbeddingTable(3, 2, initializer, tf.keras.regularizers.L2(0.1), batch_l2=2.0)
+    table(tf.constant([1, 2]))
+    # 2 · (5 + 34) / 2 on the batch, and 0.1 · (5 + 34 + 170) on the whole table.
+    np.testing.assert_allclose(sorted(table.losses), [20.9, 39], rtol=1e-6)
+
+
+def test_batch_l2_is_full_precision_and_changes_no_vector(table):
+    initializer = tf.keras.initializers.Constant(100 * ROWS)
+    half = EmbeddingTable(3, 2, initializer, batch_l2=1.0, dtype="mixed_float16")
+    half(tf.constant([3, 3]))
+    # 700² + 1100², which no float16 can hold.
+    np.testing.assert_allclose(half.losses, [1_700_000])
+    ids = tf.constant([[1, 0], [3, 2]])
+    penalized = EmbeddingTable(3, 2, tf.keras.initializers.Constant(ROWS), batch_l2=1.0)
+    np.testing.assert_array_equal(penalized(ids), table(ids))
+    assert not table.losses
+
+
+def test_batch_l2_is_in_the_config():
+    table = EmbeddingTable(3, 2, tf.keras.initializers.Constant(2.0), batch_l2=0.25)
+    again = EmbeddingTable.from_config(json.loads(json.dumps(table.get_config())))
+    assert again.batch_l2 == 0.25
+    again(tf.constant([1, 2, 3]))
+    np.testing.assert_allclose(again.losses, [0.25 * 8])
+
+
 HISTORY = BagColumn(VocabularyColumn("history", space="video"))
 SEEN = BagColumn(VocabularyColumn("seen", space="video"), combiner="sum")
 VIDEO = VocabularyColumn("video_id", space="video")
@@ -227,6 +286,34 @@ def test_tables_that_cannot_be_shared(first, second):
 def test_default_dimension_may_be_spelt_out():
     tables = make_embedding_tables(features(EmbeddingColumn(HISTORY), EmbeddingColumn(SEEN, 6)))
     assert tables["video"].dimension == 6
+
+
+def test_dimension_of_columns_that_declare_none():
+    tables = make_embedding_tables(
+        features(
+            EmbeddingColumn(HISTORY),
+            EmbeddingColumn(SEEN, 7),
+            EmbeddingColumn(HashedColumn("query", 20), 4),
+            EmbeddingColumn(HashedColumn("country", 20)),
+        ),
+        dimension=7,
+    )
+    widths = {name: table.dimension for name, table in tables.items()}
+    assert widths == {"video": 7, "query_hashed": 4, "country_hashed": 7}
+    # 6 by default, but that is not what it gets.
+    both = features(EmbeddingColumn(HISTORY), EmbeddingColumn(SEEN, 6))
+    with pytest.raises(ValueError, match="Columns that share the table 'video' must have the same"):
+        make_embedding_tables(both, dimension=7)
+
+
+def test_seeded():
+    normal = tf.keras.initializers.RandomNormal(stddev=3.0, seed=4)
+    seeds = [seeded(normal).seed, seeded(normal, offset=2).seed, seeded(normal, 10, 2).seed]
+    assert seeds == [4, 6, 12]
+    assert seeded(normal, 10).stddev == 3
+    # Without a seed there is none to count from; some initializers draw nothing.
+    assert seeded(tf.keras.initializers.RandomNormal(), offset=2).get_config()["seed"] is None
+    np.testing.assert_array_equal(seeded("ones", 10, 2)([2]), [1, 1])
 
 
 def test_seeded_tables_differ_but_come_again():

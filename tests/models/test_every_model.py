@@ -140,18 +140,19 @@ def test_unknown_is_empty_is_missing(case):
         if key not in case.request():
             continue
         unknown = np.full([KNOWN, 2] if feature.is_bag else [KNOWN], UNKNOWN[feature.dtype])
-        missing = case.scores(model, case.request(**{key: None}))
+        nothing = "" if feature.dtype == "string" else None
+        empty = [[nothing] * 3 if feature.is_bag else nothing] * KNOWN
+        missing = case.scores(model, case.request(**{key: empty}))
         np.testing.assert_array_equal(
             case.scores(model, case.request(**{key: unknown})), missing, err_msg=key
         )
-        nothing = "" if feature.dtype == "string" else None
-        empty = [[nothing] * 3 if feature.is_bag else nothing] * KNOWN
-        np.testing.assert_array_equal(
-            case.scores(model, case.request(**{key: empty})), missing, err_msg=key
-        )
+        if len(case.request()) > 1:  # A request without any feature is none.
+            left_out = case.scores(model, case.request(**{key: None}))
+            np.testing.assert_array_equal(left_out, missing, err_msg=key)
         changed += not np.array_equal(missing, before)
     # Each feature matters, but to those models that look at none.
-    assert changed == (len(case.request()) if case.reference.num_parameters else 0)
+    looks = getattr(case.reference, "looks_at_features", case.reference.num_parameters > 0)
+    assert changed == (len(case.request()) if looks else 0)
 
 
 @EACH
@@ -269,8 +270,8 @@ def test_metrics_of_retrieval_run_in_evaluation_only(case):
     assert set(history.history) == {"loss"} | {f"val_{metric}" for metric in metrics}
     scores, classes = case.reference.forward(model, data.numpy()), data.classes
     own = scores[np.arange(len(scores)), classes][:, None]
-    # Unknown items are misses, behind all 12 others.
-    ranks = np.where(classes >= 0, (scores >= own).sum(1) - 1, 12)
+    # Unknown items are misses, behind all others.
+    ranks = np.where(classes >= 0, (scores >= own).sum(1) - 1, scores.shape[1])
     assert (classes < 0).sum() == 2
     evaluated = model.evaluate(*validation, return_dict=True, verbose=0)
     for found in ({k: v[-1] for k, v in history.history.items()}, evaluated):
@@ -480,7 +481,7 @@ def test_exported_ranking_predicts_the_same(case, served, kind):
     logits = case.scores(model, request)
     expected = case.reference.forward(model, case.data.numpy(request))
     np.testing.assert_allclose(logits, expected, rtol=1e-5, atol=1e-5)
-    np.testing.assert_allclose(answer["predictions"], model.predictions(logits), rtol=1e-6)
+    np.testing.assert_allclose(answer["predictions"], model.predictions(logits), rtol=1e-5)
 
 
 @EACH

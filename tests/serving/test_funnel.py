@@ -11,7 +11,9 @@ import tfrec_zoo  # noqa: F401 (before TensorFlow)
 # isort: split
 import tensorflow as tf
 
+from tfrec_zoo.data import next_watch_examples
 from tfrec_zoo.features import (
+    BagColumn,
     EmbeddingColumn,
     Features,
     FeatureSpec,
@@ -20,7 +22,7 @@ from tfrec_zoo.features import (
     raw_signature,
     request_arrays,
 )
-from tfrec_zoo.models import Popularity
+from tfrec_zoo.models import EASE, Popularity
 from tfrec_zoo.models.youtube_ranking import YouTubeRanking
 from tfrec_zoo.serving import Funnel
 
@@ -75,7 +77,8 @@ def by_hand(world, **request):
     nominated, first = [], None
     for name, model in world.sources.items():
         query = model(raw_tensors(model, [user])).numpy()[0]
-        scores = model.candidates().numpy() @ query
+        candidates = model.candidates()  # Without any, the query is the scores.
+        scores = query if candidates is None else candidates.numpy() @ query
         first = scores if first is None else first
         order = [row for row in np.argsort(-scores, kind="stable") if items[row] not in taken]
         for row in order[: world.funnel.num_candidates]:
@@ -237,6 +240,25 @@ def test_sources_take_turns(world):
         best = [v for v in popular if v not in history][:2]
         assert ids[0] != ids[1]
         assert set(ids) & set(best)
+
+
+@pytest.mark.parametrize("max_neighbors", [None, 7])
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_source_that_scores_without_vectors(world, max_neighbors, is_first):
+    query = (BagColumn(VocabularyColumn("history", space="video_id"), 100),)
+    network = world.sources["network"]
+    features = Features.fit(FeatureSpec(query, (network.item_column,)), {},
+                            network.features.vocabularies)  # fmt: skip
+    ease = EASE(features, l2=5.0, max_neighbors=max_neighbors)
+    watches = next_watch_examples(world.log, np.arange(len(world.log.interactions)))
+    ease.compile()
+    ease.fit(watches.dataset(256, ease.preprocessor), verbose=0)
+    sources = {"ease": ease, "network": network}
+    sources = sources if is_first else dict(reversed(sources.items()))
+    funnel = Funnel(sources, world.ranking, world.log, num_candidates=12, k=10)
+    mixed = dataclasses.replace(world, funnel=funnel, sources=sources)
+    for history in (world.items[3:8], world.items[20:60:3], ["no such", world.items[0]]):
+        check(mixed, history=history, exclude=world.items[40:43])
 
 
 def test_more_candidates_than_items(world):

@@ -3,5 +3,15 @@
 from tfrec_zoo.evaluation.full_ranking import full_ranking
 from tfrec_zoo.evaluation.pointwise import pointwise, pointwise_metrics, predict
 from tfrec_zoo.evaluation.result import Result, command
+from tfrec_zoo.evaluation.sampled_ranking import sample_negatives, sampled_ranking
 
-__all__ = ["Result", "command", "full_ranking", "pointwise", "pointwise_metrics", "predict"]
+__all__ = [
+    "Result",
+    "command",
+    "full_ranking",
+    "pointwise",
+    "pointwise_metrics",
+    "predict",
+    "sample_negatives",
+    "sampled_ranking",
+]

@@ -1,17 +1,22 @@
 """Full ranking: the held-out item against every item of the catalogue."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from tfrec_zoo.data.examples import Examples, Windows, item_ids
 from tfrec_zoo.metrics import MRR, NDCG, CatalogueCoverage, HitRate, target_ranks
-from tfrec_zoo.models.retrieval import RetrievalModel
+from tfrec_zoo.models.base import RecommenderModel
+from tfrec_zoo.models.retrieval import RetrievalModel, match
+
+#: Pairs that a ranking model scores at a time.
+_PAIRS = 262_144
 
 
 def full_ranking(
-    model: RetrievalModel,
+    model: RecommenderModel,
     examples: Examples,
     ks: Sequence[int] = (10, 50),
     mask_seen: bool = True,
@@ -19,17 +24,17 @@ def full_ranking(
 ) -> dict[str, float]:
     """Ranks each example's item among all items the model knows.
 
-    Item vectors are computed once, scores in chunks of examples. Ties count against the item; an
-    item the model doesn't know is a miss. With one relevant item, mean average precision is the
-    mean reciprocal rank without cut-off.
+    Scores are computed in chunks of examples, a retrieval model's item vectors once. Ties count
+    against the item; an item the model doesn't know is a miss. With one relevant item, mean average
+    precision is the mean reciprocal rank without cut-off.
 
     Args:
-        model: A retrieval model.
-        examples: What to rank, with their `seen` items.
+        model: A retrieval model, or a ranking model, which scores every item for every example.
+        examples: What to rank, with their `seen` items, and for a ranking model their `candidates`.
         ks: Cut-offs.
         mask_seen: Whether items the user has seen before can't be recommended. (A held-out item
             seen before is then a miss.)
-        batch_size: Examples per chunk.
+        batch_size: Examples per chunk; a ranking model's chunks are smaller.
 
     Returns:
         `hit_rate_at_k`, `ndcg_at_k`, `coverage_at_k` (share of the catalogue in at least one list)
@@ -37,50 +42,82 @@ def full_ranking(
     """
     if mask_seen and examples.seen is None:
         raise ValueError("`mask_seen` needs examples that say what was `seen`. Received: None")
-    candidates = model.candidates()
-    num_items = model.num_items
+    item = model.features.spec.item
+    num_items = len(model.features.vocabularies[item.space])
+    targets = examples.label
+    if examples.candidates is not None:
+        targets = examples.candidates.values[item.key][examples.candidates.index]
+    classes = item_ids(model.preprocessor, targets) - 1
+    score = _scorer(model, examples, num_items)
+    if not isinstance(model, RetrievalModel):
+        batch_size = max(min(batch_size, _PAIRS // num_items), 1)
     top = min(max(ks), num_items)
     miss = max(num_items, *ks)
     rank_metrics = [*(HitRate(k) for k in ks), *(NDCG(k) for k in ks)]
     rank_metrics.append(MRR(name="mean_average_precision"))
     coverage = {k: CatalogueCoverage(num_items) for k in ks}
 
-    dataset = examples.dataset(batch_size, model.preprocessor)
     signature = [
-        dataset.element_spec[0],
-        tf.TensorSpec([None], tf.int32),
+        tf.TensorSpec([None], tf.int64),
         tf.TensorSpec([None, 2], tf.int64),
     ]
 
     @tf.function(input_signature=signature)
-    def ranks_and_top(features: object, classes: tf.Tensor, seen: tf.Tensor) -> tuple:
-        scores = tf.linalg.matmul(model(features), candidates, transpose_b=True)
+    def scores_and_top(rows: tf.Tensor, seen: tf.Tensor) -> tuple:
+        scores = score(rows)
         lowest = tf.fill([tf.shape(seen)[0]], scores.dtype.min)
         scores = tf.tensor_scatter_nd_update(scores, seen, lowest)
-        own = tf.gather(scores, tf.maximum(classes, 0), batch_dims=1)
-        # Items that are unknown or masked come after all others, and are in no list.
-        is_ranked = (classes >= 0) & (own > scores.dtype.min)
-        ranks = tf.where(is_ranked, target_ranks(scores, tf.maximum(classes, 0)), miss)
         best = tf.math.top_k(scores, top)
-        return ranks, tf.where(best.values > scores.dtype.min, best.indices, -1)
+        return scores, tf.where(best.values > scores.dtype.min, best.indices, -1)
 
     seen_windows = examples.seen if mask_seen else None
     if seen_windows is not None:
         seen_ids = item_ids(model.preprocessor, seen_windows.values["history"])
-    begin = 0
-    for features, label, *_ in dataset:
+    for begin in range(0, len(examples), batch_size):
+        end = min(begin + batch_size, len(examples))
         seen = np.empty((0, 2), np.int64)
         if seen_windows is not None:
-            seen = _seen_pairs(seen_windows, seen_ids, begin, begin + len(label))
-        ranks, lists = ranks_and_top(features, model.classes(label), tf.constant(seen))
+            seen = _seen_pairs(seen_windows, seen_ids, begin, end)
+        rows = tf.range(begin, end, dtype=tf.int64)
+        scores, lists = scores_and_top(rows, tf.constant(seen))
+        target = tf.constant(np.maximum(classes[begin:end], 0))
+        own = tf.gather(scores, target, batch_dims=1)
+        # Items that are unknown or masked come after all others, and are in no list.
+        is_ranked = (classes[begin:end] >= 0) & (own > scores.dtype.min)
+        ranks = tf.where(is_ranked, target_ranks(scores, target), miss)
         for metric in rank_metrics:
             metric.update_ranks(ranks)
         for k, metric in coverage.items():
             metric.update_state(lists[:, :k])
-        begin += len(label)
     results = {metric.name: float(metric.result()) for metric in rank_metrics}
     results.update({f"coverage_at_{k}": float(m.result()) for k, m in coverage.items()})
     return results
+
+
+def _scorer(model: RecommenderModel, examples: Examples, num_items: int) -> Any:
+    """A function of [n] example numbers to [n, items] scores, in the order of the vocabulary."""
+    if isinstance(model, RetrievalModel):
+        features_of = examples.assembler(model.preprocessor)
+        candidates = model.candidates()
+        return lambda rows: match(model(features_of(rows)), candidates)
+    lists = examples.lists(model.preprocessor)
+    assert examples.candidates is not None
+    table = examples.candidates.values[model.features.spec.item.key]
+    row_of = np.full(1 + num_items, -1)
+    row_of[item_ids(model.preprocessor, table)] = np.arange(len(table))
+    if (row_of[1:] < 0).any():
+        tokens = model.features.vocabularies[model.features.spec.item.space].tokens
+        raise ValueError(
+            "The examples' `candidates` must have a row for every item the model knows. "
+            f"Received none for: {tokens[np.argmin(row_of[1:])]!r}"
+        )
+    catalogue = tf.constant(row_of[1:])
+
+    def scores(rows: tf.Tensor) -> tf.Tensor:
+        every = tf.broadcast_to(catalogue, [tf.size(rows), num_items])
+        return tf.cast(model(lists(rows, every)), tf.float32)
+
+    return scores
 
 
 def _seen_pairs(windows: Windows, ids: np.ndarray, begin: int, end: int) -> np.ndarray:

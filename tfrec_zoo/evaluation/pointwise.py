@@ -6,17 +6,23 @@ import tensorflow as tf
 from tfrec_zoo.data.examples import Examples
 from tfrec_zoo.metrics import ExactAUC, GroupAUC, WeightedPerUserLoss
 from tfrec_zoo.models.ranking import RankingModel
+from tfrec_zoo.models.retrieval import RetrievalModel
 
 
-def predict(model: RankingModel, examples: Examples, batch_size: int = 4096) -> np.ndarray:
-    """The [examples] predictions of a ranker: a probability, or an expected watch time."""
+def predict(
+    model: RankingModel | RetrievalModel, examples: Examples, batch_size: int = 4096
+) -> np.ndarray:
+    """The [examples] predictions: a probability, an expected watch time, a rating.
 
-    dataset = examples.dataset(batch_size, model.preprocessor)
+    Those of a retrieval model are its scores of the examples' items.
+    """
 
-    @tf.function(input_signature=[dataset.element_spec[0]])
     def predictions(features: object) -> tf.Tensor:
+        if isinstance(model, RetrievalModel):
+            return model.pair_scores(features)
         return model.predictions(model(features))
 
+    dataset = examples.dataset(batch_size, model.preprocessor)
     parts = [predictions(features).numpy() for features, *_ in dataset]
     return np.concatenate(parts) if parts else np.empty(0, np.float32)
 

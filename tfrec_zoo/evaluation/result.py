@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tfrec_zoo.artifacts import versions, write_whole
-from tfrec_zoo.data.log import Log
+from tfrec_zoo.data import Log, SampledTest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Result:
     config: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @classmethod
-    def of(cls, log: Log, **kwargs: Any) -> "Result":
+    def of(cls, log: Log | SampledTest, **kwargs: Any) -> "Result":
         """Makes a result on a log."""
         return cls(dataset=log.name, checksum=log.checksum, **kwargs)
 

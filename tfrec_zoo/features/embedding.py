@@ -20,6 +20,8 @@ class EmbeddingTable(tf.keras.layers.Layer):
         dimension: Width of a vector.
         initializer: Of the rows.
         regularizer: On the whole table, each step.
+        batch_l2: L2 penalty on the rows that a batch looks up, mean over the look-ups: its cost
+            does not grow with the table, and frequent ids are held back more often.
 
     Example:
 
@@ -34,6 +36,7 @@ class EmbeddingTable(tf.keras.layers.Layer):
         dimension: int,
         initializer: Any = "uniform",
         regularizer: Any = None,
+        batch_l2: float = 0.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -46,6 +49,7 @@ class EmbeddingTable(tf.keras.layers.Layer):
         self.dimension = dimension
         self.initializer = tf.keras.initializers.get(initializer)
         self.regularizer = tf.keras.regularizers.get(regularizer)
+        self.batch_l2 = batch_l2
         self.table = self.add_weight(
             f"{self.name}/table",
             shape=[num_ids, dimension],
@@ -56,7 +60,11 @@ class EmbeddingTable(tf.keras.layers.Layer):
     def call(self, ids: tf.Tensor) -> tf.Tensor:
         """Looks ids of any shape up; returns them with a last axis of `dimension`."""
         known = tf.cast(ids > 0, self.compute_dtype)
-        return self._rows(ids) * known[..., None]
+        rows = self._rows(ids) * known[..., None]
+        if self.batch_l2:
+            squares = tf.reduce_sum(tf.square(tf.cast(rows, tf.float32)), axis=-1)
+            self.add_loss(self.batch_l2 * tf.reduce_mean(squares))
+        return rows
 
     def pooled(self, ids: tf.Tensor, combiner: Combiner = "mean") -> tf.Tensor:
         """Pools the vectors of bags over their known ids; an empty bag is the zero vector.
@@ -92,34 +100,56 @@ class EmbeddingTable(tf.keras.layers.Layer):
             "dimension": self.dimension,
             "initializer": tf.keras.initializers.serialize(self.initializer),
             "regularizer": tf.keras.regularizers.serialize(self.regularizer),
+            "batch_l2": self.batch_l2,
         }
 
 
-def _again(initializer: Any, offset: int) -> Any:
-    """An initializer of the same kind that draws other numbers."""
+def seeded(initializer: Any, seed: int | None = None, offset: int = 0) -> Any:
+    """An initializer of the same kind that draws other numbers.
+
+    Args:
+        initializer: Any that Keras takes.
+        seed: Replaces its own seed; None keeps it. One that draws nothing, such as zeros, has none.
+        offset: Added to the seed, if there is one, so that weights don't start equal.
+    """
     initializer = tf.keras.initializers.get(initializer)
     config = initializer.get_config()
+    if "seed" in config and seed is not None:
+        config["seed"] = seed
     if config.get("seed") is not None:
         config["seed"] += offset
     return type(initializer).from_config(config)
 
 
 def make_embedding_tables(
-    features: Features, initializer: Any = "uniform", regularizer: Any = None
+    features: Features,
+    initializer: Any = "uniform",
+    regularizer: Any = None,
+    dimension: int | None = None,
 ) -> dict[str, EmbeddingTable]:
     """Makes the embedding tables that the embedding columns of a spec name, each once.
+
+    Args:
+        features: Fitted features.
+        initializer: Of each table, which differ from each other even if it has a seed.
+        regularizer: On each whole table, each step.
+        dimension: Width of the columns that declare none; by default it grows with the logarithm of
+            the number of ids.
 
     Raises:
         ValueError: If columns that share a table differ in width or in ID space.
     """
+
+    def width(column: EmbeddingColumn) -> int:
+        return column.dimension or dimension or features.dimension(column)
+
     columns: dict[str, EmbeddingColumn] = {}
     for column in features.spec.dense:
         if not isinstance(column, EmbeddingColumn):
             continue
         first = columns.setdefault(column.table, column)
-        if first.categorical.space != column.categorical.space or features.dimension(
-            first
-        ) != features.dimension(column):
+        is_same_space = first.categorical.space == column.categorical.space
+        if not is_same_space or width(first) != width(column):
             raise ValueError(
                 f"Columns that share the table {column.table!r} must have the same ID space and "
                 f"the same dimension. Received: {first!r} and {column!r}"
@@ -127,8 +157,8 @@ def make_embedding_tables(
     return {
         table: EmbeddingTable(
             features.num_ids(column.categorical),
-            features.dimension(column),
-            _again(initializer, offset),
+            width(column),
+            seeded(initializer, offset=offset),
             regularizer,
             # TensorFlow's scopes take fewer names than tables may have.
             name="table_" + re.sub(r"[^A-Za-z0-9.]", "_", table),

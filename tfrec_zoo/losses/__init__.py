@@ -1,6 +1,23 @@
 """Losses that Keras and TensorFlow Recommenders don't have."""
 
-from tfrec_zoo.losses.sampled_softmax import SampledClasses, sample_classes, sampled_candidates
+from tfrec_zoo.losses.pairwise import BPR, WARP
+from tfrec_zoo.losses.pointwise import Logistic, Squared
+from tfrec_zoo.losses.sampled_softmax import (
+    SampledClasses,
+    sample_classes,
+    sampled_candidates,
+    sampled_softmax_losses,
+)
 from tfrec_zoo.losses.weighted_logistic import WeightedLogistic
 
-__all__ = ["SampledClasses", "WeightedLogistic", "sample_classes", "sampled_candidates"]
+__all__ = [
+    "BPR",
+    "WARP",
+    "Logistic",
+    "SampledClasses",
+    "Squared",
+    "WeightedLogistic",
+    "sample_classes",
+    "sampled_candidates",
+    "sampled_softmax_losses",
+]

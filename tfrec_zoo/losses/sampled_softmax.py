@@ -1,6 +1,8 @@
 """Sampled softmax: a few classes stand for all, corrected for how they were drawn."""
 
 import dataclasses
+from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
@@ -44,6 +46,38 @@ def sample_classes(
         seed=seed,
     )
     return SampledClasses(negatives, negative_probability, positive_probability[:, 0])
+
+
+def sampled_softmax_losses(
+    task: Any,
+    query: tf.Tensor,
+    vectors: Callable[[tf.Tensor], tf.Tensor],
+    classes: tf.Tensor,
+    num_sampled: int,
+    num_classes: int,
+    seed: int | None = None,
+) -> tf.Tensor:
+    """The [batch] losses of a sampled softmax, by a `tfrs.tasks.Retrieval`.
+
+    Args:
+        task: The task, with a loss of reduction NONE.
+        query: [batch, dim] query vectors.
+        vectors: Looks the vectors of classes up.
+        classes: [batch] the examples' classes.
+        num_sampled: How many others to draw.
+        num_classes: Number of classes.
+        seed: Of the drawing.
+    """
+    sampled = sample_classes(classes, num_sampled, num_classes, seed)
+    candidates, probability, mask = sampled_candidates(classes, sampled)
+    return task(
+        query,
+        tf.cast(vectors(candidates), tf.float32),
+        candidate_sampling_probability=probability,
+        score_mask=mask,
+        compute_metrics=False,
+        compute_batch_metrics=False,
+    )
 
 
 def sampled_candidates(

@@ -1,6 +1,15 @@
 """Models: one file per architecture, named as in its paper."""
 
 from tfrec_zoo.models.base import RecommenderModel
+from tfrec_zoo.models.ease import EASE
+from tfrec_zoo.models.factorization_machine import FactorizationMachine
+from tfrec_zoo.models.gmf import GMF
+from tfrec_zoo.models.item_knn import ItemKNN
+from tfrec_zoo.models.item_to_item import ItemToItem
+from tfrec_zoo.models.logistic_regression import LogisticRegression
+from tfrec_zoo.models.matrix_factorization import MatrixFactorization
+from tfrec_zoo.models.ncf_mlp import NCFMLP
+from tfrec_zoo.models.neumf import NeuMF
 from tfrec_zoo.models.popularity import Popularity
 from tfrec_zoo.models.ranking import RankingModel
 from tfrec_zoo.models.retrieval import RetrievalModel
@@ -8,6 +17,15 @@ from tfrec_zoo.models.youtube_ranking import YouTubeRanking
 from tfrec_zoo.models.youtube_retrieval import YouTubeRetrieval
 
 __all__ = [
+    "EASE",
+    "GMF",
+    "NCFMLP",
+    "FactorizationMachine",
+    "ItemKNN",
+    "ItemToItem",
+    "LogisticRegression",
+    "MatrixFactorization",
+    "NeuMF",
     "Popularity",
     "RankingModel",
     "RecommenderModel",

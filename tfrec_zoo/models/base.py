@@ -103,7 +103,7 @@ class RecommenderModel(tfrs.models.Model):
     def build_weights(self) -> None:
         """Scores a row in which everything is missing, as layers make their weights when called."""
         raw = self.features.spec.raw
-        row = {key: [[]] if f.is_bag else [None] for key, f in raw.items()}
+        row: dict[str, Any] = {key: [[]] if f.is_bag else [None] for key, f in raw.items()}
         self(request_arrays(raw, row))
 
     def get_config(self) -> dict[str, Any]:

@@ -8,14 +8,21 @@ from tfrec_zoo.features import Encoded, Features
 from tfrec_zoo.models.base import RecommenderModel
 
 
+def match(query: tf.Tensor, candidates: tf.Tensor | None) -> tf.Tensor:
+    """The [batch, items] scores of query vectors, given what `candidates` returned."""
+    if candidates is None:
+        return query
+    return tf.linalg.matmul(query, candidates, transpose_b=True)
+
+
 class RetrievalModel(RecommenderModel):
     """Scores every item of the vocabulary as a dot product, score = query · candidate.
 
-    Subclasses give `call`, the query vectors, and `candidates`, the items' vectors; class `i` is
-    the item with id `i + 1`. Labels are item ids as the log has them, or encoded. Compiled metrics
-    see `(classes, scores of all items)` and run in evaluation only, never in training steps. A
-    label outside the vocabulary trains nothing and counts as a miss: to metrics it is one class
-    more, which scores -inf.
+    Subclasses give `call`, the query vectors, and `candidates`, the items' vectors (or None, if
+    `call` returns the scores themselves); class `i` is the item with id `i + 1`. Labels are item
+    ids as the log has them, or encoded. Compiled metrics see `(classes, scores of all items)` and
+    run in evaluation only, never in training steps. A label outside the vocabulary trains nothing
+    and counts as a miss: to metrics it is one class more, which scores -inf.
 
     Args:
         features: Fitted features; the candidate's first vocabulary column is the item.
@@ -26,13 +33,37 @@ class RetrievalModel(RecommenderModel):
         self.item_column = features.spec.item
         self.num_items = len(features.vocabularies[self.item_column.space])
 
-    def candidates(self) -> tf.Tensor:
-        """The [items, dim] vectors of all items, in class order."""
+    def build_weights(self) -> None:
+        """Makes the weights, those of the items' vectors included."""
+        super().build_weights()
+        self.candidates()
+
+    @property
+    def training_state(self) -> list[tf.Variable]:
+        """Variables for further training alone: checkpoints hold them, exports don't."""
+        return []
+
+    def candidates(self) -> tf.Tensor | None:
+        """The [items, dim] vectors of all items, in class order.
+
+        None means that the query vectors are the [batch, items] scores.
+        """
         raise NotImplementedError
 
     def scores(self, inputs: Any) -> tf.Tensor:
         """The [batch, items] scores of all items for raw or encoded query features."""
-        return tf.linalg.matmul(self(inputs), self.candidates(), transpose_b=True)
+        return match(self(inputs), self.candidates())
+
+    def pair_scores(self, inputs: Any) -> tf.Tensor:
+        """The scores of the items that the features hold, [batch] or [batch, candidates].
+
+        An item outside the vocabulary scores −∞.
+        """
+        encoded = self.encode(inputs)
+        ids = encoded["ids"][self.item_column.name]
+        scores = tf.cast(self.scores(encoded), tf.float32)
+        scores = tf.gather(scores, tf.maximum(ids - 1, 0), batch_dims=1)
+        return tf.where(ids > 0, scores, -float("inf"))
 
     def classes(self, label: tf.Tensor | None) -> tf.Tensor:
         """The [batch] int32 classes of labels, raw items or int32 ids; −1 where unknown."""
@@ -67,7 +98,7 @@ class RetrievalModel(RecommenderModel):
         self, query: tf.Tensor, classes: tf.Tensor, training: bool
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """The [batch] losses, and [batch, items] scores unless training."""
-        scores = tf.linalg.matmul(query, self.candidates(), transpose_b=True)
+        scores = match(query, self.candidates())
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
             classes, tf.cast(scores, tf.float32)
         )

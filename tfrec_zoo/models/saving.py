@@ -7,14 +7,12 @@ import tensorflow as tf
 
 from tfrec_zoo import registry
 from tfrec_zoo.artifacts import whole_folder
-from tfrec_zoo.features import MISSING, request_arrays
 from tfrec_zoo.models.base import RecommenderModel
-from tfrec_zoo.models.retrieval import RetrievalModel
 
 
 def save(model: RecommenderModel, directory: str | pathlib.Path) -> None:
     """Writes a model's configuration and weights into a folder, whole or not at all."""
-    _create_weights(model)
+    model.build_weights()
     with whole_folder(directory) as folder:
         config = {"model": type(model).__name__, "config": model.get_config()}
         (folder / "model.json").write_text(json.dumps(config), encoding="utf-8")
@@ -34,7 +32,7 @@ def restore(directory: str | pathlib.Path) -> RecommenderModel:
     try:
         config = json.loads((folder / "model.json").read_text(encoding="utf-8"))
         model = registry.get(config["model"]).load().from_config(config["config"])
-        _create_weights(model)
+        model.build_weights()
         status = model.load_weights(str(folder / "weights"))
         status.assert_existing_objects_matched().expect_partial()
     except (
@@ -47,12 +45,3 @@ def restore(directory: str | pathlib.Path) -> RecommenderModel:
     ) as error:
         raise ValueError(f"The checkpoint in {folder} is damaged: {error}") from error
     return model
-
-
-def _create_weights(model: RecommenderModel) -> None:
-    """Scores a row in which everything is missing, as layers make their weights when called."""
-    raw = model.features.spec.raw
-    row = {key: [[]] if f.is_bag else [MISSING[f.dtype]] for key, f in raw.items()}
-    model(request_arrays(raw, row))
-    if isinstance(model, RetrievalModel):
-        model.candidates()

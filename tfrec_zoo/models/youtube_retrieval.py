@@ -18,7 +18,7 @@ from tfrec_zoo.features import (
     make_embedding_tables,
 )
 from tfrec_zoo.layers import Tower
-from tfrec_zoo.losses import sample_classes, sampled_candidates
+from tfrec_zoo.losses import sampled_softmax_losses
 from tfrec_zoo.models.retrieval import RetrievalModel
 
 
@@ -143,15 +143,14 @@ class YouTubeRetrieval(RetrievalModel):
         """Full softmax, or sampled softmax when training with `num_sampled`."""
         if not training or self.num_sampled is None:
             return super().softmax_losses(query, classes, training)
-        sampled = sample_classes(classes, self.num_sampled, self.num_items, self.seed)
-        candidates, probability, mask = sampled_candidates(classes, sampled)
-        losses = self.task(
+        losses = sampled_softmax_losses(
+            self.task,
             query,
-            tf.cast(self.output_table(candidates + 1), tf.float32),
-            candidate_sampling_probability=probability,
-            score_mask=mask,
-            compute_metrics=False,
-            compute_batch_metrics=False,
+            lambda sampled: self.output_table(sampled + 1),
+            classes,
+            self.num_sampled,
+            self.num_items,
+            self.seed,
         )
         return losses, None
 

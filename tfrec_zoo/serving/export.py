@@ -83,7 +83,10 @@ class ServedRetrieval(ServedModel):
         self._query, self._serve = query, serve
 
     def signatures(self) -> dict[str, Any]:
-        """`serving_default`, the same from serialized `tf.Example`s, and `query` vectors."""
+        """`serving_default`, the same from serialized `tf.Example`s, and `query` vectors.
+
+        Where the model has no item vectors, `query` is the scores of all items.
+        """
         query = {key: f for key, f in self.request.items() if key != "exclude"}
         signatures = {
             "serving_default": _signature(self._serve, raw_signature(self.request)),

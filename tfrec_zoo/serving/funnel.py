@@ -221,7 +221,10 @@ class Funnel(tf.Module):
     def _score(self, query: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
         """The first source's scores of all candidates, whoever nominated them."""
         first = next(iter(self._stages.sources.values()))
-        vectors = tf.gather(first.candidates(), tf.maximum(rows, 0))
+        candidates = first.candidates()
+        if candidates is None:
+            return tf.gather(query, tf.maximum(rows, 0), batch_dims=1)
+        vectors = tf.gather(candidates, tf.maximum(rows, 0))
         return tf.einsum("bd,bnd->bn", tf.cast(query, vectors.dtype), vectors)
 
     def _rows(self, items: tf.Tensor) -> tf.Tensor:

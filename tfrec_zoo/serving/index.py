@@ -69,17 +69,19 @@ class ExactIndex(Index):
         self, query: tf.Tensor, k: int, exclude: tf.Tensor | None
     ) -> tuple[tf.Tensor, tf.Tensor]:
         query = tf.cast(query, self.candidates.dtype)
-        scores = tf.linalg.matmul(query, self.candidates, transpose_b=True)
-        if exclude is not None:
-            batch = tf.shape(exclude)[0]
-            # One column more, which takes what excludes nothing.
-            scores = tf.pad(scores, [[0, 0], [0, 1]])
-            column = tf.where(exclude < 0, self.num_items, exclude)
-            row = tf.broadcast_to(tf.range(batch)[:, None], tf.shape(column))
-            at = tf.reshape(tf.stack([row, column], axis=-1), [-1, 2])
-            lowest = tf.fill([tf.shape(at)[0]], scores.dtype.min)
-            scores = tf.tensor_scatter_nd_update(scores, at, lowest)[:, : self.num_items]
-        return tf.math.top_k(scores, min(k, self.num_items))
+        return _best(tf.linalg.matmul(query, self.candidates, transpose_b=True), k, exclude)
+
+
+class ScoreIndex(Index):
+    """Sorts queries that are the scores of all items already, [batch, items]."""
+
+    def __init__(self) -> None:
+        tf.Module.__init__(self)
+
+    def _search(
+        self, query: tf.Tensor, k: int, exclude: tf.Tensor | None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        return _best(query, k, exclude)
 
 
 class ScannIndex(Index):
@@ -197,21 +199,27 @@ class ScannIndex(Index):
 
 
 def build_index(
-    candidates: tf.Tensor, kind: Literal["auto", "exact", "scann"] = "auto", **kwargs: Any
+    candidates: tf.Tensor | None,
+    kind: Literal["auto", "exact", "scann"] = "auto",
+    **kwargs: Any,
 ) -> Index:
     """Makes an index: exact for small catalogues, ScaNN for large ones.
 
     Args:
-        candidates: [items, dim] vectors.
+        candidates: [items, dim] vectors, or None for queries that are the scores of all items.
         kind: `"exact"`, `"scann"`, or `"auto"`: by the number of items.
         **kwargs: Of `ScannIndex`.
 
     Returns:
         The index. Where ScaNN was asked for but is not installed, or there are too few items for
-        it, a warning is logged and the index is exact.
+        it or no vectors, a warning is logged and the index is exact.
     """
     if kind not in ("auto", "exact", "scann"):
         raise ValueError(f'`kind` must be "auto", "exact" or "scann". Received: {kind!r}')
+    if candidates is None:
+        if kind == "scann":
+            logger.warning("Searching exactly instead of with ScaNN: items have no vectors")
+        return ScoreIndex()
     num_items = int(candidates.shape[0])
     if kind == "exact" or (kind == "auto" and num_items < SCANN_FROM):
         return ExactIndex(candidates)
@@ -220,6 +228,21 @@ def build_index(
     except (ImportError, ValueError) as error:
         logger.warning("Searching exactly instead of with ScaNN: %s", error)
         return ExactIndex(candidates)
+
+
+def _best(scores: tf.Tensor, k: int, exclude: tf.Tensor | None) -> tuple[tf.Tensor, tf.Tensor]:
+    """The k best of [batch, items] scores and their rows; excluded ones score the lowest float."""
+    num_items = scores.shape[1]
+    if exclude is not None:
+        batch = tf.shape(exclude)[0]
+        # One column more, which takes what excludes nothing.
+        scores = tf.pad(scores, [[0, 0], [0, 1]])
+        column = tf.where(exclude < 0, num_items, exclude)
+        row = tf.broadcast_to(tf.range(batch)[:, None], tf.shape(column))
+        at = tf.reshape(tf.stack([row, column], axis=-1), [-1, 2])
+        lowest = tf.fill([tf.shape(at)[0]], scores.dtype.min)
+        scores = tf.tensor_scatter_nd_update(scores, at, lowest)[:, :num_items]
+    return tf.math.top_k(scores, min(k, num_items))
 
 
 def _chunks(total: int, size: int) -> list[int]:

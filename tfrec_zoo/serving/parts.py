@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import tensorflow as tf
 
-from tfrec_zoo.features import MISSING, RawFeature, raw_signature, request_arrays
+from tfrec_zoo.features import MISSING, RawFeature
 from tfrec_zoo.models.base import RecommenderModel
 from tfrec_zoo.models.retrieval import RetrievalModel
 
@@ -19,21 +19,12 @@ class Parts(tf.Module):
 
     def __init__(self, model: RecommenderModel) -> None:
         super().__init__()
-        _build(model)
-        of_metrics = {id(v) for metric in model.metrics for v in metric.variables}
-        self.weights = [v for v in model.variables if id(v) not in of_metrics]
+        model.build_weights()
+        left_out = {id(v) for metric in model.metrics for v in metric.variables}
+        if isinstance(model, RetrievalModel):
+            left_out |= {id(v) for v in model.training_state}
+        self.weights = [v for v in model.variables if id(v) not in left_out]
         self.tables = model.preprocessor.tables
-
-
-def _build(model: RecommenderModel) -> None:
-    """Calls a model on one row of missing values: one just made or restored has no variables."""
-    spec = model.features.spec
-    raw = spec.raw_query if isinstance(model, RetrievalModel) else spec.raw
-    if raw:
-        arrays = request_arrays(raw, {key: [[] if f.is_bag else None] for key, f in raw.items()})
-        model({key: tf.constant(a, raw_signature(raw)[key].dtype) for key, a in arrays.items()})
-    if isinstance(model, RetrievalModel):
-        model.candidates()
 
 
 def serving_inputs(raw: Mapping[str, RawFeature]) -> dict[str, RawFeature]:

@@ -1,0 +1,102 @@
+"""Sampled ranking: the held-out item against a few that the user has not chosen.
+
+The protocol of the NCF papers. It flatters, and it orders models otherwise than a full ranking
+does: report it to compare with those papers only.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from tfrec_zoo.data.examples import Examples
+from tfrec_zoo.data.negatives import NegativeSampling
+from tfrec_zoo.metrics import NDCG, HitRate, target_ranks
+from tfrec_zoo.models.base import RecommenderModel
+from tfrec_zoo.models.retrieval import RetrievalModel
+
+
+def sampled_ranking(
+    model: RecommenderModel,
+    examples: Examples,
+    negatives: np.ndarray,
+    ks: Sequence[int] = (10,),
+    batch_size: int = 256,
+) -> dict[str, float]:
+    """Ranks each example's item among the negatives it is given.
+
+    Ties count against the item, as in the evaluator of He et al. (2017). A negative that is the
+    item itself, or another negative again, doesn't count, as there.
+
+    Args:
+        model: A ranking or retrieval model.
+        examples: What to rank, with `candidates`, such as `interaction_examples`.
+        negatives: [examples, n] rows of the candidates' table.
+        ks: Cut-offs.
+        batch_size: Examples per chunk.
+
+    Returns:
+        `sampled_hit_rate_at_k` and `sampled_ndcg_at_k`.
+
+    References:
+        Krichene & Rendle, "On Sampled Metrics for Item Recommendation", KDD 2020.
+    """
+    shape = np.shape(negatives)
+    if examples.candidates is None or len(shape) != 2 or shape[0] != len(examples):
+        raise ValueError(
+            "`negatives` must have a row per example, [examples, n], and the examples `candidates`."
+            f" Received: shape {shape} for {len(examples)} examples, "
+            f"candidates={'None' if examples.candidates is None else 'given'}"
+        )
+    lists = examples.lists(model.preprocessor)
+    own = examples.candidates.index[:, None]
+    candidates = np.concatenate([own, negatives], axis=1)
+    counts = ~_is_repeated(candidates)
+    metrics = [*(HitRate(k) for k in ks), *(NDCG(k) for k in ks)]
+
+    @tf.function
+    def scores(rows: tf.Tensor, candidates: tf.Tensor, counts: tf.Tensor) -> tf.Tensor:
+        features = lists(rows, candidates)
+        is_retrieval = isinstance(model, RetrievalModel)
+        scores = model.pair_scores(features) if is_retrieval else model(features)
+        return tf.where(counts, tf.cast(scores, tf.float32), -float("inf"))
+
+    for begin in range(0, len(examples), batch_size):
+        part = slice(begin, begin + batch_size)
+        rows = tf.range(begin, min(begin + batch_size, len(examples)), dtype=tf.int64)
+        found = scores(rows, tf.constant(candidates[part]), tf.constant(counts[part]))
+        ranks = target_ranks(found, tf.zeros_like(rows))
+        for metric in metrics:
+            metric.update_ranks(ranks)
+    return {f"sampled_{metric.name}": float(metric.result()) for metric in metrics}
+
+
+def sample_negatives(
+    examples: Examples, seen: Examples, number: int = 99, seed: int = 0
+) -> np.ndarray:
+    """Draws the negatives that an evaluation is made with once and for all.
+
+    Args:
+        examples: What is to be ranked; users are `groups`.
+        seen: Examples of what the same users chose, which is not to be drawn.
+        number: Negatives per example.
+        seed: Of the drawing.
+
+    Returns:
+        [examples, number] rows of the candidates' table, uniformly from those in `seen`.
+    """
+    assert examples.groups is not None and examples.candidates is not None
+    assert seen.groups is not None and seen.candidates is not None
+    draw = NegativeSampling(number).drawer(seen.groups, seen.candidates.index)
+    return draw(tf.constant(examples.groups, tf.int64), tf.constant([seed, 99])).numpy()
+
+
+def _is_repeated(rows: np.ndarray) -> np.ndarray:
+    """Whether a value stands further left in its row already."""
+    order = np.argsort(rows, axis=1, kind="stable")
+    ordered = np.take_along_axis(rows, order, axis=1)
+    same = np.zeros(rows.shape, bool)
+    same[:, 1:] = ordered[:, 1:] == ordered[:, :-1]
+    repeated = np.empty_like(same)
+    np.put_along_axis(repeated, order, same, axis=1)
+    return repeated

@@ -1,0 +1,106 @@
+"""Pairwise losses: what was chosen should score above what was not."""
+
+from typing import Any
+
+import tensorflow as tf
+
+
+class _Pairwise(tf.keras.losses.Loss):
+    """Compares the first candidate of each list, the positive, with the others."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.setdefault("reduction", tf.keras.losses.Reduction.NONE)
+        super().__init__(**kwargs)
+
+    def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
+        """Returns the loss of each list."""
+        y_pred = tf.convert_to_tensor(y_pred)
+        if y_pred.shape.rank != 2 or y_pred.shape[1] == 1:
+            raise ValueError(
+                "A pairwise loss needs lists [batch, 1 + negatives], the positive first: make "
+                "the batches with `negatives`, see `Examples.dataset`. "
+                f"Received scores of shape {y_pred.shape}"
+            )
+        # [batch, negatives]: how far the positive is ahead of each.
+        return self.list_losses(y_pred[:, :1] - y_pred[:, 1:])
+
+    def list_losses(self, lead: tf.Tensor) -> tf.Tensor:
+        """The loss itself, of the [batch, negatives] leads of the positives."""
+        raise NotImplementedError
+
+
+class BPR(_Pairwise):
+    """Bayesian personalized ranking: the mean over negatives j of −log σ(s_positive − s_j).
+
+    Call arguments:
+        y_true: Ignored: the first candidate of each list is the positive.
+        y_pred: [batch, 1 + negatives] scores.
+
+    Returns:
+        [batch]
+
+    Example:
+
+    >>> loss = BPR()(tf.zeros([1, 2]), tf.constant([[1.0, 1.0]]))
+    >>> f"{loss[0]:.3f}"  # log 2
+    '0.693'
+
+    References:
+        Rendle et al., "BPR: Bayesian personalized ranking from implicit feedback", UAI 2009.
+    """
+
+    def list_losses(self, lead: tf.Tensor) -> tf.Tensor:
+        """Returns the loss of each list."""
+        return tf.reduce_mean(tf.math.softplus(-lead), axis=1)
+
+
+class WARP(_Pairwise):
+    """Weighted approximate-rank pairwise loss, that of YouTube's matrix factorization before 2016.
+
+    Negatives are tried in the order they were drawn; the first that comes within a margin of the
+    positive, the t-th, tells that about (items − 1) / t do, and pays for that rank:
+
+        loss = L(⌊(items − 1) / t⌋) · (margin − s_positive + s_t),    L(r) = 1 + 1/2 + … + 1/r
+
+    None that comes so near: no loss. The more negatives in a list, the finer the estimate.
+
+    Args:
+        num_items: How many items there are.
+        margin: By which the positive should be ahead.
+
+    Call arguments:
+        y_true: Ignored: the first candidate of each list is the positive.
+        y_pred: [batch, 1 + negatives] scores.
+
+    Returns:
+        [batch]
+
+    References:
+        Weston, Bengio & Usunier, "WSABIE: Scaling up to large vocabulary image annotation", IJCAI
+        2011.
+    """
+
+    def __init__(self, num_items: int, margin: float = 1.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if num_items < 2 or margin <= 0:
+            raise ValueError(
+                "`num_items` must be at least 2 and `margin` positive. "
+                f"Received: num_items={num_items}, margin={margin}"
+            )
+        self.num_items = num_items
+        self.margin = margin
+
+    def list_losses(self, lead: tf.Tensor) -> tf.Tensor:
+        """Returns the loss of each list."""
+        hinge = self.margin - lead
+        violates = hinge > 0
+        first = tf.argmax(violates, axis=1, output_type=tf.int32)
+        rank = (self.num_items - 1) // (first + 1)
+        harmonic = tf.cumsum(1 / tf.range(1, self.num_items, dtype=tf.float32))
+        weight = tf.gather(harmonic, tf.maximum(rank, 1) - 1)
+        weight = tf.cast(weight, lead.dtype) * tf.gather(hinge, first, batch_dims=1)
+        return tf.where(tf.reduce_any(violates, axis=1), weight, 0)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments."""
+        return {**super().get_config(), "num_items": self.num_items, "margin": self.margin}

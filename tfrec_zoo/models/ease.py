@@ -1,0 +1,69 @@
+"""EASE: an item-to-item regression with a closed form.
+
+Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019, equation 8.
+
+    min_B ‖X − X B‖² + λ ‖B‖²,  diag(B) = 0:    B = I − P diag(1 / diag(P)),    P = (XᵀX + λI)⁻¹
+"""
+
+from typing import Any
+
+import numpy as np
+
+from tfrec_zoo.features import Features
+from tfrec_zoo.models.item_to_item import ItemToItem
+
+
+class EASE(ItemToItem):
+    """Each item regressed on all others, ridge-regularized, at once.
+
+    Weights may be negative: an item can speak against another. See `ItemToItem` for how it is
+    trained, and how large a catalogue may be.
+
+    Args:
+        features: Fitted features; the query is one bag of item ids, the history.
+        l2: λ, the ridge. 500 is the paper's for MovieLens-20M; it is all there is to tune.
+        max_neighbors: Keep this many weights of each row of B, the largest by absolute value, for a
+            small export: an addition of ours. None keeps all, as in the paper.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from tfrec_zoo.features import *
+    >>> spec = FeatureSpec(query=(BagColumn(VocabularyColumn("history", space="video")),),
+    ...                    candidate=(VocabularyColumn("video", space="video"),))
+    >>> x = {"history": np.array([["a", "b"], ["b", ""], ["c", ""]])}
+    >>> features = Features.fit(spec, {**x, "video": ["a", "b", "c"]})
+    >>> model = EASE(features, l2=1.0)
+    >>> model.compile()
+    >>> _ = model.fit(x, np.array(["b", "a", "d"]), verbose=0)  # Two baskets of a and b.
+    >>> print(model.scores({"history": np.array([["a"]])}).numpy().round(2))  # Of b, a and c.
+    [[0.67 0.   0.  ]]
+
+    References:
+        Steck, WWW 2019, https://arxiv.org/abs/1905.03375
+    """
+
+    def __init__(
+        self,
+        features: Features,
+        *,
+        l2: float = 500.0,
+        max_neighbors: int | None = None,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(features, max_neighbors, name=name)
+        if not l2 > 0:
+            raise ValueError(f"`l2` must be positive. Received: {l2}")
+
+        # Config.
+        self.l2 = l2
+
+    def solution(self, gram: np.ndarray) -> np.ndarray:
+        """Returns B, [items, items]."""
+        identity = np.eye(len(gram))
+        p = np.linalg.inv(gram + self.l2 * identity)
+        return identity - p / np.diag(p)  # Column j over P_jj, so the diagonal is exactly 0.
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments."""
+        return {**super().get_config(), "l2": self.l2}

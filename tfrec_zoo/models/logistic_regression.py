@@ -1,0 +1,80 @@
+"""LogisticRegression: the baseline of click prediction, a weight per id and per number.
+
+Richardson, Dominowska & Ragno, "Predicting Clicks: Estimating the Click-Through Rate for New Ads",
+WWW 2007.
+
+    P(positive) = σ(logit),    logit = w₀ + w · x
+"""
+
+from typing import Any
+
+import tensorflow as tf
+
+from tfrec_zoo.features import Features
+from tfrec_zoo.layers import LinearFeatures
+from tfrec_zoo.losses import Logistic
+from tfrec_zoo.models.ranking import RankingModel
+
+
+class LogisticRegression(RankingModel):
+    """Logistic regression on the one-hot, multi-hot and normalised features, without embeddings.
+
+    Every column takes part, bare categorical columns and crosses too; see `LinearFeatures`. Without
+    a cross of query and candidate the order of the candidates is the same for everyone. Anything
+    above 0 is a positive.
+
+    Args:
+        features: Fitted features.
+        l2: L2 penalty on the weights (not on the bias).
+        seed: Taken as by every model; weights start at 0, so nothing is drawn.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from tfrec_zoo.features import *
+    >>> spec = FeatureSpec(query=(NumericColumn("age"),), candidate=(VocabularyColumn("video_id"),))
+    >>> x = {"age": np.array([20.0, 40.0, 30.0]), "video_id": np.array(["a", "b", "a"])}
+    >>> model = LogisticRegression(Features.fit(spec, x))
+    >>> model.compile("adam")
+    >>> _ = model.fit(x, np.array([0.0, 1.0, 0.0]), verbose=0)
+    >>> model.predict(x, verbose=0).shape
+    (3,)
+
+    References:
+        Richardson et al., WWW 2007, §4.
+    """
+
+    def __init__(
+        self,
+        features: Features,
+        *,
+        l2: float = 0.0,
+        seed: int | None = None,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(features, Logistic(), name=name)
+
+        # Layers.
+        self.linear = LinearFeatures(features, features.spec.columns, l2)
+        # In half precision a logit would lose its digits.
+        self.bias = self.add_weight(
+            "bias", shape=[], initializer="zeros", experimental_autocast=False
+        )
+
+        # Config.
+        self.l2 = l2
+        self.seed = seed
+
+    def call(self, inputs: Any, training: bool | None = None) -> tf.Tensor:
+        """Returns the logits, [batch] or [batch, candidates]."""
+        return self.bias + self.linear(self.encode(inputs))
+
+    def metric_inputs(
+        self, label: tf.Tensor, predictions: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Whether it is a positive, and its probability."""
+        return tf.cast(label > 0, tf.float32), tf.math.sigmoid(predictions)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments."""
+        return {**super().get_config(), "l2": self.l2, "seed": self.seed}

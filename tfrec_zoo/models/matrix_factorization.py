@@ -1,0 +1,202 @@
+"""MatrixFactorization: the dot product of two latent vectors, and biases.
+
+Koren, Bell & Volinsky, "Matrix Factorization Techniques for Recommender Systems", Computer 2009.
+
+    score = p_u · q_i + b_u + b_i + b
+"""
+
+from typing import Any, Literal
+
+import tensorflow as tf
+import tensorflow_recommenders as tfrs
+
+from tfrec_zoo.features import EmbeddingTable, Encoded, Features
+from tfrec_zoo.layers import UserItemEmbeddings, beside
+from tfrec_zoo.losses import BPR, WARP, Logistic, Squared, sampled_softmax_losses
+from tfrec_zoo.models.retrieval import RetrievalModel
+
+
+class MatrixFactorization(RetrievalModel):
+    """The model to beat: with the right loss and enough regularization it still is.
+
+    What a batch is depends on the loss. `"softmax"` learns which of all items was chosen, from
+    batches (features of the user, item). The others learn from pairs: features hold the item too,
+    [batch] or a list [batch, candidates] (`Examples.dataset` makes them with `negatives`), and the
+    label is a rating (`"squared"`) or whether it was chosen (`"logistic"`); `"bpr"` and `"warp"`
+    compare the first candidate of each list with the others. In each case the model scores all
+    items, and can be searched and exported as a retrieval model.
+
+    The user's bias and the global one are there for `"squared"` and `"logistic"`; the other losses
+    compare items for one user, where they cancel.
+
+    Args:
+        features: Fitted features: one column of users and one of items.
+        embedding_dim: Width of p and q.
+        loss: `"softmax"`, `"logistic"`, `"squared"`, `"bpr"` or `"warp"`, the loss of YouTube's
+            predecessor of deep networks.
+        num_sampled: Classes sampled per batch for `"softmax"`; None for all of them.
+        margin: Of `"warp"`.
+        stddev: Of the normal distribution that initial vectors are drawn from; biases start at 0.
+        l2: L2 penalty on the embedding tables (not on biases).
+        batch_l2: L2 penalty on the embedding rows of a batch: Rendle et al.'s λ / 2.
+        seed: Of initial weights and sampling.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from tfrec_zoo.features import *
+    >>> spec = FeatureSpec((VocabularyColumn("user_id"),), (VocabularyColumn("movie_id"),))
+    >>> x = {"user_id": np.array(["u", "v", "v"]), "movie_id": np.array(["a", "a", "b"])}
+    >>> model = MatrixFactorization(Features.fit(spec, x), embedding_dim=4, loss="squared")
+    >>> model.compile("lazy_adam")
+    >>> _ = model.fit(x, np.array([5.0, 1.0, 3.0]), verbose=0)
+    >>> model.scores(x).shape
+    TensorShape([3, 2])
+
+    References:
+        Losses: Rendle et al., UAI 2009 (BPR); Weston et al., IJCAI 2011 (WARP); Rendle et al.,
+        "Neural Collaborative Filtering vs. Matrix Factorization Revisited", RecSys 2020 (logistic).
+    """
+
+    def __init__(
+        self,
+        features: Features,
+        *,
+        embedding_dim: int = 64,
+        loss: Literal["softmax", "logistic", "squared", "bpr", "warp"] = "softmax",
+        num_sampled: int | None = None,
+        margin: float = 1.0,
+        stddev: float = 0.1,
+        l2: float = 0.0,
+        batch_l2: float = 0.0,
+        seed: int | None = None,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(features, name=name)
+        pair_losses: dict[str, Any] = {
+            "logistic": Logistic,
+            "squared": Squared,
+            "bpr": BPR,
+            "warp": lambda: WARP(self.num_items, margin),
+        }
+        if loss != "softmax" and loss not in pair_losses:
+            raise ValueError(
+                f"`loss` must be one of {['softmax', *pair_losses]}. Received: {loss!r}"
+            )
+        if num_sampled is not None and not (
+            loss == "softmax" and 0 < num_sampled <= self.num_items
+        ):
+            raise ValueError(
+                f"`num_sampled` must be in 1 … {self.num_items} (the items) and is for the loss "
+                f'"softmax". Received: num_sampled={num_sampled}, loss={loss!r}'
+            )
+
+        # Layers.
+        self.embeddings = UserItemEmbeddings(features, embedding_dim, stddev, l2, batch_l2, seed)
+        user, item = self.embeddings.user, self.embeddings.item
+        self.item_bias = EmbeddingTable(item.num_ids, 1, "zeros", name="item_bias")
+        # Where items are compared with each other, what is the user's alone cancels.
+        self.is_pointwise = loss in ("logistic", "squared")
+        if self.is_pointwise:
+            self.user_bias = EmbeddingTable(user.num_ids, 1, "zeros", name="user_bias")
+            self.bias = self.add_weight("bias", shape=[1], initializer="zeros")
+        if loss == "softmax":
+            reduction = tf.keras.losses.Reduction.NONE
+            softmax = tf.keras.losses.CategoricalCrossentropy(from_logits=True, reduction=reduction)
+            self.task = tfrs.tasks.Retrieval(loss=softmax)
+        else:
+            self.task = tfrs.tasks.Ranking(loss=pair_losses[loss]())
+
+        # Config.
+        self.embedding_dim = embedding_dim
+        self.loss_name = loss
+        self.num_sampled = num_sampled
+        self.margin = margin
+        self.stddev = stddev
+        self.l2 = l2
+        self.batch_l2 = batch_l2
+        self.seed = seed
+
+    def call(self, inputs: Any, training: bool | None = None) -> tf.Tensor:
+        """Returns the queries [p_u; 1; b_u + b], [batch, dim + 2]; b_u + b if it matters."""
+        ids = self.encode(inputs)["ids"][self.embeddings.columns[0].name]
+        p = self.embeddings.user(ids)
+        parts = [p, tf.ones_like(p[:, :1])]
+        if self.is_pointwise:
+            parts.append(self.user_bias(ids) + tf.cast(self.bias, p.dtype))
+        return tf.cast(tf.concat(parts, axis=-1), tf.float32)
+
+    def candidates(self) -> tf.Tensor:
+        """Returns [q_i; b_i; 1] of all items, [items, dim + 2]."""
+        return self._item_vectors(tf.range(self.num_items))
+
+    def _item_vectors(self, classes: tf.Tensor) -> tf.Tensor:
+        bias = self.item_bias(classes + 1)
+        parts = [self.embeddings.item(classes + 1), bias]
+        if self.is_pointwise:
+            parts.append(tf.ones_like(bias))
+        return tf.cast(tf.concat(parts, axis=-1), tf.float32)
+
+    def pair_scores(self, inputs: Any) -> tf.Tensor:
+        """The scores of the items that the features hold; an unknown one has no vector or bias."""
+        encoded = self.encode(inputs)
+        # The query first: calling the model clears the penalties of all its layers.
+        query = self(encoded)
+        candidates = self._item_vectors(encoded["ids"][self.item_column.name] - 1)
+        return tf.reduce_sum(beside(query, candidates) * candidates, axis=-1)
+
+    def example_losses(
+        self, inputs: Encoded, label: tf.Tensor | None, training: bool
+    ) -> tuple[tf.Tensor, tf.Tensor | None]:
+        """Cross-entropy among all items, or the loss of the pairs or lists that are given."""
+        if self.loss_name == "softmax":
+            return super().example_losses(inputs, label, training)
+        item = self.item_column.name
+        if label is None or item not in inputs["ids"]:
+            raise ValueError(
+                f"The loss {self.loss_name!r} needs batches (features, label) whose features have "
+                f"{self.item_column.key!r}. Received: label={label!r:.50}, "
+                f"features={sorted(inputs['ids'])}"
+            )
+        scores = self.pair_scores(inputs)
+        label = tf.reshape(tf.cast(label, tf.float32), tf.shape(scores))
+        losses = self.task(labels=label, predictions=scores, compute_metrics=False)
+        return losses, None if training else scores
+
+    def softmax_losses(
+        self, query: tf.Tensor, classes: tf.Tensor, training: bool
+    ) -> tuple[tf.Tensor, Any]:
+        """Full softmax, or sampled softmax when training with `num_sampled`."""
+        if not training or self.num_sampled is None:
+            return super().softmax_losses(query, classes, training)
+        return sampled_softmax_losses(
+            self.task,
+            query,
+            self._item_vectors,
+            classes,
+            self.num_sampled,
+            self.num_items,
+            self.seed,
+        ), None
+
+    def metric_inputs(
+        self, label: tf.Tensor, predictions: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Ratings and scores (`"squared"`), labels and probabilities, or classes and scores."""
+        if self.loss_name == "softmax":
+            return super().metric_inputs(label, predictions)
+        return label, predictions if self.loss_name == "squared" else tf.math.sigmoid(predictions)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments."""
+        return {
+            **super().get_config(),
+            "embedding_dim": self.embedding_dim,
+            "loss": self.loss_name,
+            "num_sampled": self.num_sampled,
+            "margin": self.margin,
+            "stddev": self.stddev,
+            "l2": self.l2,
+            "batch_l2": self.batch_l2,
+            "seed": self.seed,
+        }

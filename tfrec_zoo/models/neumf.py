@@ -1,0 +1,154 @@
+"""NeuMF: a weighted dot product and a perceptron, fused in the last layer.
+
+He, Liao, Zhang, Nie, Hu & Chua, "Neural Collaborative Filtering", WWW 2017, §3.4.
+
+    logit = hᵀ [p_u^G ⊙ q_i^G ; tower([p_u^M; q_i^M])] + b
+"""
+
+from typing import Any
+
+import tensorflow as tf
+
+from tfrec_zoo.features import Features
+from tfrec_zoo.layers import InteractionTower, UserItemEmbeddings, beside
+from tfrec_zoo.losses import Logistic
+from tfrec_zoo.models.gmf import GMF
+from tfrec_zoo.models.ncf_mlp import NCFMLP, default_width
+from tfrec_zoo.models.ranking import RankingModel
+
+
+class NeuMF(RankingModel):
+    """Neural matrix factorization: GMF and MLP with embeddings of their own, and one output.
+
+    Args:
+        features: Fitted features: one column of users and one of items.
+        embedding_dim: Width of the GMF path, the paper's number of predictive factors.
+        hidden_units: The tower of the MLP path; (32, 16, 8) is the paper's with 8 factors.
+        mlp_embedding_dim: Width of the MLP path's p and q; by default half of the first layer.
+        dropout: Between the layers of the tower, in training.
+        l2: L2 penalty on kernels of the tower and embedding tables.
+        batch_l2: L2 penalty on the embedding rows of a batch.
+        activation: Of the tower.
+        seed: Of initial weights and dropout, which are as in `GMF` and `NCFMLP`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from tfrec_zoo.features import *
+    >>> spec = FeatureSpec((VocabularyColumn("user_id"),), (VocabularyColumn("movie_id"),))
+    >>> x = {"user_id": np.array(["u", "v", "v"]), "movie_id": np.array(["a", "a", "b"])}
+    >>> features = Features.fit(spec, x)
+    >>> gmf, mlp = GMF(features), NCFMLP(features)
+    >>> for model in (gmf, mlp):
+    ...     model.compile("lazy_adam")
+    ...     _ = model.fit(x, np.array([1.0, 0.0, 1.0]), verbose=0)
+    >>> model = NeuMF.from_pretrained(gmf, mlp)
+    >>> model.compile(tf.keras.optimizers.legacy.SGD(0.001))
+    >>> _ = model.fit(x, np.array([1.0, 0.0, 1.0]), verbose=0)
+
+    References:
+        He et al., WWW 2017, equations 11 to 13, figure 3.
+    """
+
+    def __init__(
+        self,
+        features: Features,
+        *,
+        embedding_dim: int = 8,
+        hidden_units: tuple[int, ...] = (32, 16, 8),
+        mlp_embedding_dim: int | None = None,
+        dropout: float = 0.0,
+        l2: float = 0.0,
+        batch_l2: float = 0.0,
+        activation: Any = "relu",
+        seed: int | None = None,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(features, Logistic(), name=name)
+        if mlp_embedding_dim is None:
+            mlp_embedding_dim = default_width(hidden_units)
+
+        # Layers.
+        self.embeddings = UserItemEmbeddings(
+            features, embedding_dim, l2=l2, batch_l2=batch_l2, seed=seed, name="gmf"
+        )
+        tower_seed = None if seed is None else seed + 100
+        self.tower = InteractionTower(
+            features,
+            tuple(hidden_units),
+            mlp_embedding_dim,
+            activation,
+            dropout,
+            l2,
+            batch_l2,
+            tower_seed,
+        )
+        kernel = tf.keras.initializers.LecunUniform(seed=seed)
+        self.logit = tf.keras.layers.Dense(1, kernel_initializer=kernel, name="logit")
+
+        # Config.
+        self.embedding_dim = embedding_dim
+        self.hidden_units = tuple(hidden_units)
+        self.mlp_embedding_dim = mlp_embedding_dim
+        self.dropout = dropout
+        self.l2 = l2
+        self.batch_l2 = batch_l2
+        self.activation = tf.keras.activations.get(activation)
+        self.seed = seed
+
+    @classmethod
+    def from_pretrained(cls, gmf: GMF, mlp: NCFMLP, alpha: float = 0.5, **kwargs: Any) -> "NeuMF":
+        """Starts from a trained GMF and a trained MLP, as §3.4.1 of the paper does.
+
+        Both paths take over embeddings and tower. The output layer is h = [α h^G ; (1 − α) h^M],
+        and its bias likewise: with α = ½ the logit is the mean of the two models' logits. Train on
+        with plain SGD, as Adam's moments of the two are not there (for tables of any size
+        `tf.keras.optimizers.legacy.SGD`, which touches the batch's rows only).
+
+        Args:
+            gmf: Trained GMF.
+            mlp: Trained MLP, on the same features.
+            alpha: Weight of GMF.
+            **kwargs: Other arguments of NeuMF than the widths, such as `dropout`.
+
+        Raises:
+            ValueError: If the two were not made for the same features.
+        """
+        if gmf.features != mlp.features:
+            raise ValueError("`gmf` and `mlp` must have the same features. Received different ones")
+        model = cls(
+            gmf.features,
+            embedding_dim=gmf.embedding_dim,
+            hidden_units=mlp.hidden_units,
+            mlp_embedding_dim=mlp.embedding_dim,
+            **{"activation": mlp.activation, **kwargs},
+        )
+        for one in (gmf, mlp, model):
+            one.build_weights()
+        model.embeddings.set_weights(gmf.embeddings.get_weights())
+        model.tower.set_weights(mlp.tower.get_weights())
+        (h_gmf, b_gmf), (h_mlp, b_mlp) = gmf.logit.get_weights(), mlp.logit.get_weights()
+        h = tf.concat([alpha * h_gmf, (1 - alpha) * h_mlp], axis=0)
+        model.logit.set_weights([h, alpha * b_gmf + (1 - alpha) * b_mlp])
+        return model
+
+    def call(self, inputs: Any, training: bool | None = None) -> tf.Tensor:
+        """Returns the logits, [batch] or [batch, candidates]."""
+        encoded = self.encode(inputs)
+        p, q = self.embeddings(encoded)
+        fused = tf.concat([beside(p, q) * q, self.tower(encoded, training=training)], axis=-1)
+        return tf.cast(tf.squeeze(self.logit(fused), axis=-1), tf.float32)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments."""
+        return {
+            **super().get_config(),
+            "embedding_dim": self.embedding_dim,
+            "hidden_units": self.hidden_units,
+            "mlp_embedding_dim": self.mlp_embedding_dim,
+            "dropout": self.dropout,
+            "l2": self.l2,
+            "batch_l2": self.batch_l2,
+            "activation": tf.keras.activations.serialize(self.activation),
+            "seed": self.seed,
+        }
