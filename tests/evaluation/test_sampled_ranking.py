@@ -8,7 +8,7 @@ import pytest
 from tfrec_zoo.data import Examples, Rows
 from tfrec_zoo.evaluation import sample_negatives, sampled_ranking
 from tfrec_zoo.features import Features, FeatureSpec, VocabularyColumn
-from tfrec_zoo.models import GMF, MatrixFactorization
+from tfrec_zoo.models import GMF, MatrixFactorization, Popularity
 
 USERS, ITEMS, EXAMPLES, DIM = 12, 30, 50, 3
 RNG = np.random.default_rng(0)
@@ -117,12 +117,24 @@ def test_a_list_of_the_item_alone_is_a_hit(kind):
     assert found == {"sampled_hit_rate_at_1": 1, "sampled_ndcg_at_1": 1}
 
 
-def test_an_item_that_a_retrieval_model_does_not_know_is_last():
-    examples = small_pairs(("down", "x"), ("down", "a"))
-    found = sampled_ranking(small("retrieval"), examples, rows_of("abcd", "xbcx"), ks=(3, 4))
-    # The unknown one stands behind a, b, c, d; and as a negative never before a.
+def test_an_item_outside_the_vocabulary_is_last():
+    model = Popularity(SMALL)
+    model.counts.assign([0, 3, 2, 1, 9, 9, 9, 9])  # nobody chose a
+    examples = small_pairs(("up", "x"), ("up", "a"))
+    found = sampled_ranking(model, examples, rows_of("abcd", "xbcx"), ks=(2, 3, 4, 5))
+    # x stands behind a, b, c, d, and as a negative never before a, which b and c are before.
+    assert found["sampled_hit_rate_at_2"] == 0 and found["sampled_hit_rate_at_5"] == 1
     assert found["sampled_hit_rate_at_3"] == found["sampled_hit_rate_at_4"] == 1 / 2
     assert found["sampled_ndcg_at_3"] == pytest.approx(1 / np.log2(4) / 2)
+
+
+@pytest.mark.parametrize("kind", ["ranking", "retrieval"])
+def test_factors_of_an_item_outside_the_vocabulary_are_zero(kind):
+    """Zero is more than what "down" gives any item, and less than "up" does."""
+    examples = small_pairs(("down", "x"), ("up", "x"), ("down", "h"))
+    found = sampled_ranking(small(kind), examples, rows_of("abch", "abch", "xabc"), ks=(1, 2, 4, 5))
+    hit_rates = [found[f"sampled_hit_rate_at_{k}"] for k in (1, 2, 4, 5)]
+    assert hit_rates == pytest.approx([1 / 3, 2 / 3, 2 / 3, 1])
 
 
 def random_pairs():

@@ -189,7 +189,7 @@ class Examples:
         def epoch(seed: tf.Tensor) -> tf.data.Dataset:
             order = tf.range(size, dtype=tf.int64)
             if shuffle:
-                order = tf.random.experimental.stateless_shuffle(order, [seed, 0])
+                order = tf.random.experimental.stateless_shuffle(order, [seed, -1])
             chunks = tf.data.Dataset.range(0, size, chunk)
             return chunks.map(lambda begin: (order[begin : begin + chunk], [seed, begin]))
 

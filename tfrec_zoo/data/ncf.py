@@ -27,7 +27,7 @@ class SampledTest:
 
     Args:
         log: All interactions.
-        split: Its parts. Of a user's interactions for training, the latest is for validation too.
+        split: Its parts. Of a user's interactions for training, the latest is for validation.
         negatives: [test rows, n] rows of `log.items`, in the order of `split.test`.
     """
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-#: After this many draws a negative is kept, whatever it is: its user has chosen everything.
+#: After this many draws a negative is kept, whatever it is: its user has chosen nearly everything.
 _MAX_DRAWS = 200
 
 Draw = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]

@@ -63,9 +63,11 @@ class RecommenderModel(tfrs.models.Model):
         features, label, sample_weight = tf.keras.utils.unpack_x_y_sample_weight(inputs)
         losses, predictions = self.example_losses(self.encode(features), label, training)
         if sample_weight is not None:
-            # Of a list of candidates, [batch, candidates], the weight is that of each.
-            per_row = tf.reshape(tf.cast(sample_weight, losses.dtype), tf.shape(losses)[:1])
-            losses = losses * (per_row if losses.shape.rank == 1 else per_row[:, None])
+            weight = tf.cast(sample_weight, losses.dtype)
+            if weight.shape.rank < 2 or weight.shape[1] == 1:
+                # One weight for a whole list of candidates, [batch, candidates].
+                weight = tf.reshape(weight, [-1] + [1] * (losses.shape.rank - 1))
+            losses = losses * weight
         penalty = tf.add_n(self.losses) if self.losses else tf.zeros([], losses.dtype)
         self.loss_tracker.update_state(losses + penalty)
         if predictions is not None and self.compiled_metrics is not None:

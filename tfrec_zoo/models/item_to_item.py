@@ -25,9 +25,9 @@ class ItemToItem(RetrievalModel):
     higher than the example's own, given the history (one half for those that score the same), so
     0.5 is chance. During `fit` it is that of the weights before.
 
-    The counts G take 4 · items² bytes in memory and in checkpoints, and solving about eight times
-    as much for a while: 55 MB for 3,706 items, 1.6 GB for 20,000, beyond which this is not the
-    model to use. Exports hold the weights alone.
+    The counts G take 4 · items² bytes in memory and in checkpoints, 55 MB for 3,706 items and
+    1.6 GB for 20,000; solving takes up to twelve times as much for a while. Larger catalogues need
+    another model. Exports hold the weights alone.
 
     Subclasses give `solution`.
 
