@@ -15,10 +15,11 @@ import pandas as pd
 import pytest
 
 import tfrec_zoo
-from tfrec_zoo import artifacts
+from tfrec_zoo import artifacts, cli
 from tfrec_zoo.cli import main
-from tfrec_zoo.data import simulate
+from tfrec_zoo.data import read_ncf, simulate
 from tfrec_zoo.evaluation.result import command
+from tfrec_zoo.experiments import ncf, tables
 from tfrec_zoo.quickstart import quickstart
 from tfrec_zoo.serving import load
 
@@ -109,6 +110,10 @@ def ranking(dataset, tmp_path_factory):
     output = tmp_path_factory.mktemp("train") / "ranking"
     trained(dataset, output, "YouTubeRanking", "--seed", "5", "--set", "hidden_units=(8,)")
     return output
+
+
+def test_every_table_has_a_name_on_the_command_line():
+    assert sorted(cli.TABLES) == sorted(tables.TABLES)
 
 
 def test_list(capsys):
@@ -395,6 +400,88 @@ def test_wrong_recommend(capsys, retrieval, ranking, tmp_path):
     broken = pathlib.Path(shutil.copytree(retrieval / "model", tmp_path / "broken"))
     (broken / "saved_model.pb").write_bytes(b"\x0a\x05")
     assert "is damaged: export it again" in fails(capsys, "recommend", broken, *ask)
+
+
+@pytest.mark.parametrize(
+    ("model", "settings"),
+    [
+        ("NeuMF", {"embedding_dim": 4, "hidden_units": [8, 4]}),
+        ("EASE", {"l2": 50.0}),
+        ("MatrixFactorization", {"embedding_dim": 4, "loss": "bpr"}),
+    ],
+)
+def test_train_on_ids_and_on_whole_histories(model, settings, dataset, capsys, tmp_path):
+    given = [part for k, v in settings.items() for part in ("--set", f"{k}={v}")]
+    printed = trained(dataset, tmp_path, model, *given)
+    assert printed == json.loads((tmp_path / "result.json").read_text())
+    assert printed["model"] == model and printed["protocol"].startswith("leave-last-out")
+    metrics = printed["metrics"]
+    assert {"hit_rate_at_10", "hit_rate_at_10_seen_kept"} <= set(metrics)
+    assert all(0 <= value <= 1 for value in metrics.values())
+    config = json.loads((tmp_path / "checkpoint" / "model.json").read_text())["config"]
+    assert {key: config[key] for key in settings} == settings
+    assert load(tmp_path / "model", verify=True).manifest["metrics"] == metrics
+    if model == "MatrixFactorization":
+        assert run_json(capsys, "evaluate", tmp_path) == pytest.approx(metrics, rel=1e-5)
+
+
+def test_wrong_loss(capsys, dataset, tmp_path):
+    arguments = ["--dataset", dataset, "--output", tmp_path, "--epochs", 1]
+    line = fails(capsys, "train", "MatrixFactorization", *arguments, "--set", "loss=hinge")
+    assert "`loss` must be one of" in line and "'hinge'" in line
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.fixture(scope="module")
+def ncf_files(tmp_path_factory):
+    """A folder with the NCF paper's files: 20 users, 6 of 30 items each."""
+    folder = tmp_path_factory.mktemp("ncf")
+    rng = np.random.default_rng(0)
+    train, test, negative = [], [], []
+    for user in range(20):
+        *chosen, last = rng.permutation(30)[:6].tolist()
+        train += [f"{user}\t{item}\t1\t{time}" for time, item in enumerate(chosen)]
+        test.append(f"{user}\t{last}\t1\t9")
+        others = rng.permutation(sorted(set(range(30)) - {*chosen, last}))[:15]
+        negative.append("\t".join([f"({user},{last})", *map(str, others)]))
+    for end, lines in (
+        ("train.rating", train),
+        ("test.rating", test),
+        ("test.negative", negative),
+    ):
+        (folder / f"small.{end}").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def test_benchmark_on_the_files_of_the_ncf_paper(ncf_files, capsys, tmp_path, monkeypatch):
+    monkeypatch.setitem(ncf.ROWS, "GMF-8", ncf.gmf(8, epochs=2, batch_size=64))
+    arguments = ["benchmark", "ncf", "--dataset", ncf_files, "--output", tmp_path, "--seeds", 4]
+    arguments += ["--model", "GMF", "Popularity", "--factors", 8]
+    [row] = run_json(capsys, *arguments)
+    assert os.listdir(tmp_path) == ["GMF-8-4.json"]
+    assert json.loads((tmp_path / "GMF-8-4.json").read_text()) == {
+        key: value for key, value in row.items() if key != "row"
+    }
+    assert (row["row"], row["seed"], row["dataset"]) == ("GMF-8", 4, "ncf/small")
+    assert row["checksum"] == read_ncf(ncf_files).checksum
+    assert row["protocol"] == "NCF: latest item of each user, 99 fixed negatives"
+    metrics = row["metrics"]
+    rate = "sampled_hit_rate_at_10"
+    assert 0 < metrics[rate] <= metrics[f"best_on_test_{rate}"] <= 1
+    assert metrics["epochs"] in (1, 2)
+    # Nothing is trained again; the table is of the columns that are asked for.
+    monkeypatch.setitem(ncf.ROWS, "GMF-8", None)
+    lines = run(capsys, *arguments, "--metrics", rate).splitlines()
+    assert lines[0] == f"| row | {rate} |" and lines[2] == f"| GMF-8 | {metrics[rate]:.4f} |"
+    line = fails(capsys, *arguments, "--rows", "EASE")
+    assert "has the rows" in line and "rows=['EASE']" in line and "factors=[8]" in line
+
+
+def test_the_files_of_the_ncf_paper_are_a_data_set_like_others(ncf_files, capsys, tmp_path):
+    result = trained(ncf_files, tmp_path, "Popularity")
+    assert result["dataset"] == "ncf/small"
+    assert result["checksum"] == read_ncf(ncf_files).log.checksum
+    assert run_json(capsys, "evaluate", tmp_path) == pytest.approx(result["metrics"], rel=1e-5)
 
 
 def test_quickstart(tmp_path):

@@ -3,16 +3,18 @@
 import argparse
 import ast
 import json
+import logging
 import os
 import pathlib
 import sys
 from collections.abc import Sequence
 from typing import Any
 
+TABLES = ("ncf", "ncf-ablations", "next-watch", "ratings", "watch-time")
 DATASETS = """simulated (the default; nothing to download), movielens/100k, movielens/1m and other
 movielens versions through tensorflow-datasets, or a folder with interactions.parquet (or .csv) and,
 if you have them, users, items, impressions and searches likewise, with columns user_id, item_id,
-time, clicked, weight, page_id, query"""
+time, clicked, weight, page_id, query; or a folder with the files of the NCF paper"""
 
 
 def _argument(text: str) -> tuple[str, Any]:
@@ -55,6 +57,8 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--epochs", type=int, default=5)
     added.add_argument("--batch-size", type=int, default=1024)
     added.add_argument("--learning-rate", type=float, default=0.002)
+    added.add_argument("--optimizer", default="adam",
+                       help="such as lazy_adam, which moves the rows of a batch only")  # fmt: skip
     added.add_argument("--seed", type=int, default=0)
     added.add_argument("--set", type=_argument, action="append", default=[], metavar="NAME=VALUE",
                        help="an argument of the model: --set hidden_units=(64,32)")  # fmt: skip
@@ -76,8 +80,10 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--k", type=int, help="how many (default: at most 10)")
 
     added = command("benchmark", "make a table of results over seeds")
-    added.add_argument("table", choices=("next-watch", "watch-time"))
+    added.add_argument("table", choices=TABLES)
     data(added)
+    added.add_argument("--model", nargs="+", help="only the rows of these models")
+    added.add_argument("--factors", type=int, nargs="+", help="only the rows of these sizes")
     added.add_argument("--output", required=True, help="folder for a result file per run")
     added.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     added.add_argument("--rows", nargs="+", help="only these rows of the table")
@@ -94,6 +100,8 @@ def load_dataset(name: str, data_dir: str | None = None, seed: int = 0) -> Any:
     if name.startswith("movielens/"):
         return data.movielens(name.removeprefix("movielens/"), data_dir)
     folder = pathlib.Path(name)
+    if any(folder.glob("*.train.rating*")):
+        return data.read_ncf(folder)
     if not folder.is_dir():
         raise ValueError(f"`--dataset` must be {DATASETS}. Received: {name!r}".replace("\n", " "))
     frames = ("interactions", "users", "items", "impressions", "searches")
@@ -105,6 +113,12 @@ def load_dataset(name: str, data_dir: str | None = None, seed: int = 0) -> Any:
     if "interactions" not in found:
         raise ValueError(f"There is no interactions.parquet or interactions.csv in {folder}.")
     return data.Log.read(folder.resolve().name, **found)
+
+
+def _load_log(name: str, data_dir: str | None, seed: int) -> Any:
+    """As `load_dataset`, without the negatives that come with NCF files."""
+    found = load_dataset(name, data_dir, seed)
+    return getattr(found, "log", found)
 
 
 def _print(arguments: argparse.Namespace, content: Any, text: str) -> None:
@@ -144,11 +158,12 @@ def _train(arguments: argparse.Namespace) -> None:
         raise ValueError("`--epochs` and `--batch-size` must be positive.")
     output = pathlib.Path(arguments.output)
     output.mkdir(parents=True, exist_ok=True)  # Better now than after training.
-    log = load_dataset(arguments.dataset, arguments.data_dir, arguments.seed)
+    log = _load_log(arguments.dataset, arguments.data_dir, arguments.seed)
     training = recipes.Training(
         epochs=arguments.epochs,
         batch_size=arguments.batch_size,
         learning_rate=arguments.learning_rate,
+        optimizer=arguments.optimizer,
         seed=arguments.seed,
         verbose=_verbosity(arguments),
     )
@@ -197,7 +212,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     name, data_dir = arguments.dataset, arguments.data_dir
     if name is None:
         name, data_dir = config["dataset"], data_dir or config["data_dir"]
-    log = load_dataset(name, data_dir, config["seed"])
+    log = _load_log(name, data_dir, config["seed"])
     _, task, _ = recipes.make_task(type(model).__name__, log, config["seed"])
     metrics = recipes.evaluate(model, task)
     _print(arguments, metrics, f"{_lines(metrics)}\n\n{task.protocol}; {log.name}")
@@ -234,7 +249,7 @@ def _quickstart(arguments: argparse.Namespace) -> None:
     from tfrec_zoo.quickstart import quickstart
 
     pathlib.Path(arguments.output).mkdir(parents=True, exist_ok=True)
-    log = load_dataset(arguments.dataset, arguments.data_dir, arguments.seed)
+    log = _load_log(arguments.dataset, arguments.data_dir, arguments.seed)
     result = quickstart(log, arguments.output, arguments.seed, quiet=arguments.json)
     if arguments.json:
         print(json.dumps(result))
@@ -243,8 +258,11 @@ def _quickstart(arguments: argparse.Namespace) -> None:
 def _benchmark(arguments: argparse.Namespace) -> None:
     from tfrec_zoo.experiments import tables
 
+    if not arguments.json:
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    rows = tables.select(arguments.table, arguments.rows, arguments.model, arguments.factors)
     log = load_dataset(arguments.dataset, arguments.data_dir)
-    results = tables.run(arguments.table, log, arguments.output, arguments.seeds, arguments.rows)
+    results = tables.run(arguments.table, log, arguments.output, arguments.seeds, rows)
     _print(arguments, results, tables.markdown(results, arguments.metrics))
 
 

@@ -1,5 +1,6 @@
 import json
 import pathlib
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,8 +26,47 @@ def test_a_table_runs_resumes_and_refuses_other_data(log: Log, tmp_path: pathlib
     other = simulate(num_users=80, num_items=100, num_days=4, seed=1)
     with pytest.raises(ValueError, match=r"truth-3.json is of other data \(simulated\)"):
         tables.run("watch-time", other, tmp_path, seeds=[3], rows=["truth"])
-    with pytest.raises(ValueError, match=r"has the rows .*'truth'.* Received: \['guess'\]"):
+    with pytest.raises(ValueError, match=r"has the rows .*'truth'.* Received: rows=\['guess'\]"):
         tables.run("watch-time", log, tmp_path, rows=["guess"])
+
+
+def test_select_by_rows_models_and_factors(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = ["Popularity", "damped-means", "MF-192", "NeuMF-8", "NeuMF-16", "NeuMF-pretrained-8",
+            "MLP-3-layers"]  # fmt: skip
+    monkeypatch.setitem(tables.TABLES, "some", dict.fromkeys(rows))  # type: ignore[arg-type]
+
+    def select(**wanted: Any) -> list[str]:
+        return tables.select("some", **wanted)
+
+    assert select() == rows
+    # In the order of the table.
+    assert select(rows=["NeuMF-8", "Popularity"]) == ["Popularity", "NeuMF-8"]
+    assert select(models=["NeuMF"]) == ["NeuMF-8", "NeuMF-16"]
+    assert select(models=["NeuMF-pretrained", "damped-means"]) == [
+        "damped-means",
+        "NeuMF-pretrained-8",
+    ]
+    assert select(models=["MLP-3-layers", "Popularity"]) == ["Popularity", "MLP-3-layers"]
+    assert select(factors=[8]) == ["NeuMF-8", "NeuMF-pretrained-8"]
+    assert select(factors=[16, 192]) == ["MF-192", "NeuMF-16"]
+    assert select(models=["NeuMF", "MF"], factors=[8, 192]) == ["MF-192", "NeuMF-8"]
+    assert select(rows=["NeuMF-8", "MF-192"], models=["MF"]) == ["MF-192"]
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {"rows": ["truth", "guess"]},
+        {"models": ["guess"]},
+        {"factors": [8]},
+        {"rows": ["truth"], "models": ["guess"]},
+    ],
+)
+def test_select_says_what_there_is(wanted: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"'watch-time' has the rows \[.*'truth'.*\]") as error:
+        tables.select("watch-time", **wanted)
+    for name, value in wanted.items():
+        assert f"{name}={value}" in str(error.value)
 
 
 def test_markdown_is_mean_and_deviation_over_seeds() -> None:

@@ -13,22 +13,56 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfrec_zoo.data import Log
+from tfrec_zoo.data import Log, SampledTest
 from tfrec_zoo.evaluation import Result
-from tfrec_zoo.experiments import next_watch, watch_time
+from tfrec_zoo.experiments import ncf, next_watch, ratings, watch_time
 
 logger = logging.getLogger(__name__)
 
 #: By name of the table, its rows: functions from (log, seed) to a result.
-TABLES: dict[str, Mapping[str, Callable[[Log, int], Result]]] = {
+TABLES: dict[str, Mapping[str, Callable[[Any, int], Result]]] = {
+    "ncf": ncf.ROWS,
+    "ncf-ablations": ncf.ABLATIONS,
     "next-watch": next_watch.ROWS,
+    "ratings": ratings.ROWS,
     "watch-time": watch_time.ROWS,
 }
 
 
+def select(
+    table: str,
+    rows: Sequence[str] | None = None,
+    models: Sequence[str] | None = None,
+    factors: Sequence[int] | None = None,
+) -> list[str]:
+    """The rows of a table that are called `<model>` or `<model>-<factors>`; None for any.
+
+    Raises:
+        ValueError: If there are none.
+    """
+    known = TABLES[table]
+
+    def is_wanted(row: str) -> bool:
+        model, _, size = row.rpartition("-")
+        model = model if size.isdigit() else row
+        return (
+            (rows is None or row in rows)
+            and (models is None or model in models)
+            and (factors is None or size in map(str, factors))
+        )
+
+    found = [row for row in known if is_wanted(row)]
+    if not found or set(rows or ()) - set(known):
+        raise ValueError(
+            f"The table {table!r} has the rows {list(known)}. "
+            f"Received: rows={rows}, models={models}, factors={factors}"
+        )
+    return found
+
+
 def run(
     table: str,
-    log: Log,
+    log: Log | SampledTest,
     output: str | pathlib.Path,
     seeds: Sequence[int] = (0, 1, 2),
     rows: Sequence[str] | None = None,
@@ -46,11 +80,12 @@ def run(
         The contents of the result files, each with its `row`.
     """
     known = TABLES[table]
-    unknown = sorted(set(rows or ()) - set(known))
-    if unknown:
-        raise ValueError(f"The table {table!r} has the rows {sorted(known)}. Received: {unknown}")
+    if table.startswith("ncf"):
+        log = ncf.sampled_test(log)
+    elif isinstance(log, SampledTest):
+        log = log.log
     results = []
-    for row in rows or known:
+    for row in select(table, rows):
         for seed in seeds:
             path = pathlib.Path(output) / f"{row}-{seed}.json"
             if not path.exists():

@@ -79,7 +79,9 @@ class LazyAdam(tf.keras.optimizers.legacy.Adam):
         # A masked lookup, as of an unknown id, touches a row with gradient zero: it isn't that
         # row's turn.
         is_touched = tf.reduce_any(grad != 0, axis=list(range(1, var.shape.rank)))
-        grad, indices = tf.boolean_mask(grad, is_touched), tf.boolean_mask(indices, is_touched)
+        # As `boolean_mask`, in a third of the operations.
+        touched = tf.squeeze(tf.where(is_touched), axis=1)
+        grad, indices = tf.gather(grad, touched), tf.gather(indices, touched)
         slots = {slot: self.get_slot(var, slot).handle for slot in self.get_slot_names()}
         rows = {
             slot: tf.raw_ops.ResourceGather(resource=handle, indices=indices, dtype=grad.dtype)

@@ -1,0 +1,96 @@
+"""The pretrained exports: small, whole, as good as their manifests say, with TensorFlow alone."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tfrec_zoo.artifacts import read_manifest
+from tfrec_zoo.data import Log, interaction_examples, leave_last_out, movielens
+
+FOLDER = pathlib.Path(__file__).parents[1] / "saved_models"
+MODELS = sorted(path.parent.name for path in FOLDER.glob("*/manifest.json"))
+EACH = pytest.mark.parametrize("name", MODELS)
+
+_ASK = """
+import sys
+import numpy as np
+import tensorflow as tf
+
+module = tf.saved_model.load(sys.argv[1])
+request = {key: tf.constant(value) for key, value in np.load(sys.argv[2]).items()}
+outputs = module.signatures[sys.argv[3]](**request)
+np.savez(sys.argv[4], **{key: value.numpy() for key, value in outputs.items()})
+zoo = [name for name in sys.modules if name.startswith(("tfrec_zoo", "tensorflow_recommenders"))]
+assert not zoo, zoo
+"""
+
+
+@pytest.fixture(scope="module")
+def ml_100k(movielens_dir: pathlib.Path) -> Log:
+    return movielens("100k", movielens_dir)
+
+
+def ask(name, request, signature, folder):
+    """What an export answers in a process that knows nothing of this package."""
+    asked, answered = folder / "request.npz", folder / "answer.npz"
+    np.savez(asked, **{k: v.astype("S") if v.dtype == object else v for k, v in request.items()})
+    arguments = [sys.executable, "-c", _ASK, str(FOLDER / name), asked, signature, answered]
+    plain = {k: v for k, v in os.environ.items() if k != "TF_USE_LEGACY_KERAS"}
+    run = subprocess.run(arguments, cwd=folder, env=plain, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr[-3000:]
+    with np.load(answered) as answer:
+        return dict(answer)
+
+
+def test_there_are_models():
+    assert {read_manifest(FOLDER / name)["model"] for name in MODELS} >= {
+        "EASE",
+        "MatrixFactorization",
+        "NeuMF",
+    }
+
+
+@EACH
+def test_small_and_whole(name):
+    manifest = read_manifest(FOLDER / name, verify=True)
+    size = sum(path.stat().st_size for path in (FOLDER / name).rglob("*") if path.is_file())
+    assert size < 2_000_000
+    assert manifest["command"].startswith("tfrec-zoo train")
+    assert manifest["dataset"] == "movielens/100k"
+    assert len(manifest["checksum"]) == 64
+    assert manifest["metrics"]["hit_rate_at_10"] > 0.05
+    assert {"seed", "protocol", "versions"} <= set(manifest)
+
+
+@EACH
+def test_the_hit_rate_of_the_manifest_is_that_of_its_answers(name, ml_100k, tmp_path):
+    """Recounted from the answers: the last item of each user, among all not seen before."""
+    manifest = read_manifest(FOLDER / name)
+    test = interaction_examples(ml_100k, leave_last_out(ml_100k).test)
+    seen, item = test.seen, test.candidates.values["movie_id"]
+    target = item[test.candidates.index]
+    watched = [seen.values["history"][a:b] for a, b in zip(seen.start, seen.stop, strict=True)]
+    user = test.raw(["user_id"])["user_id"]
+    if manifest["model"] == "NeuMF":
+        every = np.broadcast_to(item, (len(user), len(item)))
+        # A list per user: all items, scored at once.
+        answer = ask(name, {"user_id": user, "movie_id": every}, "rank", tmp_path)
+        scores = answer["predictions"]
+        ids = np.array([
+            item[np.argsort(-np.where(np.isin(item, items), -1, row), kind="stable")[:10]]
+            for row, items in zip(scores, watched, strict=True)
+        ])  # fmt: skip
+    else:
+        longest = max(map(len, watched))
+        bags = np.full([len(watched), longest], "", object)
+        for bag, items in zip(bags, watched, strict=True):
+            bag[: len(items)] = items
+        request = {"exclude": bags}
+        request.update({"user_id": user} if name.startswith("mf") else {"history": bags})
+        ids = ask(name, request, "serving_default", tmp_path)["ids"][:, :10]
+    hits = (ids.astype("S") == target.astype("S")[:, None]).any(axis=1)
+    assert abs(hits.mean() - manifest["metrics"]["hit_rate_at_10"]) < 0.003
