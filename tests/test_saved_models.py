@@ -42,7 +42,7 @@ def ask(name, request, signature, folder):
     plain = {k: v for k, v in os.environ.items() if k != "TF_USE_LEGACY_KERAS"}
     run = subprocess.run(arguments, cwd=folder, env=plain, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr[-3000:]
-    with np.load(answered) as answer:
+    with np.load(answered, allow_pickle=True) as answer:
         return dict(answer)
 
 
