@@ -341,7 +341,7 @@ def _rows() -> dict[str, Callable[[Log | SampledTest, int], Result]]:
         "Popularity": popularity,
         "ItemKNN": item_to_item(
             lambda f, c: ItemKNN(f, max_neighbors=c[0], shrink=c[1]),
-            tuple((k, shrink) for k in (50, 100, 200) for shrink in (0.0, 20.0, 100.0)),
+            tuple((k, shrink) for k in (10, 20, 50, 100) for shrink in (0.0, 20.0)),
         ),
         "EASE": item_to_item(lambda f, l2: EASE(f, l2=l2), (500.0, 1000.0, 1500.0, 2000.0)),
         # As Rendle et al. (RecSys 2020) had it, but for 256 epochs of SGD.
