@@ -110,7 +110,7 @@ def fit(
         model.compile(optimizer, steps_per_execution=STEPS_PER_EXECUTION)
         return model.fit(dataset, epochs=epochs, verbose=training.verbose)
     # Of ratings there is no AUC.
-    ranks = isinstance(model, RankingModel) and getattr(model, "loss_name", "") != "squared"
+    ranks = isinstance(model, RankingModel) and not model.predicts_ratings
     metrics = [tf.keras.metrics.AUC(name="auc")] if ranks else []
     model.compile(optimizer, metrics=metrics, steps_per_execution=STEPS_PER_EXECUTION)
     stop = tf.keras.callbacks.EarlyStopping(

@@ -5,11 +5,16 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfrec_zoo.features.columns import Column, DenseColumn, EmbeddingColumn
-from tfrec_zoo.features.dense import DenseFeatures
-from tfrec_zoo.features.embedding import EmbeddingTable, seeded
-from tfrec_zoo.features.features import Features
-from tfrec_zoo.features.preprocessing import Encoded
+from tfrec_zoo.features import (
+    Column,
+    DenseColumn,
+    DenseFeatures,
+    EmbeddingColumn,
+    EmbeddingTable,
+    Encoded,
+    Features,
+    seeded,
+)
 
 
 class FieldEmbeddings(tf.keras.layers.Layer):
@@ -130,6 +135,13 @@ def stack_fields(vectors: Sequence[tf.Tensor]) -> tf.Tensor:
             for v in vectors
         ],
         axis=-2,
+    )
+
+
+def flatten_fields(fields: tf.Tensor) -> tf.Tensor:
+    """[..., fields, dim] as [..., fields · dim], the input of a tower."""
+    return tf.reshape(
+        fields, tf.concat([tf.shape(fields)[:-2], [fields.shape[-2] * fields.shape[-1]]], axis=0)
     )
 
 

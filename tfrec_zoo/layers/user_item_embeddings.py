@@ -4,7 +4,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfrec_zoo.features import EmbeddingTable, Encoded, Features, VocabularyColumn
+from tfrec_zoo.features import Column, EmbeddingTable, Encoded, Features, VocabularyColumn
 
 
 def user_and_item(features: Features) -> tuple[VocabularyColumn, VocabularyColumn]:
@@ -13,15 +13,17 @@ def user_and_item(features: Features) -> tuple[VocabularyColumn, VocabularyColum
     Raises:
         ValueError: If the spec has others than one `VocabularyColumn` on either side.
     """
-    spec = features.spec
-    for side, columns in (("query", spec.query), ("candidate", spec.candidate)):
-        if len(columns) != 1 or not isinstance(columns[0], VocabularyColumn):
-            raise ValueError(
-                "This model reads ids alone: the spec must have one VocabularyColumn of users as "
-                "`query` and one of items as `candidate` (FactorizationMachine takes more). "
-                f"Received: {side}={columns!r}"
-            )
-    return spec.query[0], spec.candidate[0]  # type: ignore[return-value]
+    return _only_ids("query", features.spec.query), _only_ids("candidate", features.spec.candidate)
+
+
+def _only_ids(side: str, columns: tuple[Column, ...]) -> VocabularyColumn:
+    if len(columns) == 1 and isinstance(columns[0], VocabularyColumn):
+        return columns[0]
+    raise ValueError(
+        "This model reads ids alone: the spec must have one VocabularyColumn of users as `query` "
+        "and one of items as `candidate` (FactorizationMachine takes more). "
+        f"Received: {side}={columns!r}"
+    )
 
 
 class UserItemEmbeddings(tf.keras.layers.Layer):

@@ -5,7 +5,7 @@ from typing import Any
 import tensorflow as tf
 
 
-class _Pointwise(tf.keras.losses.Loss):
+class Pointwise(tf.keras.losses.Loss):
     """One loss per element; Keras's own losses would average over the last axis, a list's."""
 
     def __init__(self, **kwargs: Any) -> None:
@@ -29,7 +29,7 @@ class _Pointwise(tf.keras.losses.Loss):
         raise NotImplementedError
 
 
-class Logistic(_Pointwise):
+class Logistic(Pointwise):
     """Cross-entropy of "is it a positive?": anything above 0 is one, so watch times will do.
 
         loss = softplus(−logit)   if label > 0,   softplus(logit)   otherwise.
@@ -53,7 +53,7 @@ class Logistic(_Pointwise):
         return tf.math.softplus(tf.where(y_true > 0, -y_pred, y_pred))
 
 
-class Squared(_Pointwise):
+class Squared(Pointwise):
     """(prediction − label)²: for ratings.
 
     Call arguments:

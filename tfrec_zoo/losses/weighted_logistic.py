@@ -4,8 +4,10 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfrec_zoo.losses.pointwise import Pointwise
 
-class WeightedLogistic(tf.keras.losses.Loss):
+
+class WeightedLogistic(Pointwise):
     """Cross-entropy with positives weighted by watch time and negatives by one.
 
     Covington et al. (2016), §4.2. An impression watched for T > 0 is a positive of weight T; one
@@ -32,26 +34,18 @@ class WeightedLogistic(tf.keras.losses.Loss):
     """
 
     def __init__(self, weighted: bool = True, exact_odds: bool = False, **kwargs: Any) -> None:
-        kwargs.setdefault("reduction", tf.keras.losses.Reduction.NONE)
         super().__init__(**kwargs)
         if exact_odds and not weighted:
             raise ValueError("`exact_odds` is for weighted training. Received: weighted=False")
         self.weighted = weighted
         self.exact_odds = exact_odds
 
-    def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
-        """Returns the loss of each example."""
-        y_pred = tf.convert_to_tensor(y_pred)
-        watch_time = tf.cast(y_true, y_pred.dtype)
-        if not watch_time.shape.is_compatible_with(y_pred.shape):
-            raise ValueError(
-                "`y_true` and `y_pred` must have the same shape. "
-                f"Received: {watch_time.shape} and {y_pred.shape}"
-            )
+    def element_losses(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
+        """Returns the loss of each impression."""
         if self.exact_odds:
-            return watch_time * tf.math.softplus(-y_pred) + tf.math.softplus(y_pred)
-        is_watched = watch_time > 0
-        weight = tf.where(is_watched, watch_time, 1.0) if self.weighted else 1.0
+            return y_true * tf.math.softplus(-y_pred) + tf.math.softplus(y_pred)
+        is_watched = y_true > 0
+        weight = tf.where(is_watched, y_true, 1.0) if self.weighted else 1.0
         # −logit for positives, logit for negatives.
         return weight * tf.math.softplus(tf.where(is_watched, -y_pred, y_pred))
 

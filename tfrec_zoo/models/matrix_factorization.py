@@ -12,7 +12,7 @@ import tensorflow_recommenders as tfrs
 
 from tfrec_zoo.features import EmbeddingTable, Encoded, Features
 from tfrec_zoo.layers import UserItemEmbeddings, beside
-from tfrec_zoo.losses import BPR, WARP, Logistic, Squared, sampled_softmax_losses
+from tfrec_zoo.losses import BPR, WARP, Logistic, Squared
 from tfrec_zoo.models.retrieval import RetrievalModel
 
 
@@ -72,7 +72,7 @@ class MatrixFactorization(RetrievalModel):
         seed: int | None = None,
         name: str | None = None,
     ) -> None:
-        super().__init__(features, name=name)
+        super().__init__(features, num_sampled, seed, name=name)
         pair_losses: dict[str, Any] = {
             "logistic": Logistic,
             "squared": Squared,
@@ -83,12 +83,10 @@ class MatrixFactorization(RetrievalModel):
             raise ValueError(
                 f"`loss` must be one of {['softmax', *pair_losses]}. Received: {loss!r}"
             )
-        if num_sampled is not None and not (
-            loss == "softmax" and 0 < num_sampled <= self.num_items
-        ):
+        if num_sampled is not None and loss != "softmax":
             raise ValueError(
-                f"`num_sampled` must be in 1 … {self.num_items} (the items) and is for the loss "
-                f'"softmax". Received: num_sampled={num_sampled}, loss={loss!r}'
+                '`num_sampled` is for the loss "softmax". '
+                f"Received: num_sampled={num_sampled}, loss={loss!r}"
             )
 
         # Layers.
@@ -100,22 +98,16 @@ class MatrixFactorization(RetrievalModel):
         if self.is_pointwise:
             self.user_bias = EmbeddingTable(user.num_ids, 1, "zeros", name="user_bias")
             self.bias = self.add_weight("bias", shape=[1], initializer="zeros")
-        if loss == "softmax":
-            reduction = tf.keras.losses.Reduction.NONE
-            softmax = tf.keras.losses.CategoricalCrossentropy(from_logits=True, reduction=reduction)
-            self.task = tfrs.tasks.Retrieval(loss=softmax)
-        else:
+        if loss != "softmax":
             self.task = tfrs.tasks.Ranking(loss=pair_losses[loss]())
 
         # Config.
         self.embedding_dim = embedding_dim
         self.loss_name = loss
-        self.num_sampled = num_sampled
         self.margin = margin
         self.stddev = stddev
         self.l2 = l2
         self.batch_l2 = batch_l2
-        self.seed = seed
 
     def call(self, inputs: Any, training: bool | None = None) -> tf.Tensor:
         """Returns the queries [p_u; 1; b_u + b], [batch, dim + 2]; b_u + b if it matters."""
@@ -128,9 +120,10 @@ class MatrixFactorization(RetrievalModel):
 
     def candidates(self) -> tf.Tensor:
         """Returns [q_i; b_i; 1] of all items, [items, dim + 2]."""
-        return self._item_vectors(tf.range(self.num_items))
+        return self.item_vectors(tf.range(self.num_items))
 
-    def _item_vectors(self, classes: tf.Tensor) -> tf.Tensor:
+    def item_vectors(self, classes: tf.Tensor) -> tf.Tensor:
+        """Returns [q_i; b_i; 1] of some items, by class; −1 is unknown, zero but for the 1."""
         bias = self.item_bias(classes + 1)
         parts = [self.embeddings.item(classes + 1), bias]
         if self.is_pointwise:
@@ -142,7 +135,7 @@ class MatrixFactorization(RetrievalModel):
         encoded = self.encode(inputs)
         # The query first: calling the model clears the penalties of all its layers.
         query = self(encoded)
-        candidates = self._item_vectors(encoded["ids"][self.item_column.name] - 1)
+        candidates = self.item_vectors(encoded["ids"][self.item_column.name] - 1)
         return tf.reduce_sum(beside(query, candidates) * candidates, axis=-1)
 
     def example_losses(
@@ -162,22 +155,6 @@ class MatrixFactorization(RetrievalModel):
         label = tf.reshape(tf.cast(label, tf.float32), tf.shape(scores))
         losses = self.task(labels=label, predictions=scores, compute_metrics=False)
         return losses, None if training else scores
-
-    def softmax_losses(
-        self, query: tf.Tensor, classes: tf.Tensor, training: bool
-    ) -> tuple[tf.Tensor, Any]:
-        """Full softmax, or sampled softmax when training with `num_sampled`."""
-        if not training or self.num_sampled is None:
-            return super().softmax_losses(query, classes, training)
-        return sampled_softmax_losses(
-            self.task,
-            query,
-            self._item_vectors,
-            classes,
-            self.num_sampled,
-            self.num_items,
-            self.seed,
-        ), None
 
     def metric_inputs(
         self, label: tf.Tensor, predictions: tf.Tensor

@@ -6,6 +6,7 @@ import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
 from tfrec_zoo.features import Encoded, Features
+from tfrec_zoo.losses import Squared
 from tfrec_zoo.models.base import RecommenderModel
 
 
@@ -13,8 +14,8 @@ class RankingModel(RecommenderModel):
     """Scores impressions independently: `call` returns logits, `predictions` what they mean.
 
     Candidate features may be [batch], one impression per row, or [batch, candidates], a list to
-    rank per request; logits are shaped likewise. Compiled metrics see the label and the
-    probability.
+    rank per request; logits are shaped likewise. A label above 0 is a positive, whose probability
+    compiled metrics see; where the loss is `Squared`, labels and logits are ratings.
 
     Args:
         features: Fitted features.
@@ -26,16 +27,19 @@ class RankingModel(RecommenderModel):
     ) -> None:
         super().__init__(features, name=name)
         self.task = tfrs.tasks.Ranking(loss=loss)
+        self.predicts_ratings = isinstance(loss, Squared)
 
     def predictions(self, logits: tf.Tensor) -> tf.Tensor:
-        """What the logits mean to who asks: here a probability."""
-        return tf.math.sigmoid(logits)
+        """What the logits mean to who asks: the probability of a positive, or a rating."""
+        return logits if self.predicts_ratings else tf.math.sigmoid(logits)
 
     def metric_inputs(
         self, label: tf.Tensor, predictions: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """The label and the probability."""
-        return label, tf.math.sigmoid(predictions)
+        """Whether it is a positive, and its probability; or both ratings."""
+        if self.predicts_ratings:
+            return label, predictions
+        return tf.cast(label > 0, tf.float32), tf.math.sigmoid(predictions)
 
     def example_losses(
         self, inputs: Encoded, label: tf.Tensor | None, training: bool

@@ -3,8 +3,10 @@
 from typing import Any
 
 import tensorflow as tf
+import tensorflow_recommenders as tfrs
 
 from tfrec_zoo.features import Encoded, Features
+from tfrec_zoo.losses import sampled_softmax_losses
 from tfrec_zoo.models.base import RecommenderModel
 
 
@@ -26,12 +28,31 @@ class RetrievalModel(RecommenderModel):
 
     Args:
         features: Fitted features; the candidate's first vocabulary column is the item.
+        num_sampled: Classes sampled per batch in training; None for the full softmax.
+        seed: Of the sampling.
     """
 
-    def __init__(self, features: Features, name: str | None = None) -> None:
+    def __init__(
+        self,
+        features: Features,
+        num_sampled: int | None = None,
+        seed: int | None = None,
+        name: str | None = None,
+    ) -> None:
         super().__init__(features, name=name)
         self.item_column = features.spec.item
         self.num_items = len(features.vocabularies[self.item_column.space])
+        if num_sampled is not None and not 0 < num_sampled <= self.num_items:
+            raise ValueError(
+                f"`num_sampled` must be in 1 … {self.num_items} (the items), or None. "
+                f"Received: {num_sampled}"
+            )
+        self.num_sampled = num_sampled
+        self.seed = seed
+        # The softmax is over candidates laid out by hand, hence the loss per example.
+        reduction = tf.keras.losses.Reduction.NONE
+        softmax = tf.keras.losses.CategoricalCrossentropy(from_logits=True, reduction=reduction)
+        self.task: tfrs.tasks.Task = tfrs.tasks.Retrieval(loss=softmax)
 
     def build_weights(self) -> None:
         """Makes the weights, those of the items' vectors included."""
@@ -49,6 +70,10 @@ class RetrievalModel(RecommenderModel):
         None means that the query vectors are the [batch, items] scores.
         """
         raise NotImplementedError
+
+    def item_vectors(self, classes: tf.Tensor) -> tf.Tensor:
+        """The [n, dim] vectors of some items, by class."""
+        return tf.gather(self.candidates(), classes)
 
     def scores(self, inputs: Any) -> tf.Tensor:
         """The [batch, items] scores of all items for raw or encoded query features."""
@@ -96,8 +121,22 @@ class RetrievalModel(RecommenderModel):
 
     def softmax_losses(
         self, query: tf.Tensor, classes: tf.Tensor, training: bool
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """The [batch] losses, and [batch, items] scores unless training."""
+    ) -> tuple[tf.Tensor, tf.Tensor | None]:
+        """The [batch] losses, and [batch, items] scores unless they are sampled.
+
+        The full softmax, or when training with `num_sampled` the sampled one.
+        """
+        if training and self.num_sampled is not None:
+            losses = sampled_softmax_losses(
+                self.task,
+                query,
+                self.item_vectors,
+                classes,
+                self.num_sampled,
+                self.num_items,
+                self.seed,
+            )
+            return losses, None
         scores = match(query, self.candidates())
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
             classes, tf.cast(scores, tf.float32)

@@ -9,7 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfrec_zoo.features import DenseFeatures, Features, make_embedding_tables
+from tfrec_zoo.features import DenseFeatures, Features, make_embedding_tables, seeded
 from tfrec_zoo.layers import Tower, TwoSidedDense
 from tfrec_zoo.losses import WeightedLogistic
 from tfrec_zoo.models.ranking import RankingModel
@@ -70,10 +70,7 @@ class YouTubeRanking(RankingModel):
         super().__init__(features, WeightedLogistic(weighted, exact_odds), name=name)
 
         # Layers.
-        initializer = tf.keras.initializers.get(embedding_initializer)
-        config = initializer.get_config()
-        if seed is not None and "seed" in config:
-            initializer = type(initializer).from_config({**config, "seed": seed})
+        initializer = seeded(embedding_initializer, seed)
         regularizer = tf.keras.regularizers.L2(l2) if l2 else None
         self.tables = make_embedding_tables(features, initializer, regularizer)
         self.query_layer = DenseFeatures(features, features.spec.query, self.tables)
@@ -111,12 +108,6 @@ class YouTubeRanking(RankingModel):
     def predictions(self, logits: tf.Tensor) -> tf.Tensor:
         """The expected watch time e^logit (a click probability if not `weighted`)."""
         return tf.exp(logits) if self.weighted else tf.math.sigmoid(logits)
-
-    def metric_inputs(
-        self, label: tf.Tensor, predictions: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Whether it was watched, and the logistic of the logit."""
-        return tf.cast(label > 0, tf.float32), tf.math.sigmoid(predictions)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments."""

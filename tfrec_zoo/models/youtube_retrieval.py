@@ -8,7 +8,6 @@ Covington, Adams & Sargin, "Deep Neural Networks for YouTube Recommendations", R
 from typing import Any
 
 import tensorflow as tf
-import tensorflow_recommenders as tfrs
 
 from tfrec_zoo.features import (
     DenseFeatures,
@@ -18,7 +17,6 @@ from tfrec_zoo.features import (
     make_embedding_tables,
 )
 from tfrec_zoo.layers import Tower
-from tfrec_zoo.losses import sampled_softmax_losses
 from tfrec_zoo.models.retrieval import RetrievalModel
 
 
@@ -83,12 +81,7 @@ class YouTubeRetrieval(RetrievalModel):
         seed: int | None = None,
         name: str | None = None,
     ) -> None:
-        super().__init__(features, name=name)
-        if num_sampled is not None and not 0 < num_sampled <= self.num_items:
-            raise ValueError(
-                f"`num_sampled` must be in 1 … {self.num_items} (the items), or None. "
-                f"Received: {num_sampled}"
-            )
+        super().__init__(features, num_sampled, seed, name=name)
         if temperature <= 0:
             raise ValueError(f"`temperature` must be positive. Received: {temperature}")
 
@@ -109,23 +102,15 @@ class YouTubeRetrieval(RetrievalModel):
             self.output_table = EmbeddingTable(
                 self.num_items, dim, _initializer(output_seed), regularizer, name="output_table"
             )
-        # The softmax is over candidates laid out by hand, hence the loss per example.
-        self.task = tfrs.tasks.Retrieval(
-            loss=tf.keras.losses.CategoricalCrossentropy(
-                from_logits=True, reduction=tf.keras.losses.Reduction.NONE
-            )
-        )
 
         # Config.
         self.hidden_units = tuple(hidden_units)
         self.embedding_dim = embedding_dim
-        self.num_sampled = num_sampled
         self.tied = tied
         self.temperature = temperature
         self.dropout = dropout
         self.l2 = l2
         self.activation = tf.keras.activations.get(activation)
-        self.seed = seed
 
     def call(self, inputs: Any, training: bool | None = None) -> tf.Tensor:
         """Returns the user vectors u, [batch, dim]."""
@@ -137,22 +122,9 @@ class YouTubeRetrieval(RetrievalModel):
         """Returns the item vectors v, [items, dim]."""
         return tf.convert_to_tensor(self.output_table.table)
 
-    def softmax_losses(
-        self, query: tf.Tensor, classes: tf.Tensor, training: bool
-    ) -> tuple[tf.Tensor, Any]:
-        """Full softmax, or sampled softmax when training with `num_sampled`."""
-        if not training or self.num_sampled is None:
-            return super().softmax_losses(query, classes, training)
-        losses = sampled_softmax_losses(
-            self.task,
-            query,
-            lambda sampled: self.output_table(sampled + 1),
-            classes,
-            self.num_sampled,
-            self.num_items,
-            self.seed,
-        )
-        return losses, None
+    def item_vectors(self, classes: tf.Tensor) -> tf.Tensor:
+        """Returns the vectors v of some items, by class."""
+        return self.output_table(classes + 1)
 
     def _input_table(self, dim: int) -> EmbeddingTable:
         for column in self.inputs_layer.columns:

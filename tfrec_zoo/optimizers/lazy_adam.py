@@ -27,14 +27,7 @@ class LazyAdam(tf.keras.optimizers.legacy.Adam):
     Gradients are clipped with repeated rows summed. (Keras's own optimizers clip them
     unsummed, and so by another norm.)
 
-    Args:
-        learning_rate: α, or a schedule of it.
-        beta_1: β₁, decay of the mean of the gradients, m.
-        beta_2: β₂, decay of the mean of their squares, v.
-        epsilon: ε ("ε hat" in the paper).
-        amsgrad: Whether to divide by the largest v so far.
-        name: Of the optimizer.
-        **kwargs: `clipnorm`, `global_clipnorm`, `clipvalue`, `decay`: as all of Keras's have.
+    Its arguments are those of `tf.keras.optimizers.legacy.Adam`.
 
     Example:
 
@@ -49,18 +42,6 @@ class LazyAdam(tf.keras.optimizers.legacy.Adam):
     References:
         Kingma and Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015.
     """
-
-    def __init__(
-        self,
-        learning_rate: Any = 0.001,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-7,
-        amsgrad: bool = False,
-        name: str = "LazyAdam",
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(learning_rate, beta_1, beta_2, epsilon, amsgrad, name, **kwargs)
 
     def _transform_gradients(self, grads_and_vars: Iterable[Any]) -> Any:
         clips = (self.clipnorm, self.global_clipnorm, self.clipvalue)
