@@ -28,7 +28,12 @@ def test_every_model_is_registered_once():
         contents = vars(importlib.import_module(f"tfrec_zoo.models.{module.name}"))
         for name, cls in contents.items():
             is_model = inspect.isclass(cls) and issubclass(cls, models.RecommenderModel)
-            bases = (models.RecommenderModel, models.ItemToItem, *BASES.values())
+            bases = (
+                models.RecommenderModel,
+                models.ItemToItem,
+                models.EmbeddingRankingModel,
+                *BASES.values(),
+            )
             if is_model and cls not in bases:
                 found[name] = cls
     assert {name: entry.load() for name, entry in registry.MODELS.items()} == found

@@ -38,6 +38,7 @@ _EASE = "Steck: Embarrassingly Shallow Autoencoders for Sparse Data, WWW 2019"
 _RICHARDSON = "Richardson, Dominowska & Ragno: Predicting Clicks, WWW 2007"
 _MF = "Koren, Bell & Volinsky: Matrix Factorization Techniques, Computer 2009"
 _NCF = "He et al.: Neural Collaborative Filtering, WWW 2017"
+_DEEPFM = "Guo et al.: DeepFM, a Factorization-Machine based Neural Network, IJCAI 2017"
 _FM = "Rendle: Factorization Machines, ICDM 2010"
 
 MODELS: dict[str, Entry] = {
@@ -55,6 +56,7 @@ MODELS: dict[str, Entry] = {
         Entry("YouTubeRetrieval", "retrieval", _YOUTUBE, "youtube_retrieval"),
         Entry("LogisticRegression", "ranking", _RICHARDSON, "logistic_regression"),
         Entry("FactorizationMachine", "ranking", _FM, "factorization_machine"),
+        Entry("DeepFM", "ranking", _DEEPFM, "deepfm"),
         Entry("GMF", "ranking", _NCF, "gmf", "ids"),
         Entry("NCFMLP", "ranking", _NCF, "ncf_mlp", "ids"),
         Entry("NeuMF", "ranking", _NCF, "neumf", "ids"),

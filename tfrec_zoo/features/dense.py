@@ -36,7 +36,8 @@ class DenseFeatures(tf.keras.layers.Layer):
             a list of candidates per query, [batch, candidates].
 
     Returns:
-        [batch, width] or [batch, candidates, width], the columns in order.
+        [batch, width] or [batch, candidates, width], the columns in order; the query's repeat
+        beside each candidate.
     """
 
     def __init__(
@@ -76,7 +77,13 @@ class DenseFeatures(tf.keras.layers.Layer):
         vectors = [self.vector(column, encoded) for column in self.columns]
         if not vectors:
             raise ValueError("There is no dense column to feed. Received: columns=()")
-        return tf.concat(vectors, axis=-1)
+        longest = max(vectors, key=lambda vector: vector.shape.rank)
+        repeats = [1, tf.shape(longest)[1], 1]
+        is_list = longest.shape.rank == 3
+        return tf.concat(
+            [tf.tile(v[:, None], repeats) if is_list and v.shape.rank == 2 else v for v in vectors],
+            axis=-1,
+        )
 
     def vector(self, column: DenseColumn, encoded: Encoded) -> tf.Tensor:
         """The vector of one column, [batch, width] or [batch, candidates, width]."""

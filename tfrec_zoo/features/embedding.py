@@ -20,7 +20,7 @@ class EmbeddingTable(tf.keras.layers.Layer):
         dimension: Width of a vector.
         initializer: Of the rows.
         regularizer: On the whole table, each step.
-        batch_l2: L2 penalty on the rows that a batch looks up, mean over the look-ups: its cost
+        batch_l2: L2 penalty on the rows that a batch looks up, mean over its ids or bags: its cost
             does not grow with the table, and frequent ids are held back more often.
 
     Example:
@@ -61,9 +61,7 @@ class EmbeddingTable(tf.keras.layers.Layer):
         """Looks ids of any shape up; returns them with a last axis of `dimension`."""
         known = tf.cast(ids > 0, self.compute_dtype)
         rows = self._rows(ids) * known[..., None]
-        if self.batch_l2:
-            squares = tf.reduce_sum(tf.square(tf.cast(rows, tf.float32)), axis=-1)
-            self.add_loss(self.batch_l2 * tf.reduce_mean(squares))
+        self._penalise(rows)
         return rows
 
     def pooled(self, ids: tf.Tensor, combiner: Combiner = "mean") -> tf.Tensor:
@@ -78,15 +76,24 @@ class EmbeddingTable(tf.keras.layers.Layer):
         """
         known = tf.cast(ids > 0, self.compute_dtype)
         count = tf.reduce_sum(known, axis=-1, keepdims=True)
+        rows = self._rows(ids)
+        if self.batch_l2:
+            self._penalise(rows * known[..., None], is_bag=True)
         if combiner == "max":
-            rows = self._rows(ids)
             rows = tf.where(ids[..., None] > 0, rows, rows.dtype.min)
             return tf.where(count > 0, tf.reduce_max(rows, axis=-2), 0)
         if combiner == "mean":
             known = tf.math.divide_no_nan(known, count)
         elif combiner == "sqrtn":
             known = tf.math.divide_no_nan(known, tf.sqrt(count))
-        return tf.einsum("...l,...ld->...d", known, self._rows(ids))
+        return tf.einsum("...l,...ld->...d", known, rows)
+
+    def _penalise(self, rows: tf.Tensor, is_bag: bool = False) -> None:
+        if not self.batch_l2:
+            return
+        axes = [-2, -1] if is_bag else [-1]
+        squares = tf.reduce_sum(tf.square(tf.cast(rows, tf.float32)), axis=axes)
+        self.add_loss(self.batch_l2 * tf.reduce_mean(squares))
 
     def _rows(self, ids: tf.Tensor) -> tf.Tensor:
         rows = tf.nn.embedding_lookup(self.table, tf.maximum(ids - 1, 0))
@@ -126,6 +133,7 @@ def make_embedding_tables(
     initializer: Any = "uniform",
     regularizer: Any = None,
     dimension: int | None = None,
+    batch_l2: float = 0.0,
 ) -> dict[str, EmbeddingTable]:
     """Makes the embedding tables that the embedding columns of a spec name, each once.
 
@@ -135,6 +143,7 @@ def make_embedding_tables(
         regularizer: On each whole table, each step.
         dimension: Width of the columns that declare none; by default it grows with the logarithm of
             the number of ids.
+        batch_l2: L2 penalty on the rows that a batch looks up.
 
     Raises:
         ValueError: If columns that share a table differ in width or in ID space.
@@ -160,6 +169,7 @@ def make_embedding_tables(
             width(column),
             seeded(initializer, offset=offset),
             regularizer,
+            batch_l2,
             # TensorFlow's scopes take fewer names than tables may have.
             name="table_" + re.sub(r"[^A-Za-z0-9.]", "_", table),
         )

@@ -4,15 +4,15 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfrec_zoo.features.columns import (
+from tfrec_zoo.features import (
     Column,
     EmbeddingColumn,
+    EmbeddingTable,
+    Encoded,
+    Features,
     InteractionColumn,
     NumericColumn,
 )
-from tfrec_zoo.features.embedding import EmbeddingTable
-from tfrec_zoo.features.features import Features
-from tfrec_zoo.features.preprocessing import Encoded
 from tfrec_zoo.features.spec import categorical_columns
 from tfrec_zoo.layers.field_embeddings import FieldEmbeddings, sum_fields
 
@@ -33,6 +33,7 @@ class LinearFeatures(tf.keras.layers.Layer):
         features: Fitted features.
         columns: The columns to feed, the query's first.
         l2: L2 penalty on the weights.
+        batch_l2: L2 penalty on the weights of the ids in a batch.
 
     Call arguments:
         encoded: What a `Preprocessor` returned. Candidate features may be [batch] or, for a list
@@ -59,7 +60,12 @@ class LinearFeatures(tf.keras.layers.Layer):
     """
 
     def __init__(
-        self, features: Features, columns: tuple[Column, ...], l2: float = 0.0, **kwargs: Any
+        self,
+        features: Features,
+        columns: tuple[Column, ...],
+        l2: float = 0.0,
+        batch_l2: float = 0.0,
+        **kwargs: Any,
     ) -> None:
         super().__init__(autocast=False, **{**kwargs, "dtype": tf.float32})
         if not columns:
@@ -68,7 +74,9 @@ class LinearFeatures(tf.keras.layers.Layer):
         categorical = tuple(categorical_columns(tuple(c for c in columns if c not in numeric)))
         regularizer = tf.keras.regularizers.L2(l2) if l2 else None
         self.tables = {
-            c.name: EmbeddingTable(features.num_ids(c), 1, "zeros", regularizer, dtype=tf.float32)
+            c.name: EmbeddingTable(
+                features.num_ids(c), 1, "zeros", regularizer, batch_l2, dtype=tf.float32
+            )
             for c in categorical
         }
         # A weight is an embedding of width 1.

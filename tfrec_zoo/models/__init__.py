@@ -1,7 +1,9 @@
 """Models: one file per architecture, named as in its paper."""
 
 from tfrec_zoo.models.base import RecommenderModel
+from tfrec_zoo.models.deepfm import DeepFM
 from tfrec_zoo.models.ease import EASE
+from tfrec_zoo.models.embedding_ranking import EmbeddingRankingModel
 from tfrec_zoo.models.factorization_machine import FactorizationMachine
 from tfrec_zoo.models.gmf import GMF
 from tfrec_zoo.models.item_knn import ItemKNN
@@ -20,6 +22,8 @@ __all__ = [
     "EASE",
     "GMF",
     "NCFMLP",
+    "DeepFM",
+    "EmbeddingRankingModel",
     "FactorizationMachine",
     "ItemKNN",
     "ItemToItem",

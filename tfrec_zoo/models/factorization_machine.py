@@ -9,14 +9,13 @@ from typing import Any, Literal
 
 import tensorflow as tf
 
-from tfrec_zoo.features import Features, make_embedding_tables
-from tfrec_zoo.features.embedding import seeded
-from tfrec_zoo.layers import FieldEmbeddings, LinearFeatures, sum_fields
+from tfrec_zoo.features import Features
+from tfrec_zoo.layers import second_order, sum_fields
 from tfrec_zoo.losses import Logistic, Squared
-from tfrec_zoo.models.ranking import RankingModel
+from tfrec_zoo.models.embedding_ranking import EmbeddingRankingModel
 
 
-class FactorizationMachine(RankingModel):
+class FactorizationMachine(EmbeddingRankingModel):
     """Linear regression with factorised pairwise interactions, for clicks or for ratings.
 
     Every dense column is a field with a vector, x_i times its factors in the paper: a pooled bag is
@@ -30,7 +29,8 @@ class FactorizationMachine(RankingModel):
         loss: `"logistic"`, anything above 0 being a positive, or `"squared"`, for ratings:
             `predictions` are then ratings as well.
         embedding_initializer: Of the factors; by default normal with standard deviation 0.01.
-        l2: L2 penalty on the factors and linear weights (not on the bias).
+        l2: L2 penalty on all factors and linear weights (not on the bias).
+        batch_l2: L2 penalty on the factors and weights of the ids in a batch.
         seed: Of the initial factors.
 
     Raises:
@@ -61,63 +61,36 @@ class FactorizationMachine(RankingModel):
         loss: Literal["logistic", "squared"] = "logistic",
         embedding_initializer: Any = None,
         l2: float = 0.0,
+        batch_l2: float = 0.0,
         seed: int | None = None,
         name: str | None = None,
     ) -> None:
         if loss not in ("logistic", "squared"):
             raise ValueError(f'`loss` must be "logistic" or "squared". Received: {loss!r}')
-        super().__init__(features, Logistic() if loss == "logistic" else Squared(), name=name)
-        if embedding_initializer is None:
-            embedding_initializer = tf.keras.initializers.RandomNormal(stddev=0.01)
+        super().__init__(
+            features,
+            embedding_dim=embedding_dim,
+            embedding_initializer=embedding_initializer,
+            l2=l2,
+            batch_l2=batch_l2,
+            seed=seed,
+            loss=Logistic() if loss == "logistic" else Squared(),
+            name=name,
+        )
 
         # Layers.
-        columns, initializer = features.spec.columns, seeded(embedding_initializer, seed)
-        regularizer = tf.keras.regularizers.L2(l2) if l2 else None
-        self.tables = make_embedding_tables(features, initializer, regularizer, embedding_dim)
-        self.fields = FieldEmbeddings(
-            features, columns, self.tables, embedding_dim, initializer, l2
-        )
-        self.linear = LinearFeatures(features, columns, l2)
-        # In half precision a logit would lose its digits.
-        self.bias = self.add_weight(
-            "bias", shape=[], initializer="zeros", experimental_autocast=False
-        )
+        self.fields = self.field_embeddings()
+        self.linear = self.linear_features()
 
         # Config.
-        self.embedding_dim = embedding_dim
         self.loss_name = loss  # Keras has a `loss` of its own.
-        self.embedding_initializer = tf.keras.initializers.get(embedding_initializer)
-        self.l2 = l2
-        self.seed = seed
 
     def call(self, inputs: Any, training: bool | None = None) -> tf.Tensor:
         """Returns the logits, or ratings, [batch] or [batch, candidates]."""
         encoded = self.encode(inputs)
-        # [batch, embedding_dim] of the query, [batch, candidates, embedding_dim] of a list.
-        v = [tf.cast(vector, tf.float32) for vector in self.fields.vectors(encoded)]
-        square_of_sum = tf.square(sum_fields(v))
-        sum_of_squares = sum_fields([tf.square(vector) for vector in v])
-        pairs = 0.5 * tf.reduce_sum(square_of_sum - sum_of_squares, axis=-1)
+        pairs = second_order(self.fields.vectors(encoded))
         return self.bias + sum_fields([self.linear(encoded), pairs])
-
-    def predictions(self, logits: tf.Tensor) -> tf.Tensor:
-        """The probability of a positive, or the rating."""
-        return logits if self.loss_name == "squared" else tf.math.sigmoid(logits)
-
-    def metric_inputs(
-        self, label: tf.Tensor, predictions: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Whether it is a positive, and its probability; or both ratings."""
-        label = label if self.loss_name == "squared" else tf.cast(label > 0, tf.float32)
-        return label, self.predictions(predictions)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments."""
-        return {
-            **super().get_config(),
-            "embedding_dim": self.embedding_dim,
-            "loss": self.loss_name,
-            "embedding_initializer": tf.keras.initializers.serialize(self.embedding_initializer),
-            "l2": self.l2,
-            "seed": self.seed,
-        }
+        return {**super().get_config(), "loss": self.loss_name}

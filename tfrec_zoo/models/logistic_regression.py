@@ -25,7 +25,8 @@ class LogisticRegression(RankingModel):
 
     Args:
         features: Fitted features.
-        l2: L2 penalty on the weights (not on the bias).
+        l2: L2 penalty on all weights (not on the bias).
+        batch_l2: L2 penalty on the weights of the ids in a batch.
         seed: Taken as by every model; weights start at 0, so nothing is drawn.
 
     Example:
@@ -49,13 +50,14 @@ class LogisticRegression(RankingModel):
         features: Features,
         *,
         l2: float = 0.0,
+        batch_l2: float = 0.0,
         seed: int | None = None,
         name: str | None = None,
     ) -> None:
         super().__init__(features, Logistic(), name=name)
 
         # Layers.
-        self.linear = LinearFeatures(features, features.spec.columns, l2)
+        self.linear = LinearFeatures(features, features.spec.columns, l2, batch_l2)
         # In half precision a logit would lose its digits.
         self.bias = self.add_weight(
             "bias", shape=[], initializer="zeros", experimental_autocast=False
@@ -63,18 +65,18 @@ class LogisticRegression(RankingModel):
 
         # Config.
         self.l2 = l2
+        self.batch_l2 = batch_l2
         self.seed = seed
 
     def call(self, inputs: Any, training: bool | None = None) -> tf.Tensor:
         """Returns the logits, [batch] or [batch, candidates]."""
         return self.bias + self.linear(self.encode(inputs))
 
-    def metric_inputs(
-        self, label: tf.Tensor, predictions: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Whether it is a positive, and its probability."""
-        return tf.cast(label > 0, tf.float32), tf.math.sigmoid(predictions)
-
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments."""
-        return {**super().get_config(), "l2": self.l2, "seed": self.seed}
+        return {
+            **super().get_config(),
+            "l2": self.l2,
+            "batch_l2": self.batch_l2,
+            "seed": self.seed,
+        }

@@ -1,0 +1,26 @@
+"""SecondOrder: the sum over all pairs of fields of the products of their vectors."""
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from tfrec_zoo.layers.field_embeddings import sum_fields
+
+
+def second_order(vectors: Sequence[tf.Tensor]) -> tf.Tensor:
+    """Σ_{i<j} ⟨v_i, v_j⟩ = ½ Σ_d ((Σ_i v_i)² − Σ_i v_i²), in float32.
+
+    Args:
+        vectors: Of the fields, [batch, dim] or [batch, candidates, dim]. The query's sums are made
+            once for a list of candidates.
+
+    Returns:
+        [batch] or [batch, candidates]
+
+    References:
+        Rendle, "Factorization Machines", ICDM 2010, lemma 3.1.
+    """
+    v = [tf.cast(vector, tf.float32) for vector in vectors]
+    square_of_sum = tf.square(sum_fields(v))
+    sum_of_squares = sum_fields([tf.square(vector) for vector in v])
+    return 0.5 * tf.reduce_sum(square_of_sum - sum_of_squares, axis=-1)
