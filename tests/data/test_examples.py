@@ -263,7 +263,17 @@ VOCABULARIES = {
     "number": Vocabulary((1, 3, 9, 2), "int64"),
     "country": Vocabulary(("FR", "DE")),
     "tags": Vocabulary(("q", "r", "p")),
+    # Keys of crosses: (country - 1) * 4 + item, and (history - 1) * 4 + item.
+    "country_X_item": Vocabulary((6, 1, 8, 2, 5), "int64"),
+    "history_bag2_X_item": Vocabulary((6, 2, 5, 1, 9), "int64"),
 }
+
+
+def fitted(spec: FeatureSpec, quantiles: dict[str, tuple[float, ...]] | None = None) -> Features:
+    """Features with what they need of `VOCABULARIES`."""
+    needed = {column.space for column in spec.vocabulary_columns}
+    needed |= {column.space for column in spec.crosses if column.top_n}
+    return Features(spec, {space: VOCABULARIES[space] for space in needed}, quantiles or {})
 
 
 @pytest.mark.parametrize("max_length", [1, 2, 4, 50])
@@ -280,6 +290,15 @@ VOCABULARIES = {
             lambda n: [CrossedColumn((BagColumn(HISTORY, n), ITEM, YEARS), 90), ITEM],
         ),
         (
+            lambda n: [BagColumn(CHANNELS, n), CrossedColumn((BagColumn(TAGS, n), COUNTRY), 9)],
+            lambda n: [
+                CrossedColumn((BagColumn(HISTORY, 2), ITEM), top_n=5),
+                CrossedColumn((BagColumn(CHANNELS, n), BagColumn(TAGS, n)), 70),
+                CrossedColumn((COUNTRY, ITEM), top_n=5),
+                ITEM,
+            ],
+        ),
+        (
             lambda n: [],
             lambda n: [ITEM, InteractionColumn(BagColumn(HISTORY, n), ITEM, ages="age")],
         ),
@@ -288,15 +307,14 @@ VOCABULARIES = {
             lambda n: [ITEM],
         ),
     ],
-    ids=["vocabulary", "int64", "hashed", "bags", "numbers", "crosses", "interactions", "absent"],
+    ids=["vocabulary", "int64", "hashed", "bags", "numbers", "crosses", "known", "interactions",
+         "absent"],
 )  # fmt: skip
 def test_encoding_ahead_is_encoding(columns: Any, max_length: int) -> None:
     spec = FeatureSpec(*(tuple(part(max_length)) for part in columns))
-    needed = {column.space for column in spec.vocabulary_columns}
     parts = [part for c in spec.candidate for part in getattr(c, "parts", ())]
     quantiles = {name: (0.0, 1.0) for name in ("years", "height", *parts)}
-    features = Features(spec, {s: VOCABULARIES[s] for s in needed}, quantiles)
-    preprocessor = Preprocessor(features)
+    preprocessor = Preprocessor(fitted(spec, quantiles))
     examples = past_examples()
     examples = dataclasses.replace(examples, label=examples.raw()[spec.item.key])
     dataset = examples.dataset(3, preprocessor)
@@ -444,6 +462,56 @@ def test_fitted_interactions_count_and_date_the_equal_ones(sample: int) -> None:
         np.testing.assert_allclose(features.quantiles[name], expected, rtol=1e-6, atol=1e-6)
 
 
+HISTORY_X_ITEM = CrossedColumn((BagColumn(HISTORY, 2), ITEM), top_n=5)
+
+
+@pytest.mark.parametrize("chunk", [1, 8192])
+def test_fitted_crosses_count_all_rows(monkeypatch: Any, chunk: int) -> None:
+    # Windows and items of past_examples(), the last two of each; b=1 a=2 c=3 d=4, x unknown:
+    #   0: -   a    1: a b b    2: b a a    3: - c    4: x b x    5: - b    6: a c b    7: b b d
+    # Key (history - 1) * 4 + item: 1: ab 5, bb 1;  2: ba 2, aa 6;  6: ab 5, cb 9;  7: bd 4, once.
+    monkeypatch.setattr("tfrec_zoo.data.examples._CHUNK", chunk)
+    column = InteractionColumn(BagColumn(HISTORY), ITEM)
+    spec = FeatureSpec((), (ITEM, HISTORY_X_ITEM, column))
+    given = {"item": VOCABULARIES["item"]}
+    examples = past_examples()
+    for times in (1, 3):  # Three times as many are chunks of eight.
+        many = examples.take(np.tile(np.arange(8), times))
+        features = many.fit_features(spec, given, sample=2)
+        assert features.vocabularies[HISTORY_X_ITEM.space].tokens == (5, 1, 2, 4, 6)
+        assert features.in_words(HISTORY_X_ITEM, [1, 4]) == [
+            "history=a AND item=b",
+            "history=b AND item=d",
+        ]
+    # The interaction is learned from the first and the last example: a in no bag, d not among b b.
+    assert set(features.quantiles[column.parts[0]]) == {0.0}
+
+
+def test_fitted_crosses_of_text_and_numbers() -> None:
+    spec = FeatureSpec((CrossedColumn((VocabularyColumn("country"), YEARS), top_n=2),), (ITEM,))
+    table = {
+        "country": np.array(["é", "日本", ""], object),
+        "years": np.array([20, 40, 31]),
+        "item": ITEMS[:3],
+    }
+    examples = Examples((Rows(table, ints(1, 0, 2, 1, 2)),), label=np.zeros(5, np.float32))
+    features = examples.fit_features(spec)
+    (cross,) = spec.crosses
+    # 日本, twice, has id 1: with bucket 3 of 3, key 3. é has id 2: key 3 + 1.
+    assert features.vocabularies[cross.space].tokens == (3, 4)
+    assert features.in_words(cross, [1, 2]) == [
+        "country=日本 AND years >= 31",
+        "country=é AND years < 25",
+    ]
+
+
+def test_given_keys_of_crosses_are_kept() -> None:
+    keys = Vocabulary((7, 3), "int64")
+    given = {"item": VOCABULARIES["item"], HISTORY_X_ITEM.space: keys}
+    features = past_examples().fit_features(FeatureSpec((), (ITEM, HISTORY_X_ITEM)), given)
+    assert features.vocabularies[HISTORY_X_ITEM.space] is keys
+
+
 def test_the_embedding_column_reads_the_same_ids() -> None:
     history = BagColumn(HISTORY, 2)
     spec = FeatureSpec((EmbeddingColumn(history),), (ITEM,))
@@ -543,6 +611,14 @@ LIST_COLUMNS = {
     "bags": lambda: ([YEARS], [ITEM, BagColumn(TAGS, 1), HashedColumn("item", 5)]),
     "numbers": lambda: ([NumericColumn("years")], [ITEM, NumericColumn("length")]),
     "cross of both": lambda: ([COUNTRY], [ITEM, CrossedColumn((COUNTRY, ITEM), 50)]),
+    "cross of known ones": lambda: (
+        [COUNTRY],
+        [
+            ITEM,
+            CrossedColumn((COUNTRY, ITEM), top_n=5),
+            CrossedColumn((BagColumn(HISTORY, 2), ITEM), top_n=5),
+        ],
+    ),
     "cross of bags of both": lambda: (
         [YEARS],
         [ITEM, CrossedColumn((BagColumn(HISTORY, 2), YEARS, BagColumn(TAGS, 2)), 90)],
@@ -559,10 +635,9 @@ LIST_COLUMNS = {
 def test_lists_encoded_ahead_are_their_pairs_encoded(columns: str) -> None:
     query, candidate = LIST_COLUMNS[columns]()
     spec = FeatureSpec(tuple(query), tuple(candidate))
-    needed = {column.space for column in spec.vocabulary_columns}
     parts = [part for c in spec.candidate for part in getattr(c, "parts", ())]
     quantiles = {name: (0.0, 1.0) for name in ("years", "length", *parts)}
-    preprocessor = Preprocessor(Features(spec, {s: VOCABULARIES[s] for s in needed}, quantiles))
+    preprocessor = Preprocessor(fitted(spec, quantiles))
     examples = choices(23, weight=np.arange(23.0))
     # Drawn by the same seed, so the same items.
     arguments: Any = {"shuffle": True, "seed": 3, "negatives": NegativeSampling(2)}
@@ -591,7 +666,12 @@ def test_lists_encoded_ahead_are_their_pairs_encoded(columns: str) -> None:
                 else:
                     assert found.shape[:2] == (len(targets[0]), 3)
                 assert found.dtype == value.dtype.as_numpy_dtype
-                np.testing.assert_array_equal(found.reshape(value.shape), value, err_msg=name)
+                found = found.reshape([-1, *found.shape[-1:]] if value.shape.rank == 2 else [-1])
+                if isinstance(column, BagColumn):  # Short windows are gathered, long ones cut.
+                    cut = value.shape[1] - found.shape[1]
+                    assert not value[:, :cut].numpy().any()
+                    value = value[:, cut:]
+                np.testing.assert_array_equal(found, value, err_msg=name)
                 assert kind == "values" or found.any()
 
 

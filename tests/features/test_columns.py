@@ -26,6 +26,9 @@ CROSS = CrossedColumn(
     ),
     100,
 )
+FREQUENT = CrossedColumn(
+    (VocabularyColumn("os", "int64"), BucketizedColumn("age", (1, 2.5)), WATCHED), top_n=7
+)
 COLUMNS = [
     VocabularyColumn("video_id", dtype="int64", space="video", top_n=10),
     HashedColumn("query", 12),
@@ -36,6 +39,8 @@ COLUMNS = [
     EmbeddingColumn(CROSS, dimension=4, table="crosses"),
     EmbeddingColumn(WATCHED),
     IndicatorColumn(CROSS),
+    FREQUENT,
+    EmbeddingColumn(FREQUENT),
     NumericColumn("price", normalization="none", powers=False),
     NumericColumn("example_age", serving=0.0),
     InteractionColumn(WATCHED, VocabularyColumn("video_id", space="video"), ages="watched_ages"),
@@ -58,6 +63,15 @@ def test_config_holds_the_arguments():
         "max_length": 3,
         "combiner": "max",
     }
+
+
+def test_config_of_a_cross():
+    part = {"column": "VocabularyColumn", "dtype": "string", "top_n": None}
+    parts = [{**part, "key": "b", "space": "b"}, {**part, "key": "a", "space": "a"}]
+    kinds = {"num_buckets": 9, "top_n": None}, {"num_buckets": None, "top_n": 9}
+    for kind in kinds:
+        expected = {"column": "CrossedColumn", "columns": parts, **kind}
+        assert column_to_config(CrossedColumn((B, A), **kind)) == expected
 
 
 def test_config_of_unknown_kind():
@@ -85,6 +99,8 @@ def test_names():
         f"{cross}_embedding",
         "watched_bag20_embedding",
         f"{cross}_indicator",
+        "os_X_age_bucketized_X_watched_bag20",
+        "os_X_age_bucketized_X_watched_bag20_embedding",
         "price",
         "example_age",
         "watched_bag20_and_video_id",
@@ -139,6 +155,17 @@ A, B = VocabularyColumn("a"), VocabularyColumn("b")
         (lambda: BagColumn(A, combiner="min"), "`combiner` .*'sqrtn'.* Received: 'min'"),
         (lambda: CrossedColumn((A,), 3), "`columns` .* two columns"),
         (lambda: CrossedColumn((A, B), 0), "`num_buckets` .* Received: 0"),
+        (lambda: CrossedColumn((A, B), top_n=0), "`top_n` .* Received: 0"),
+        (lambda: CrossedColumn((A, B)), "Exactly one of .*: None, 'top_n': None}"),
+        (lambda: CrossedColumn((A, B), 5, 6), "Exactly one of .*: 5, 'top_n': 6}"),
+        (
+            lambda: CrossedColumn((A, HashedColumn("b", 3)), top_n=5),
+            "parts whose values are known: .* give `num_buckets`. Received: .*HashedColumn",
+        ),
+        (
+            lambda: CrossedColumn((BagColumn(HashedColumn("b", 3)), A), top_n=5),
+            "parts whose values are known",
+        ),
         (lambda: CrossedColumn((A, CrossedColumn((A, B), 3)), 3), "no crosses.* Received: "),
         (lambda: CrossedColumn((A, EmbeddingColumn(B)), 3), "`columns` must be categorical"),
         (lambda: CrossedColumn((A, NumericColumn("b")), 3), "`columns` must be categorical"),

@@ -87,13 +87,15 @@ def test_embedding_of_a_bag(combiner, expected):
 
 
 def test_embedding_of_a_cross_is_the_sum_of_its_combinations():
-    cross = CrossedColumn((OS, BagColumn(HashedColumn("tags", 5))), 50)
+    cross = CrossedColumn((OS, BagColumn(HashedColumn("tags", 7))), 50)
     preprocessor, layer = layer_of(EmbeddingColumn(cross, 1))
     (table,) = layer.tables.values()
     rows = np.arange(1.0, 51.0, dtype=np.float32)[:, None]
     table.table.assign(rows)
     raw = {"os": tf.constant(["x", ""]), "tags": tf.constant([["p", "", "q"], ["p", "q", ""]])}
-    hashed = tf.strings.to_hash_bucket_fast(["x_X_p", "x_X_q"], 50).numpy()
+    # x is 1 of 2, so the keys are (1 - 1) * 7 + the ids of p and q.
+    p, q = tf.strings.to_hash_bucket_fast(["p", "q"], 7).numpy() + 1
+    hashed = tf.strings.to_hash_bucket_fast([str(p), str(q)], 50).numpy()
     expected = [[rows[hashed].sum()], [0]]
     np.testing.assert_allclose(layer(preprocessor(raw)), expected)
 
@@ -122,7 +124,9 @@ def test_indicator_of_hashed_and_crossed():
     hashed = tf.strings.to_hash_bucket_fast(["de", "fr"], 3).numpy()
     found = vectors(IndicatorColumn(HashedColumn("country", 3)), {"country": ["de", "", "fr"]})
     np.testing.assert_array_equal(found, [np.eye(3)[hashed[0]], [0] * 3, np.eye(3)[hashed[1]]])
-    crossed = tf.strings.to_hash_bucket_fast(["y_X_de"], 4).numpy()
+    # y is 2 of 2.
+    key = (2 - 1) * 3 + tf.strings.to_hash_bucket_fast(["de"], 3).numpy()[0] + 1
+    crossed = tf.strings.to_hash_bucket_fast([str(key)], 4).numpy()
     found = vectors(IndicatorColumn(CROSS), {"os": ["y", "y"], "country": ["de", ""]})
     np.testing.assert_array_equal(found, [np.eye(4)[crossed[0]], [0] * 4])
 

@@ -102,8 +102,11 @@ def test_no_item():
 
 
 def test_categorical_and_vocabulary_columns(spec):
-    cross = CrossedColumn((VIDEO, HashedColumn("place", 3)), 9)
-    assert spec.categorical == (WATCHED, CROSS, COUNTRY, VIDEO, cross)
+    device, place = HashedColumn("device", 5, "int64"), HashedColumn("place", 3)
+    cross = CrossedColumn((VIDEO, place), 9)
+    # The parts of a cross come before it, and once.
+    assert spec.categorical == (WATCHED, COUNTRY, AGE, device, CROSS, VIDEO, place, cross)
+    assert spec.crosses == (CROSS, cross)
     watched = VocabularyColumn("watched", space="video")
     assert set(spec.vocabulary_columns) == {watched, COUNTRY, VIDEO}
     assert len(spec.vocabulary_columns) == 3
@@ -113,6 +116,26 @@ def test_categorical_and_vocabulary_columns(spec):
 def test_vocabulary_of_a_cross_part():
     spec = FeatureSpec(query=(CrossedColumn((COUNTRY, BagColumn(VocabularyColumn("tags"))), 4),))
     assert spec.vocabulary_columns == (COUNTRY, VocabularyColumn("tags"))
+
+
+@pytest.mark.parametrize("kind", [lambda c: c, EmbeddingColumn, IndicatorColumn])
+def test_the_query_s_parts_of_a_candidate_s_cross_are_given_once(kind):
+    cross = CrossedColumn((COUNTRY, BagColumn(VocabularyColumn("tags")), VIDEO, WATCHED), 9)
+    spec = FeatureSpec((COUNTRY, BagColumn(VocabularyColumn("watched", space="video"), 3)),
+                       (kind(cross), VIDEO))  # fmt: skip
+    # The bag of watched videos is the query's, however long.
+    assert set(spec.raw_query) == {"country", "watched"}
+    assert set(spec.raw_candidate) == {"tags", "video_id"}
+    assert set(spec.raw) == {"country", "watched", "tags", "video_id"}
+    # What is declared apart from a cross is each item's, even if it is the query's too.
+    spec = FeatureSpec((COUNTRY,), (kind(cross), EmbeddingColumn(COUNTRY)))
+    assert set(spec.raw_candidate) == {"country", "tags", "video_id", "watched"}
+
+
+def test_different_parts_of_one_name():
+    for other in (VocabularyColumn("country", top_n=3), VocabularyColumn("country", space="place")):
+        with pytest.raises(ValueError, match="Two different columns have the name 'country'"):
+            FeatureSpec((COUNTRY,), (CrossedColumn((other, VIDEO), 9),))
 
 
 def test_what_is_no_column():
@@ -155,6 +178,7 @@ def test_different_columns_of_one_name():
         ((COUNTRY,), (HashedColumn("country", 3, dtype="int64"),)),
         ((COUNTRY,), (EmbeddingColumn(BagColumn(COUNTRY)),)),
         ((NumericColumn("watched"),), (InteractionColumn(WATCHED, VIDEO),)),
+        ((NumericColumn("country"),), (CrossedColumn((COUNTRY, VIDEO), 9),)),
     ],
 )
 def test_conflicting_raw_types(query, candidate):

@@ -74,12 +74,14 @@ def test_a_bag_is_one_field():
 
 
 def test_a_cross_is_the_sum_of_its_combinations():
-    cross = CrossedColumn((OS, BagColumn(HashedColumn("tags", 5))), 50)
+    cross = CrossedColumn((OS, BagColumn(HashedColumn("tags", 7))), 50)
     preprocessor, layer = layer_of((EmbeddingColumn(cross),))
     rows = np.arange(100.0, dtype=np.float32).reshape(50, 2)
     layer.dense.tables[cross.name].table.assign(rows)
     raw = {"os": tf.constant(["x", ""]), "tags": tf.constant([["p", "", "q"], ["p", "q", ""]])}
-    hashed = tf.strings.to_hash_bucket_fast(["x_X_p", "x_X_q"], 50).numpy()
+    # x is 1 of 2, so the keys are (1 - 1) * 7 + the ids of p and q.
+    p, q = tf.strings.to_hash_bucket_fast(["p", "q"], 7).numpy() + 1
+    hashed = tf.strings.to_hash_bucket_fast([str(p), str(q)], 50).numpy()
     np.testing.assert_array_equal(
         layer(preprocessor(raw)), [[rows[hashed[0]] + rows[hashed[1]]], [[0, 0]]]
     )

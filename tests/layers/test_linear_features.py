@@ -78,10 +78,15 @@ def test_a_bag_is_pooled_by_its_combiner(kind, combiner, expected):
 
 
 def test_a_cross_sums_its_combinations():
-    cross = CrossedColumn((OS, BagColumn(HashedColumn("tags", 5))), 50)
+    cross = CrossedColumn((OS, BagColumn(HashedColumn("tags", 7))), 50)
     weights = np.arange(1.0, 51.0)
-    raw = {"os": ["x", "", "y"], "tags": [["p", "", "q"], ["p", "q", ""], ["p", "", ""]]}
-    hashed = tf.strings.to_hash_bucket_fast(["x_X_p", "x_X_q", "y_X_p"], 50).numpy()
+    # Each is there once, however often its values are.
+    raw = {"os": ["x", "", "y"], "tags": [["p", "q", "q"], ["p", "q", ""], ["p", "", "p"]]}
+    # x and y are 1 and 2 of 2, so the keys are (1 - 1) * 7 + p and so on.
+    p, q = tf.strings.to_hash_bucket_fast(["p", "q"], 7).numpy() + 1
+    assert p != q
+    keys = [str(p), str(q), str(7 + p)]
+    hashed = tf.strings.to_hash_bucket_fast(keys, 50).numpy()
     expected = [weights[hashed[:2]].sum(), 0, weights[hashed[2]]]
     np.testing.assert_array_equal(logits(cross, raw, weights), expected)
 

@@ -146,7 +146,7 @@ def test_squared_loss_is_for_ratings():
     np.testing.assert_allclose(found["loss"], expected, rtol=1e-5)
     np.testing.assert_allclose(found["rmse"], np.sqrt(expected), rtol=1e-5)
     model.compile(tf.keras.optimizers.Adam(0.05))
-    model.fit(RAW, RATING, epochs=60, verbose=0)
+    model.fit(RAW, RATING, batch_size=ROWS, epochs=120, verbose=0)
     assert model.evaluate(RAW, RATING, verbose=0) < 0.2 * expected
 
 

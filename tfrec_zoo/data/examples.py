@@ -16,6 +16,7 @@ from tfrec_zoo.features import (
     MISSING,
     BagColumn,
     CrossedColumn,
+    Encoded,
     Features,
     FeatureSpec,
     InteractionColumn,
@@ -125,13 +126,16 @@ class Examples:
 
         Each row of a log counts once, however many windows it is in, and not if it is in none. The
         label counts towards the ID space of its key. Interaction columns are fitted on at most
-        `sample` examples, evenly spaced.
+        `sample` examples, evenly spaced, and crosses with `top_n` on all of them.
         """
         columns = [c for c in spec.candidate if isinstance(c, InteractionColumn)]
         keys = {key for c in columns for key in (c.bag.key, c.candidate.key, c.ages) if key}
         part = self.take(np.linspace(0, len(self) - 1, min(sample, len(self))).astype(np.int64))
         rows = [part.raw(keys)] if columns else []
-        return Features.fit(spec, self._values(set(spec.raw)), vocabularies, rows)
+        crosses = [c for c in spec.crosses if c.top_n is not None]
+        parts = {part.key for c in crosses for part in c.columns}
+        cross_rows = self._chunks(parts) if crosses else ()
+        return Features.fit(spec, self._values(set(spec.raw)), vocabularies, rows, cross_rows)
 
     @property
     def all_sources(self) -> tuple[Rows | Windows, ...]:
@@ -146,6 +150,13 @@ class Examples:
             elif values:
                 used = _is_used(source, len(next(iter(values.values()))))
                 yield {key: column[used] for key, column in values.items()}
+
+    def _chunks(self, keys: set[str]) -> Iterator[dict[str, np.ndarray]]:
+        """The raw features of all examples, text as bytes."""
+        features_of = _assembler(self.all_sources, keys)
+        for begin in range(0, len(self), 8 * _CHUNK):
+            rows = tf.range(begin, min(begin + 8 * _CHUNK, len(self)), dtype=tf.int64)
+            yield {key: value.numpy() for key, value in features_of(rows).items()}
 
     def raw(self, keys: Iterable[str] | None = None) -> dict[str, np.ndarray]:
         """The raw features of all examples, as a request would give them."""
@@ -237,21 +248,17 @@ class Examples:
         rows = np.arange(len(next(iter(values.values()))))
         query = dataclasses.replace(self, candidates=None)
         table = Examples((Rows(values, rows),), label=rows)
-        if preprocessor is None or _crosses_both(preprocessor.features.spec, query, table):
+        if preprocessor is None:
             of_query = _assembler(query.sources, keys)
             of_table = _assembler(table.sources, keys)
-
-            def raw(rows: tf.Tensor, candidates: tf.Tensor) -> Any:
-                features = {**of_query(rows), **of_table(candidates)}
-                return features if preprocessor is None else preprocessor(features)
-
-            return raw
+            return lambda rows, candidates: {**of_query(rows), **of_table(candidates)}
         ids_of_query = _encoded_assembler(query, preprocessor)
         ids_of_table = _encoded_assembler(table, preprocessor)
 
         def encoded(rows: tf.Tensor, candidates: tf.Tensor) -> Any:
             parts = ids_of_query(rows), ids_of_table(candidates)
-            return {group: {**parts[0][group], **parts[1][group]} for group in parts[0]}
+            both = {group: {**parts[0][group], **parts[1][group]} for group in parts[0]}
+            return preprocessor.with_crosses(both)
 
         return encoded
 
@@ -430,35 +437,13 @@ def _encoded_assembler(examples: Examples, preprocessor: Preprocessor) -> Any:
         if wanted:
             value_source = dataclasses.replace(source, values=numbers)
             value_parts.append(_source_assembler(value_source, wanted))
-    given = _given(examples)
-    crosses = [
-        column
-        for column in spec.categorical
-        if isinstance(column, CrossedColumn) and {part.key for part in column.columns} <= given
-    ]
-    if crosses and len(examples):
-        id_parts.append(_crossed(examples, preprocessor, crosses))
 
-    def assemble(rows: tf.Tensor) -> dict[str, dict[str, tf.Tensor]]:
-        return {
-            "ids": {k: v for part in id_parts for k, v in part(rows).items()},
-            "values": {k: v for part in value_parts for k, v in part(rows).items()},
-        }
+    def assemble(rows: tf.Tensor) -> Encoded:
+        ids = {k: v for part in id_parts for k, v in part(rows).items()}
+        values = {k: v for part in value_parts for k, v in part(rows).items()}
+        return preprocessor.with_crosses({"ids": ids, "values": values})
 
     return assemble
-
-
-def _given(examples: Examples) -> set[str]:
-    """The keys of the raw features of examples."""
-    return {key for s in examples.all_sources for key in (*s.values, getattr(s, "ages", ""))}
-
-
-def _crosses_both(spec: FeatureSpec, query: Examples, candidates: Examples) -> bool:
-    """Whether a cross looks at features of both."""
-    sides = _given(query), _given(candidates)
-    crosses = [column for column in spec.categorical if isinstance(column, CrossedColumn)]
-    keys = [{part.key for part in column.columns} for column in crosses]
-    return any(k <= sides[0] | sides[1] and not (k <= sides[0] or k <= sides[1]) for k in keys)
 
 
 def _last_ids(source: Windows, ids: dict[str, np.ndarray], max_length: int) -> Any:
@@ -480,14 +465,3 @@ def _last_ids(source: Windows, ids: dict[str, np.ndarray], max_length: int) -> A
         return bags
 
     return last_of
-
-
-def _crossed(examples: Examples, preprocessor: Preprocessor, columns: list[CrossedColumn]) -> Any:
-    """Crosses look at several raw features at once: encoded per example, a batch at a time."""
-    keys = {part.key for column in columns for part in column.columns}
-    batches = examples.dataset(8192, keys=keys)
-    encoded = [
-        {c.name: preprocessor.ids(c, features).numpy() for c in columns} for features, *_ in batches
-    ]
-    values = {name: np.concatenate([batch[name] for batch in encoded]) for name in encoded[0]}
-    return _source_assembler(Rows(values, np.arange(len(examples))), None, fill=0)

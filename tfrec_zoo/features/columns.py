@@ -175,21 +175,32 @@ class BagColumn:
         return self.values.space
 
 
+#: What crosses are made of.
+CrossPart = VocabularyColumn | HashedColumn | BucketizedColumn | BagColumn
+
+
 @dataclasses.dataclass(frozen=True)
 class CrossedColumn:
-    """The cross-product (AND) of two or more categorical features, hashed into buckets.
+    """The cross-product transformation: an id for each combination (AND) of its parts' values.
 
-    Cheng et al., "Wide & Deep Learning for Recommender Systems", DLRS 2016, equation 1. A bag takes
-    part with each of its values (every combination is crossed); a combination with a missing part
-    is 0.
+    Cheng et al., "Wide & Deep Learning for Recommender Systems", DLRS 2016, equation 1. The ids of
+    the parts are crossed, so a part that is unknown, empty or missing makes no combination. A bag
+    is taken as a set: each of its distinct values is combined with each of the other parts', and a
+    combination is there once, however often its values are.
+
+    A cross of the query and the candidate ("installed this AND is shown that") is a candidate
+    column. Its parts whose raw features query columns read too are the query's.
 
     Args:
-        columns: The columns to cross.
-        num_buckets: Number of ids, besides 0.
+        columns: The columns to cross, two or more.
+        num_buckets: Hash the combinations into so many ids, besides 0.
+        top_n: Give ids to the `top_n` most frequent combinations of the data, and 0 to the others.
+            Exactly one of `num_buckets` and `top_n` is given.
     """
 
-    columns: tuple[VocabularyColumn | HashedColumn | BucketizedColumn | BagColumn, ...]
-    num_buckets: int
+    columns: tuple[CrossPart, ...]
+    num_buckets: int | None = None
+    top_n: int | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "columns", tuple(self.columns))
@@ -200,7 +211,21 @@ class CrossedColumn:
             "`columns` must be categorical columns and no crosses; cross all parts in one.",
             self.columns,
         )
-        _require(self.num_buckets > 0, "`num_buckets` must be positive.", self.num_buckets)
+        _require(
+            (self.num_buckets is None) != (self.top_n is None),
+            "Exactly one of `num_buckets` and `top_n` must be given.",
+            {"num_buckets": self.num_buckets, "top_n": self.top_n},
+        )
+        if self.num_buckets is not None:
+            _require(self.num_buckets > 0, "`num_buckets` must be positive.", self.num_buckets)
+        if self.top_n is not None:
+            _require(self.top_n > 0, "`top_n` must be positive.", self.top_n)
+            _require(
+                not any(isinstance(getattr(c, "values", c), HashedColumn) for c in self.columns),
+                "A cross with `top_n` needs parts whose values are known: hashed columns have "
+                "none, so give `num_buckets`.",
+                self.columns,
+            )
 
     @property
     def name(self) -> str:
@@ -213,7 +238,7 @@ class CrossedColumn:
         return self.name
 
 
-CategoricalColumn = VocabularyColumn | HashedColumn | BucketizedColumn | BagColumn | CrossedColumn
+CategoricalColumn = CrossPart | CrossedColumn
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,20 +4,23 @@ import dataclasses
 import json
 import math
 import pathlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from tfrec_zoo.features.columns import (
+    BagColumn,
     BucketizedColumn,
     CategoricalColumn,
     CrossedColumn,
+    CrossPart,
     EmbeddingColumn,
     HashedColumn,
     InteractionColumn,
     NumericColumn,
+    RawType,
 )
 from tfrec_zoo.features.quantile_sketch import QuantileSketch
 from tfrec_zoo.features.request import raw_array, raw_values
@@ -25,6 +28,9 @@ from tfrec_zoo.features.spec import FeatureSpec, vocabulary_column
 from tfrec_zoo.features.vocabulary import Vocabulary, VocabularyCounter
 
 NUM_QUANTILES = 1000
+
+#: Combinations that are looked at at a time.
+_SLICE = 2**22
 
 
 def default_dimension(num_ids: int) -> int:
@@ -43,7 +49,8 @@ class Features:
 
     Args:
         spec: The columns.
-        vocabularies: One vocabulary per ID space.
+        vocabularies: One vocabulary per ID space. That of a cross with `top_n` holds keys: numbers
+            from 1 up whose digits, of mixed radix, are the ids of the parts.
         quantiles: Per continuous feature, the values at equally spaced ranks.
 
     Example:
@@ -68,6 +75,17 @@ class Features:
                     f"`vocabularies` must have one of {column.dtype} for the ID space "
                     f"{column.space!r}. Received: {received}"
                 )
+        for cross in self.spec.crosses:
+            num_keys = math.prod(_sizes(cross, self.vocabularies))
+            if cross.top_n is None:
+                continue
+            vocabulary = self.vocabularies.get(cross.space)
+            keys = None if vocabulary is None else vocabulary.array()
+            if keys is None or keys.dtype != np.int64 or np.any((keys < 1) | (keys > num_keys)):
+                raise ValueError(
+                    f"`vocabularies` must have one of int64 for the cross {cross.space!r}, of keys "
+                    f"from 1 to {num_keys}, as `fit` learns it. Received: {vocabulary!r:.80}"
+                )
 
     @classmethod
     def fit(
@@ -76,8 +94,14 @@ class Features:
         data: Mapping[str, Any] | Iterable[Mapping[str, Any]],
         vocabularies: Mapping[str, Vocabulary] | None = None,
         rows: Iterable[Mapping[str, Any]] | None = None,
+        cross_rows: Iterable[Mapping[str, Any]] | None = None,
     ) -> "Features":
         """Learns vocabularies and quantiles in one pass, in bounded memory but for the counts.
+
+        Crosses with `top_n` are made of ids, which are known after that pass: their combinations
+        are counted in a second one. Chunks that come only once, from a generator, are kept for it
+        as far as crosses read them. A combination counts once a row; of equally frequent ones,
+        those whose first parts have the lowest ids come first, then the second, and so on.
 
         Args:
             spec: The columns.
@@ -87,9 +111,12 @@ class Features:
                 instance those of another model that should share its ids.
             rows: Chunks for the interaction columns, which look at a bag ([rows, length]), its ages
                 and the candidate ([rows]) row by row; `data` if left out.
+            cross_rows: Chunks for the crosses with `top_n`, which look at all parts row by row;
+                `rows` if left out, or else `data`.
 
         Raises:
-            ValueError: If the data hold nothing of a feature.
+            ValueError: If the data hold nothing of a feature, or the combinations of a cross are
+                too many for int64.
         """
         given = dict(vocabularies or {})
         chunks: Iterable[Mapping[str, Any]] = (
@@ -101,17 +128,21 @@ class Features:
         interactions = [c for c in spec.candidate if isinstance(c, InteractionColumn)]
         sketches = {c.key: QuantileSketch() for c in numeric if c.normalization == "quantile"}
         sketches.update({part: QuantileSketch() for c in interactions for part in c.parts})
+        crosses = [c for c in spec.crosses if c.top_n is not None and c.space not in given]
+        looks_again = bool(crosses) and rows is None and cross_rows is None
+        kept: list[Mapping[str, Any]] | None = None
+        if looks_again and isinstance(chunks, Iterator):
+            kept = []
         for chunk in chunks:
+            if kept is not None:
+                keys = {part.key for c in crosses for part in c.columns}
+                kept.append({key: chunk[key] for key in keys if key in chunk})
             for key, values in chunk.items():
                 for space in dict.fromkeys(c.space for c in columns if c.key == key):
                     counters[space].update(values)
                 if key in sketches:
                     sketches[key].update(raw_values(values, "float32"))
             for column in interactions if rows is None else ():
-                for part, values in _interaction_values(column, chunk).items():
-                    sketches[part].update(values)
-        for chunk in rows or ():
-            for column in interactions:
                 for part, values in _interaction_values(column, chunk).items():
                     sketches[part].update(values)
         learned = {}
@@ -125,6 +156,20 @@ class Features:
                     f"The data hold no value of the ID space {space!r}: they must have one of its "
                     f"keys. Received no {sorted({c.key for c in columns if c.space == space})}"
                 )
+        known = {**given, **learned}
+        combinations = [_CombinationCounter(column, known) for column in crosses]
+        for chunk in rows or ():
+            for column in interactions:
+                for part, values in _interaction_values(column, chunk).items():
+                    sketches[part].update(values)
+            for combination in combinations if cross_rows is None else ():
+                combination.update(chunk)
+        if looks_again:
+            cross_rows = chunks if kept is None else kept
+        for chunk in (cross_rows or ()) if combinations else ():
+            for combination in combinations:
+                combination.update(chunk)
+        known.update((c.column.space, c.vocabulary()) for c in combinations)
         ranks = np.linspace(0.0, 1.0, NUM_QUANTILES)
         for name, sketch in sketches.items():
             if not sketch.count:
@@ -133,18 +178,35 @@ class Features:
             name: tuple(np.asarray(sketch.quantiles(ranks), np.float32).tolist())
             for name, sketch in sketches.items()
         }
-        return cls(spec, {**given, **learned}, quantiles)
+        return cls(spec, known, quantiles)
 
     def num_ids(self, column: CategoricalColumn) -> int:
         """Number of ids of a categorical column, besides 0."""
-        if isinstance(column, BucketizedColumn):
-            return len(column.boundaries) + 1
-        if isinstance(column, CrossedColumn | HashedColumn):
-            return column.num_buckets
-        vocabulary = vocabulary_column(column)
-        if vocabulary is None:
-            return self.num_ids(column.values)  # type: ignore[union-attr]
-        return len(self.vocabularies[vocabulary.space])
+        return _num_ids(column, self.vocabularies)
+
+    def in_words(self, column: CrossedColumn, ids: Iterable[int]) -> list[str]:
+        """What the ids of a cross with `top_n` mean, such as "history=v1 AND age in [20, 30)".
+
+        Raises:
+            ValueError: If the cross is hashed, or has no such id.
+        """
+        if column.top_n is None:
+            raise ValueError(
+                "The ids of a hashed cross stand for many combinations: only crosses with `top_n` "
+                f"can be put in words. Received: {column!r}"
+            )
+        keys = self.vocabularies[column.space].tokens
+        sizes = _sizes(column, self.vocabularies)
+        texts = []
+        for number in ids:
+            if not 0 < number <= len(keys):
+                raise ValueError(f"`ids` must be from 1 to {len(keys)}. Received: {number}")
+            rest, words = int(keys[number - 1]) - 1, []
+            for part, size in zip(reversed(column.columns), reversed(sizes), strict=True):
+                rest, digit = divmod(rest, size)
+                words.append(_in_words(part, digit, self.vocabularies))
+            texts.append(" AND ".join(reversed(words)))
+        return texts
 
     def dimension(self, column: EmbeddingColumn) -> int:
         """Width of an embedding column: as declared, or the default for its number of ids."""
@@ -204,12 +266,8 @@ def _interaction_values(
     bag = raw_array(chunk[column.bag.key], dtype, is_bag=True)
     candidate = raw_array(chunk[column.candidate.key], dtype)
     codes, _ = pd.factorize(np.append(candidate, bag.ravel()))
-    is_present = bag != "" if dtype == "string" else bag >= 0
-    # As the preprocessor does, only the last `max_length` values of a row count.
-    is_present &= is_present[:, ::-1].cumsum(axis=1)[:, ::-1] <= column.bag.max_length
-    match = (
-        codes[len(candidate) :].reshape(bag.shape) == codes[: len(candidate), None]
-    ) & is_present
+    match = codes[len(candidate) :].reshape(bag.shape) == codes[: len(candidate), None]
+    match &= _is_last(bag, dtype, column.bag.max_length)
     values = {column.parts[0]: match.sum(axis=1).astype(np.float32)}
     if column.ages:
         ages = np.full(bag.shape, np.nan, np.float32)
@@ -218,3 +276,108 @@ def _interaction_values(
         latest = np.fmin.reduce(np.where(match, ages, np.inf), axis=1, initial=np.inf)
         values[column.parts[1]] = latest[np.isfinite(latest)]
     return values
+
+
+def _is_last(bag: np.ndarray, dtype: RawType, max_length: int) -> np.ndarray:
+    """Whether a value is among the last `max_length` non-missing ones, as in the preprocessor."""
+    is_present = bag != "" if dtype == "string" else bag >= 0
+    return is_present & (is_present[:, ::-1].cumsum(axis=1)[:, ::-1] <= max_length)
+
+
+def _num_ids(column: CategoricalColumn, vocabularies: Mapping[str, Vocabulary]) -> int:
+    if isinstance(column, BucketizedColumn):
+        return len(column.boundaries) + 1
+    if isinstance(column, BagColumn):
+        return _num_ids(column.values, vocabularies)
+    if isinstance(column, CrossedColumn | HashedColumn) and column.num_buckets is not None:
+        return column.num_buckets
+    return len(vocabularies[column.space])
+
+
+def _sizes(column: CrossedColumn, vocabularies: Mapping[str, Vocabulary]) -> list[int]:
+    """The number of ids of each part of a cross: the radices of its keys."""
+    sizes = [_num_ids(part, vocabularies) for part in column.columns]
+    if math.prod(sizes) > np.iinfo(np.int64).max:
+        raise ValueError(
+            f"The cross {column.name!r} has too many combinations: the product of its parts' "
+            f"numbers of ids must be less than 2**63. Received: {sizes}"
+        )
+    return sizes
+
+
+def _in_words(column: CrossPart, digit: int, vocabularies: Mapping[str, Vocabulary]) -> str:
+    """The value of one part of a combination, whose id is `digit + 1`."""
+    if not isinstance(column, BucketizedColumn):
+        return f"{column.key}={vocabularies[column.space].tokens[digit]}"
+    bounds = [np.format_float_positional(b, trim="-") for b in column.boundaries]
+    if digit == 0:
+        return f"{column.key} < {bounds[0]}"
+    if digit == len(bounds):
+        return f"{column.key} >= {bounds[-1]}"
+    return f"{column.key} in [{bounds[digit - 1]}, {bounds[digit]})"
+
+
+class _CombinationCounter:
+    """Counts the combinations of a cross, each once a row, chunk by chunk."""
+
+    def __init__(self, column: CrossedColumn, vocabularies: Mapping[str, Vocabulary]) -> None:
+        self.column = column
+        self.sizes = _sizes(column, vocabularies)
+        spaces = {c.space for c in map(vocabulary_column, column.columns) if c is not None}
+        arrays = {space: vocabularies[space].array() for space in spaces}
+        self.tokens = {space: pd.Index(a, dtype=a.dtype) for space, a in arrays.items()}
+        self.counter = VocabularyCounter("int64")
+
+    def update(self, chunk: Mapping[str, Any]) -> None:
+        """Counts the rows of a chunk, if all parts are there."""
+        columns = self.column.columns
+        if any(part.key not in chunk for part in columns):
+            return
+        parts = [self._ids(part, chunk[part.key]) for part in columns]
+        rows = {part.key: len(ids) for part, ids in zip(columns, parts, strict=True)}
+        if len(set(rows.values())) > 1:
+            raise ValueError(
+                "The parts of a cross must have the same number of rows, here or in `cross_rows`. "
+                f"Received rows: {rows}"
+            )
+        step = max(_SLICE // max(math.prod(ids.shape[1] for ids in parts), 1), 1)
+        for begin in range(0, len(parts[0]), step):
+            keys = self._keys([ids[begin : begin + step] for ids in parts])
+            self.counter.update(keys[keys > 0])
+
+    def vocabulary(self) -> Vocabulary:
+        """The keys of the most frequent combinations."""
+        if self.counter.counts.empty:
+            raise ValueError(
+                f"The data hold no combination of the cross {self.column.name!r}: its rows must "
+                f"have all of its parts. Received none of {[p.key for p in self.column.columns]}"
+            )
+        return Vocabulary.from_counts(self.counter.counts, "int64", self.column.top_n)
+
+    def _ids(self, part: CrossPart, values: Any) -> np.ndarray:
+        """[rows, values] distinct ids of a part, as the preprocessor makes them."""
+        if isinstance(part, BucketizedColumn):
+            numbers = raw_array(values, "float32")
+            boundaries = np.array(part.boundaries, np.float32)
+            buckets = np.searchsorted(boundaries, numbers, side="right") + 1
+            return np.where(np.isnan(numbers), 0, buckets)[:, None]
+        vocabulary = vocabulary_column(part)
+        assert vocabulary is not None
+        is_bag = isinstance(part, BagColumn)
+        array = raw_array(values, vocabulary.dtype, is_bag)
+        ids = self.tokens[part.space].get_indexer(array.ravel()).reshape(array.shape) + 1
+        if not isinstance(part, BagColumn):
+            return ids[:, None]
+        ids = np.where(_is_last(array, vocabulary.dtype, part.max_length), ids, 0)
+        ids = -np.sort(-ids, axis=1)[:, : part.max_length]
+        ids[:, 1:][ids[:, 1:] == ids[:, :-1]] = 0
+        return ids
+
+    def _keys(self, parts: Sequence[np.ndarray]) -> np.ndarray:
+        """[rows, combinations] keys, 0 where a part is nothing."""
+        keys = parts[0].astype(np.int64)
+        for ids, size in zip(parts[1:], self.sizes[1:], strict=True):
+            left, right = keys[:, :, None], ids[:, None, :]
+            pairs = np.where((left > 0) & (right > 0), (left - 1) * size + right, 0)
+            keys = pairs.reshape(len(pairs), left.shape[1] * right.shape[2])
+        return keys

@@ -11,7 +11,6 @@ from tfrec_zoo.features.columns import (
     BagColumn,
     BucketizedColumn,
     CategoricalColumn,
-    Column,
     CrossedColumn,
     HashedColumn,
     InteractionColumn,
@@ -20,7 +19,7 @@ from tfrec_zoo.features.columns import (
 )
 from tfrec_zoo.features.features import Features
 from tfrec_zoo.features.request import MISSING
-from tfrec_zoo.features.spec import RawFeature, categorical_columns
+from tfrec_zoo.features.spec import RawFeature
 
 Raw = Mapping[str, tf.Tensor]
 #: `{"ids": {column name: int32}, "values": {key: float32}}`.
@@ -71,7 +70,8 @@ class Preprocessor(tf.keras.layers.Layer):
     One object serves three places: inside a model (raw features in), in `dataset.map(preprocessor)`
     and in the exported graph, where the vocabularies become assets of the SavedModel. Columns whose
     raw features are absent from the input are left out, so queries and candidates can be encoded
-    apart. Features that are encoded already pass through.
+    apart. Features that are encoded already pass through, completed by the crosses of what they
+    hold: those of queries and candidates that were encoded apart and then put together.
 
     Args:
         features: Fitted features.
@@ -81,13 +81,15 @@ class Preprocessor(tf.keras.layers.Layer):
 
     Returns:
         `{"ids": {column name: int32}, "values": {key: float32}}`, shaped as the input. Id 0 is
-        unknown, empty or missing.
+        unknown, empty or missing. The parts of crosses are among the ids; a cross is [batch,
+        combinations], or [batch, candidates, combinations] if a part is a candidate's.
     """
 
     def __init__(self, features: Features, **kwargs: Any) -> None:
         # Without autocast, a half-precision policy leaves numbers their digits.
         super().__init__(trainable=False, autocast=False, **kwargs)
         self.features = features
+        self._crosses = features.spec.crosses
         self._folder = tempfile.TemporaryDirectory(prefix="tfrec_zoo_")
         self._lookups = {}
         for index, (space, vocabulary) in enumerate(features.vocabularies.items()):
@@ -100,9 +102,11 @@ class Preprocessor(tf.keras.layers.Layer):
             )
             self._lookups[space] = lookup(vocabulary=str(path), mask_token=None)
         self._hashing = {
-            column.name: tf.keras.layers.Hashing(column.num_buckets + 1, mask_value="")
+            column.name: tf.keras.layers.Hashing(
+                column.num_buckets + 1, mask_value="" if isinstance(column, HashedColumn) else 0
+            )
             for column in (getattr(c, "values", c) for c in features.spec.categorical)
-            if isinstance(column, HashedColumn | CrossedColumn)
+            if isinstance(column, HashedColumn | CrossedColumn) and column.num_buckets
         }
 
     @property
@@ -113,22 +117,31 @@ class Preprocessor(tf.keras.layers.Layer):
     def call(self, raw: Raw) -> Encoded:
         """Encodes raw features; see the class."""
         if is_encoded(raw):
-            return dict(raw)
-        columns: tuple[Column, ...] = self.features.spec.columns
+            return self.with_crosses(raw)
+        spec = self.features.spec
         ids = {
             column.name: self.ids(column, raw)
-            for column in categorical_columns(columns)
-            if all(key in raw for key in _keys(column))
+            for column in spec.categorical
+            if not isinstance(column, CrossedColumn) and column.key in raw
         }
+        columns = spec.columns
         keys = [c.key for c in columns if isinstance(c, NumericColumn)]
         keys += [c.ages for c in columns if isinstance(c, InteractionColumn) and c.ages]
         values = {key: tf.cast(raw[key], tf.float32) for key in keys if key in raw}
         if not ids and not values:
             raise ValueError(
                 f"None of the features of the model is there: expected some of "
-                f"{sorted(self.features.spec.raw)}. Received: {sorted(raw)}"
+                f"{sorted(spec.raw)}. Received: {sorted(raw)}"
             )
-        return {"ids": ids, "values": values}
+        return self.with_crosses({"ids": ids, "values": values})
+
+    def with_crosses(self, encoded: Mapping[str, Mapping[str, tf.Tensor]]) -> Encoded:
+        """Adds the ids of each cross whose parts are all there, and that is not there yet."""
+        ids = dict(encoded["ids"])
+        for column in self._crosses:
+            if column.name not in ids and all(part.name in ids for part in column.columns):
+                ids[column.name] = self._crossed(column, ids)
+        return {"ids": ids, "values": dict(encoded["values"])}
 
     def ids(self, column: CategoricalColumn, raw: Raw) -> tf.Tensor:
         """The int32 ids of one categorical column, 0 for nothing."""
@@ -142,30 +155,24 @@ class Preprocessor(tf.keras.layers.Layer):
             bucket = tf.searchsorted(boundaries, tf.reshape(number, [-1]), side="right")
             return tf.where(tf.math.is_nan(number), 0, tf.reshape(bucket, tf.shape(number)) + 1)
         if isinstance(column, CrossedColumn):
-            crossed = self._parts(column.columns[0], raw)
-            for part in column.columns[1:]:
-                crossed = _cross(crossed, self._parts(part, raw))
-            return tf.cast(self._hashing[column.name](crossed), tf.int32)
+            parts = {part.name: self.ids(part, raw) for part in column.columns}
+            return self._crossed(column, parts)
         ids = self.ids(column.values, raw)
         return tf.where(_is_last(raw[column.key], column.max_length), ids, 0)
 
-    def _parts(
-        self, column: VocabularyColumn | HashedColumn | BucketizedColumn | BagColumn, raw: Raw
-    ) -> tf.Tensor:
-        """The values of one side of a cross as strings, [..., values], "" for missing."""
-        if isinstance(column, BucketizedColumn):
-            ids = self.ids(column, raw)[..., None]
-            return tf.where(ids > 0, tf.strings.as_string(ids), "")
-        values = _strings(raw[column.key])
-        if isinstance(column, BagColumn):
-            return tf.where(_is_last(raw[column.key], column.max_length), values, "")
-        return values[..., None]
-
-
-def _keys(column: CategoricalColumn) -> tuple[str, ...]:
-    if isinstance(column, CrossedColumn):
-        return tuple(key for part in column.columns for key in _keys(part))
-    return (column.key,)
+    def _crossed(self, column: CrossedColumn, ids: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """The ids of a cross, [..., combinations], given those of its parts."""
+        keys: tf.Tensor | None = None
+        for part in column.columns:
+            values = ids[part.name]
+            if isinstance(part, BagColumn):
+                values = _as_set(values, part.max_length)
+            else:
+                values = values[..., None]
+            values = tf.cast(values, tf.int64)
+            keys = values if keys is None else _cross(keys, values, self.features.num_ids(part))
+        lookup = self._hashing[column.name] if column.num_buckets else self._lookups[column.space]
+        return tf.cast(lookup(keys), tf.int32)
 
 
 def _is_missing(values: tf.Tensor) -> tf.Tensor:
@@ -185,16 +192,24 @@ def _is_last(bag: tf.Tensor, max_length: int) -> tf.Tensor:
     return present & (from_end <= max_length)
 
 
-def _cross(left: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
+def _as_set(bag: tf.Tensor, max_length: int) -> tf.Tensor:
+    """The distinct ids of bags that have at most `max_length`, largest first, then zeros."""
+    width = bag.shape[-1]
+    width = tf.minimum(tf.shape(bag)[-1], max_length) if width is None else min(width, max_length)
+    ids = tf.math.top_k(bag, width).values
+    rest = tf.where(ids[..., 1:] == ids[..., :-1], 0, ids[..., 1:])
+    return tf.concat([ids[..., :1], rest], axis=-1)
+
+
+def _cross(left: tf.Tensor, right: tf.Tensor, size: int) -> tf.Tensor:
+    """The keys of all pairs of keys and the next part's ids (1 to `size`), 0 where one is 0."""
     # Beside a list of candidates, [batch, candidates, values], a query's [batch, values] has none.
     if left.shape.rank < right.shape.rank:
         left = left[:, None]
     elif right.shape.rank < left.shape.rank:
         right = right[:, None]
     left, right = left[..., :, None], right[..., None, :]
-    missing = (left == "") | (right == "")
-    shape = tf.shape(missing)
-    sides = [tf.broadcast_to(left, shape), tf.broadcast_to(right, shape)]
-    pairs = tf.where(missing, "", tf.strings.join(sides, separator="_X_"))
+    pairs = tf.where((left > 0) & (right > 0), (left - 1) * size + right, 0)
+    shape = tf.shape(pairs)
     # [..., left values * right values]
     return tf.reshape(pairs, tf.concat([shape[:-2], [shape[-2] * shape[-1]]], axis=0))

@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal
 
 from tfrec_zoo.features.columns import (
@@ -42,23 +42,25 @@ class RawFeature:
 
 def categorical_columns(columns: tuple[Column, ...]) -> Iterator[CategoricalColumn]:
     """Yields each categorical column that `columns` read ids from, once."""
+    found: list[CategoricalColumn] = []
+    for column in columns:
+        if isinstance(column, EmbeddingColumn | IndicatorColumn):
+            found.append(column.categorical)
+        elif isinstance(column, InteractionColumn):
+            found += [column.bag, column.candidate]
+        elif not isinstance(column, NumericColumn):
+            found.append(column)
+    yield from _once(found)
+
+
+def _once(columns: Iterable[CategoricalColumn]) -> Iterator[CategoricalColumn]:
     seen: dict[str, CategoricalColumn] = {}
     for column in columns:
-        found: tuple[CategoricalColumn, ...]
-        if isinstance(column, EmbeddingColumn | IndicatorColumn):
-            found = (column.categorical,)
-        elif isinstance(column, InteractionColumn):
-            found = (column.bag, column.candidate)
-        elif isinstance(column, NumericColumn):
-            found = ()
-        else:
-            found = (column,)
-        for categorical in found:
-            if seen.setdefault(categorical.name, categorical) != categorical:
-                raise ValueError(
-                    f"Two different columns have the name {categorical.name!r}. "
-                    f"Received: {seen[categorical.name]!r} and {categorical!r}"
-                )
+        if seen.setdefault(column.name, column) != column:
+            raise ValueError(
+                f"Two different columns have the name {column.name!r}. "
+                f"Received: {seen[column.name]!r} and {column!r}"
+            )
     yield from seen.values()
 
 
@@ -105,7 +107,7 @@ class FeatureSpec:
     """The features of a model: `query` columns, `candidate` columns; round-trips through JSON.
 
     Query features are known once per request (the user and the context), candidate features once
-    per item scored. `InteractionColumn`s, which look at both, are candidate columns.
+    per item scored. `InteractionColumn`s and crosses that look at both are candidate columns.
 
     Args:
         query: Columns of the user and context.
@@ -163,9 +165,14 @@ class FeatureSpec:
 
     @property
     def raw_candidate(self) -> dict[str, RawFeature]:
-        """The raw features of each item scored."""
-        own = [c.candidate if isinstance(c, InteractionColumn) else c for c in self.candidate]
-        return _merge(f for c in own for f in _raw_features(c))
+        """The raw features of each item scored; of a cross, those that the query doesn't give."""
+        of_query = set(self.raw_query.values())
+        found: list[RawFeature] = []
+        for column in self.candidate:
+            own = column.candidate if isinstance(column, InteractionColumn) else column
+            is_cross = isinstance(getattr(own, "categorical", own), CrossedColumn)
+            found += (f for f in _raw_features(own) if not (is_cross and f in of_query))
+        return _merge(iter(found))
 
     @property
     def raw(self) -> dict[str, RawFeature]:
@@ -174,14 +181,19 @@ class FeatureSpec:
 
     @property
     def categorical(self) -> tuple[CategoricalColumn, ...]:
-        """Every categorical column that ids are read from, once."""
-        return tuple(categorical_columns(self.columns))
+        """Every categorical column that ids are read from, once; a cross's parts come before it."""
+        columns = categorical_columns(self.columns)
+        return tuple(_once(p for c in columns for p in (*getattr(c, "columns", ()), c)))
+
+    @property
+    def crosses(self) -> tuple[CrossedColumn, ...]:
+        """Every cross that ids are read from, once."""
+        return tuple(c for c in self.categorical if isinstance(c, CrossedColumn))
 
     @property
     def vocabulary_columns(self) -> tuple[VocabularyColumn, ...]:
         """Every column that needs a vocabulary; several may share a space."""
-        parts = (p for c in self.categorical for p in getattr(c, "columns", (c,)))
-        found = (vocabulary_column(part) for part in parts)
+        found = (vocabulary_column(column) for column in self.categorical)
         return tuple(dict.fromkeys(column for column in found if column is not None))
 
     @property

@@ -6,7 +6,7 @@ import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
 import tfrec_zoo.optimizers  # noqa: F401 (`compile` knows them by name)
-from tfrec_zoo.features import Encoded, Features, Preprocessor, is_encoded, request_arrays
+from tfrec_zoo.features import Encoded, Features, Preprocessor, request_arrays
 
 
 class RecommenderModel(tfrs.models.Model):
@@ -39,7 +39,8 @@ class RecommenderModel(tfrs.models.Model):
 
     def encode(self, inputs: Any) -> Encoded:
         """Returns features as ids and numbers, whether they came raw or encoded."""
-        return inputs if is_encoded(inputs) else self.preprocessor(inputs)
+        # What is encoded already may lack crosses of parts that were encoded apart.
+        return self.preprocessor(inputs)
 
     def example_losses(
         self, inputs: Encoded, label: tf.Tensor | None, training: bool
