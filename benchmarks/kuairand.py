@@ -21,6 +21,7 @@ from tfrec_zoo.data import Log, Roles
 from tfrec_zoo.evaluation import Result, pointwise_metrics
 from tfrec_zoo.experiments.tables import markdown
 from tfrec_zoo.models import YouTubeRanking
+from tfrec_zoo.training import Training, fit
 
 ROWS = {
     "weighted": {"hidden_units": (128, 64), "dropout": 0.2},
@@ -89,11 +90,9 @@ def main() -> None:
     for row, options in ROWS.items():
         for seed in arguments.seeds:
             tf.keras.utils.set_random_seed(seed)
-            training = recipes.Training(
-                epochs=2, batch_size=512, learning_rate=0.001, seed=seed, verbose=2
-            )
+            training = Training(epochs=2, batch_size=512, learning_rate=0.001, seed=seed, verbose=2)
             model = YouTubeRanking(features, seed=seed, **options)
-            recipes.fit(model, task.train, training)
+            fit(model, task.train, training)
             metrics = recipes.evaluate(model, task)
             if "weighted" in options:
                 del metrics["bias"]  # Of clicks, not of watch time.

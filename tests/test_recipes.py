@@ -1,4 +1,4 @@
-"""Recipes: how models are trained, on which features and tasks, by the registry."""
+"""Recipes: on which features and tasks models are trained, by the registry."""
 
 import logging
 from typing import Any
@@ -6,10 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.metrics import roc_auc_score
 
 from tfrec_zoo import recipes, registry
-from tfrec_zoo.data import Log, NegativeSampling, Roles, interaction_examples, simulate
+from tfrec_zoo.data import Log, Roles, interaction_examples, simulate
 from tfrec_zoo.features import (
     BagColumn,
     EmbeddingColumn,
@@ -17,185 +16,12 @@ from tfrec_zoo.features import (
     VocabularyColumn,
 )
 from tfrec_zoo.models import (
-    GMF,
     FactorizationMachine,
     MatrixFactorization,
-    Popularity,
 )
-from tfrec_zoo.optimizers import FusedAdam, LazyAdam
+from tfrec_zoo.training import Training
 
 import tensorflow as tf  # isort: skip (after tfrec_zoo, which chooses Keras 2)
-
-
-def test_cosine_by_hand() -> None:
-    rate = recipes.cosine(0.1, 6)
-    # .1 (1 + cos(π step / 6)) / 2
-    found = [float(rate(step)) for step in (0, 2, 3, 4, 6, 9)]
-    np.testing.assert_allclose(found, [0.1, 0.075, 0.05, 0.025, 0, 0], atol=1e-8)
-    rate = recipes.cosine(0.1, 8, warmup_steps=2)
-    found = [float(rate(step)) for step in (0, 1, 2, 4, 5, 6, 8, 9)]
-    np.testing.assert_allclose(found, [0, 0.05, 0.1, 0.075, 0.05, 0.025, 0, 0], atol=1e-8)
-    # Nothing but warm-up.
-    rate = recipes.cosine(0.1, 4, warmup_steps=4)
-    np.testing.assert_allclose([float(rate(step)) for step in (0, 2, 4)], [0, 0.05, 0.1], rtol=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("name", "kind"),
-    [
-        ("lazy_adam", LazyAdam),
-        ("fused_adam", FusedAdam),
-        ("adam", tf.keras.optimizers.Adam),
-        ("adagrad", tf.keras.optimizers.Adagrad),
-        ("sgd", tf.keras.optimizers.legacy.SGD),
-        ("SGD", tf.keras.optimizers.legacy.SGD),
-    ],
-)
-def test_make_optimizer(name: str, kind: type) -> None:
-    optimizer = recipes.make_optimizer(name, 0.25, global_clipnorm=2.5)
-    assert type(optimizer) is kind
-    assert float(optimizer.learning_rate) == 0.25 and optimizer.global_clipnorm == 2.5
-    optimizer = recipes.make_optimizer(name, recipes.cosine(0.5, 4), global_clipnorm=None)
-    assert type(optimizer) is kind and optimizer.global_clipnorm is None
-    schedule = optimizer.get_config()["learning_rate"]
-    assert schedule["config"]["initial_learning_rate"] == 0.5
-
-
-def test_an_unknown_optimizer_is_named() -> None:
-    with pytest.raises(ValueError, match="adam2000"):
-        recipes.make_optimizer("adam2000", 0.1)
-
-
-def rated(users: np.ndarray, items: np.ndarray, ratings: Any) -> Log:
-    frame = pd.DataFrame({"user_id": users, "item_id": items, "time": np.arange(len(users))})
-    return Log("rated", frame.assign(weight=np.asarray(ratings, np.float32)))
-
-
-@pytest.fixture(scope="module")
-def noisy() -> tuple[Log, Any, Any]:
-    """Likes of 40 x 30, by the item and much chance; half of them known, to overfit on."""
-    rng = np.random.default_rng(0)
-    users, items = np.divmod(rng.permutation(40 * 30), 30)
-    likes = rng.normal(size=30)[items] + 2 * rng.normal(size=len(items)) > 0
-    log = rated(users, items, likes)
-    rows = rng.permutation(len(users))
-    train, validation = (interaction_examples(log, r, "weight") for r in np.split(rows, [600]))
-    return log, train, validation
-
-
-def gmf(log: Log, examples: Any) -> GMF:
-    return GMF(examples.fit_features(recipes.id_spec(log)), embedding_dim=16, seed=0)
-
-
-def test_validation_ends_training_and_keeps_the_best_epoch(noisy: tuple[Log, Any, Any]) -> None:
-    log, train, validation = noisy
-    # The items' weights, which are true, are learned before the pairs, which are chance.
-    features = train.fit_features(recipes.choice_spec(log))
-    model = FactorizationMachine(features, embedding_dim=16, seed=0)
-    training = recipes.Training(
-        epochs=14, batch_size=32, learning_rate=0.02, optimizer="lazy_adam", patience=2, verbose=0
-    )
-    aucs = recipes.fit(model, train, training, validation=validation).history["val_auc"]
-    best = int(np.argmax(aucs))
-    assert 0 < best and len(aucs) == best + 1 + 2 < 14
-    # It overfits, so the weights of the last epoch would be seen to be.
-    assert aucs[best] > aucs[-1] + 0.02
-    predictions = model.predict(validation.dataset(1024), verbose=0)
-    found = roc_auc_score(validation.label, predictions)
-    # Keras's AUC is by 200 thresholds.
-    assert found == pytest.approx(aucs[best], abs=0.005)
-    assert found > aucs[-1] + 0.01
-
-
-def test_validation_of_ratings_is_by_loss(noisy: tuple[Log, Any, Any]) -> None:
-    log, _, _ = noisy
-    train, validation = (interaction_examples(log, np.arange(i, 1200, 2), "weight") for i in (0, 1))
-    features = train.fit_features(recipes.choice_spec(log))
-    model = FactorizationMachine(features, embedding_dim=2, loss="squared", seed=0)
-    training = recipes.Training(epochs=2, learning_rate=0.05, verbose=0)
-    history = recipes.fit(model, train, training, validation=validation).history
-    assert set(history) == {"loss", "val_loss"}
-    predictions = model.predict(validation.dataset(1024), verbose=0)
-    mean_square = np.mean((predictions - validation.label) ** 2)
-    assert mean_square == pytest.approx(min(history["val_loss"]), rel=1e-4)
-
-
-def test_validation_is_among_the_same_negatives_in_each_epoch(noisy: tuple[Log, Any, Any]) -> None:
-    log, _, _ = noisy
-    train, validation = (interaction_examples(log, np.arange(i, 1200, 4)) for i in (0, 1))
-    model = gmf(log, train)
-    model.build_weights()
-    for variable in model.trainable_variables:
-        variable.assign(tf.random.stateless_normal(variable.shape, [1, 2]))
-    # Nothing moves, and so nothing may change.
-    training = recipes.Training(epochs=2, learning_rate=0.0, patience=5, verbose=0)
-    negatives = NegativeSampling(2)
-    history = recipes.fit(model, train, training, negatives, validation).history
-    assert len(set(history["val_auc"])) == 1 and len(set(history["loss"])) > 1
-
-
-def test_the_first_step_is_no_longer_than_its_clipped_gradient() -> None:
-    # Each user and item once: no row of a table repeats.
-    log = rated(np.arange(12), np.arange(12), [1, 1, 1, 0] * 3)
-    examples = interaction_examples(log, np.arange(12), "weight")
-    moved = {}
-    for norm in (None, 0.02):
-        model = gmf(log, examples)
-        model.build_weights()
-        before = [variable.numpy() for variable in model.trainable_variables]
-        training = recipes.Training(
-            epochs=1, learning_rate=0.5, optimizer="sgd", global_clipnorm=norm, verbose=0
-        )
-        recipes.fit(model, examples, training)
-        steps = zip(model.trainable_variables, before, strict=True)
-        moved[norm] = np.sqrt(sum(np.sum((a.numpy() - b) ** 2) for a, b in steps))
-    # The bias alone has a gradient of 3/4 - 1/2.
-    assert moved[None] > 0.5 * 0.2
-    assert moved[0.02] == pytest.approx(0.5 * 0.02, rel=1e-4)
-
-
-def test_warmup_is_a_share_of_all_steps() -> None:
-    log = rated(np.arange(12), np.arange(12), [1, 0] * 6)
-    examples = interaction_examples(log, np.arange(12), "weight")
-    model = gmf(log, examples)
-    training = recipes.Training(
-        epochs=2, batch_size=3, learning_rate=0.5, optimizer="sgd", warmup=0.25, verbose=0
-    )
-    recipes.fit(model, examples, training)
-    # 4 batches of 3, twice: two steps up, six down.
-    rate = model.optimizer.learning_rate
-    found = [float(rate(step)) for step in (0, 1, 2, 5, 8)]
-    np.testing.assert_allclose(found, [0, 0.25, 0.5, 0.25, 0], atol=1e-7)
-    assert int(model.optimizer.iterations) == 8
-
-
-def test_what_counts_is_counted_once() -> None:
-    log = rated(np.arange(6), np.array([4, 4, 4, 5, 5, 6]), [1] * 6)
-    examples = interaction_examples(log, np.arange(6), "item")
-    model = Popularity(examples.fit_features(recipes.id_spec(log)))
-    recipes.fit(model, examples, recipes.Training(epochs=5, verbose=0))
-    assert sorted(model.counts.numpy().tolist()) == [1, 2, 3]
-
-
-@pytest.mark.parametrize(
-    ("capabilities", "has_it"),
-    [([], False), ([(7, 0)], True), ([(8, 6), (6, 1)], False), ([(8, 6), (7, 5)], True)],
-)
-def test_half_precision_where_the_device_has_it(
-    capabilities: list, has_it: bool, monkeypatch: pytest.MonkeyPatch, caplog: Any
-) -> None:
-    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: capabilities)
-    monkeypatch.setattr(
-        tf.config.experimental, "get_device_details", lambda gpu: {"compute_capability": gpu}
-    )
-    try:
-        with caplog.at_level(logging.WARNING, "tfrec_zoo.recipes"):
-            assert recipes.use_half_precision() is has_it
-        policy = tf.keras.mixed_precision.global_policy().name
-    finally:
-        tf.keras.mixed_precision.set_global_policy("float32")
-    assert policy == ("mixed_float16" if has_it else "float32")
-    assert ("going on in single precision" in caplog.text) is not has_it
 
 
 def test_id_spec_has_the_types_of_the_ids() -> None:
@@ -311,7 +137,7 @@ def halves() -> Log:
     ],
 )
 def test_train_learns_who_chooses_what(name: str, arguments: dict[str, Any], halves: Log) -> None:
-    training = recipes.Training(
+    training = Training(
         epochs=8, batch_size=128, learning_rate=0.03, optimizer="lazy_adam", verbose=0
     )
     trained = recipes.train(name, halves, training, **arguments)
@@ -326,7 +152,7 @@ def test_train_learns_who_chooses_what(name: str, arguments: dict[str, Any], hal
 
 
 def test_train_a_ranking_model_of_any_features(halves: Log, caplog: Any) -> None:
-    training = recipes.Training(epochs=1, mixed_precision=True, verbose=0)
+    training = Training(epochs=1, mixed_precision=True, verbose=0)
     with caplog.at_level(logging.WARNING, "tfrec_zoo.recipes"):
         try:
             trained = recipes.train("FactorizationMachine", halves, training, embedding_dim=4)

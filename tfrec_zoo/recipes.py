@@ -2,7 +2,7 @@
 
 import dataclasses
 import inspect
-import logging
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -26,7 +26,9 @@ from tfrec_zoo.data.watches import MAX_HISTORY, is_bag, is_text
 from tfrec_zoo.evaluation import full_ranking, pointwise
 from tfrec_zoo.features import (
     BagColumn,
+    BucketizedColumn,
     Column,
+    CrossedColumn,
     EmbeddingColumn,
     Features,
     FeatureSpec,
@@ -34,137 +36,11 @@ from tfrec_zoo.features import (
     NumericColumn,
     VocabularyColumn,
 )
-from tfrec_zoo.models import ItemToItem, Popularity, RankingModel, RecommenderModel, RetrievalModel
+from tfrec_zoo.models import RankingModel, RecommenderModel, RetrievalModel
+from tfrec_zoo.training import Training, fit, use_half_precision
 
-logger = logging.getLogger(__name__)
-
-#: Training steps between two looks at the clock, the progress bar and callbacks.
-STEPS_PER_EXECUTION = 32
 #: Item columns of more distinct values than this share of the items are names, not categories.
 _NAMES = 0.5
-
-
-@dataclasses.dataclass(frozen=True)
-class Training:
-    """How to train.
-
-    Args:
-        epochs: Passes over the examples.
-        batch_size: Examples per step.
-        learning_rate: At its highest; it falls to zero along a cosine.
-        optimizer: Its name. `"lazy_adam"` for tables that are large, `"fused_adam"` for Adam itself
-            on tables that are small.
-        warmup: Share of the steps in which the learning rate rises from zero.
-        global_clipnorm: What the norm of all gradients together is clipped to, if it is. (Keras's
-            own optimizers, such as `"adam"` and `"sgd"`, count repeated rows of a table apart.)
-        patience: With validation examples, training ends after so many epochs without a better
-            validation AUC (of retrieval models and ratings, loss), with the weights of the best.
-        mixed_precision: Whether to compute in half precision where the device has it.
-        seed: Of weights, dropout and shuffling.
-        verbose: As in `model.fit`: 0 silent, 1 progress bars, 2 a line per epoch.
-    """
-
-    epochs: int = 5
-    batch_size: int = 1024
-    learning_rate: float = 0.002
-    optimizer: str = "adam"
-    warmup: float = 0.0
-    global_clipnorm: float | None = None
-    patience: int = 2
-    mixed_precision: bool = False
-    seed: int = 0
-    verbose: int = 1
-
-
-def fit(
-    model: RecommenderModel,
-    examples: Examples,
-    training: Training = Training(),
-    negatives: NegativeSampling | None = None,
-    validation: Examples | None = None,
-) -> Any:
-    """Compiles and fits a model on examples; returns Keras's history.
-
-    Args:
-        model: The model.
-        examples: What to learn from.
-        training: How.
-        negatives: What to draw for each example, if all are positives.
-        validation: Examples to stop early by.
-    """
-    dataset = examples.dataset(
-        training.batch_size,
-        model.preprocessor,
-        shuffle=True,
-        seed=training.seed,
-        negatives=negatives,
-    )
-    epochs = 1 if isinstance(model, Popularity | ItemToItem) else training.epochs
-    steps = max(len(dataset) * epochs, 1)
-    optimizer = make_optimizer(
-        training.optimizer,
-        cosine(training.learning_rate, steps, int(training.warmup * steps)),
-        global_clipnorm=training.global_clipnorm,
-    )
-    if validation is None:
-        model.compile(optimizer, steps_per_execution=STEPS_PER_EXECUTION)
-        return model.fit(dataset, epochs=epochs, verbose=training.verbose)
-    # Of ratings there is no AUC.
-    ranks = isinstance(model, RankingModel) and not model.predicts_ratings
-    metrics = [tf.keras.metrics.AUC(name="auc")] if ranks else []
-    model.compile(optimizer, metrics=metrics, steps_per_execution=STEPS_PER_EXECUTION)
-    stop = tf.keras.callbacks.EarlyStopping(
-        "val_auc" if ranks else "val_loss",
-        mode="max" if ranks else "min",
-        patience=training.patience,
-        restore_best_weights=True,
-    )
-    held_out = validation.dataset(training.batch_size, model.preprocessor, negatives=negatives)
-    return model.fit(
-        dataset,
-        # Negatives would be others in each epoch.
-        validation_data=held_out if negatives is None else held_out.cache(),
-        epochs=epochs,
-        callbacks=[stop],
-        verbose=training.verbose,
-    )
-
-
-def cosine(learning_rate: float, steps: int, warmup_steps: int = 0) -> Any:
-    """A learning rate that rises from zero for some steps, then falls to zero along a cosine."""
-    schedule = tf.keras.optimizers.schedules.CosineDecay
-    if not warmup_steps:
-        return schedule(learning_rate, steps)
-    rest = max(steps - warmup_steps, 1)
-    return schedule(0.0, rest, warmup_target=learning_rate, warmup_steps=warmup_steps)
-
-
-def make_optimizer(name: str, learning_rate: Any, **kwargs: Any) -> Any:
-    """An optimizer by the name `compile` knows it by, with arguments.
-
-    `"sgd"` is Keras's legacy one, as the other sweeps whole tables.
-    """
-    if name.lower() == "sgd":
-        return tf.keras.optimizers.legacy.SGD(learning_rate, **_given(kwargs))
-    return type(tf.keras.optimizers.get(name))(learning_rate, **_given(kwargs))
-
-
-def _given(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in arguments.items() if value is not None}
-
-
-def use_half_precision() -> bool:
-    """Switches Keras to half precision if there are GPUs, and all have it; says whether."""
-    details = [
-        tf.config.experimental.get_device_details(gpu).get("compute_capability", (0, 0))
-        for gpu in tf.config.list_physical_devices("GPU")
-    ]
-    has_it = bool(details) and min(details) >= (7, 0)
-    if has_it:
-        tf.keras.mixed_precision.set_global_policy("mixed_float16")
-    else:
-        logger.warning("No device computes in half precision: going on in single precision.")
-    return has_it
 
 
 def id_spec(log: Log) -> FeatureSpec:
@@ -189,6 +65,62 @@ def choice_spec(log: Log, embedding_dim: int | None = None) -> FeatureSpec:
         (user, *_profile(log.users, (r.user,))),
         (item, *_profile(log.items, (r.item, "upload_time"))),
     )
+
+
+def click_spec(
+    log: Log, ids: bool = True, profile: bool = True, crosses: int | None = None
+) -> FeatureSpec:
+    """The features of `labelled_examples`: categories, bags of them, and numbers.
+
+    Numbers of at most 100 values, such as ages and years, are categories as well.
+
+    Args:
+        log: The log.
+        ids: Whether the ids of users and items are fed. If not, the time of the event is: it tells
+            one session from another.
+        profile: Whether the other columns of users and items are fed.
+        crosses: If given, every category of the user is crossed with every one of the item, but not
+            id with id, and the `crosses` most frequent combinations have a weight.
+    """
+    r = log.roles
+    user, item = (
+        [EmbeddingColumn(column) for column in side if isinstance(column, VocabularyColumn)]
+        for side in (id_spec(log).query, id_spec(log).candidate)
+    )
+    query: list[Column] = [*(user if ids else ())]
+    candidate: list[Column] = [*(item if ids else ())]
+    if profile:
+        query += _categories(log.users, r.user)
+        candidate += _categories(log.items, r.item)
+    if crosses is not None:
+        parts: list[list[Any]] = [
+            [c.categorical for c in side if isinstance(c, EmbeddingColumn)]
+            for side in (query, candidate)
+        ]
+        candidate += [
+            CrossedColumn((of_user, of_item), top_n=crosses)
+            for of_user, of_item in itertools.product(*parts)
+            if (of_user.name, of_item.name) != (r.user, r.item)
+        ]
+    return FeatureSpec((*query, *(() if ids else (NumericColumn(r.time),))), tuple(candidate))
+
+
+def _categories(frame: pd.DataFrame, key: str) -> list[Column]:
+    columns: list[Column] = []
+    for name in frame.columns.drop(key):
+        values = frame[name]
+        if is_bag(values):
+            columns.append(EmbeddingColumn(_bag(name)))
+        elif is_text(values):
+            # Nearly all different: names.
+            if 1 < values.nunique() <= 0.9 * len(values):
+                columns.append(_embedding(name))
+        elif 1 < values.nunique() <= 100:
+            edges = tuple(np.unique(values.dropna())[1:].tolist())
+            columns.append(EmbeddingColumn(BucketizedColumn(name, edges)))
+        elif values.nunique() > 1:
+            columns.append(NumericColumn(name))
+    return columns
 
 
 def _embedding(key: str, dimension: int | None = None, **kwargs: Any) -> EmbeddingColumn:
@@ -436,22 +368,26 @@ def make_task(
     # Sampled impressions were never shown.
     shown = log.impressions is not None
     log = with_impressions(log, seed)
-    # Models with a width of their own give it to all columns that declare none.
-    has_width = "embedding_dim" in inspect.signature(entry.load()).parameters
-    width = None if has_width else 32
-    spec = ranking_spec(log, previous_impressions=shown, embedding_dim=width)
+    spec = ranking_spec(log, previous_impressions=shown, embedding_dim=declared_width(name))
     return log, ranking_task(log), spec
 
 
-def train(name: str, log: Log, training: Training = Training(), **arguments: Any) -> Trained:
+def declared_width(name: str) -> int | None:
+    """The width that embedding columns declare for a registered model; None if it has its own."""
+    has_its_own = "embedding_dim" in inspect.signature(registry.get(name).load()).parameters
+    return None if has_its_own else 32
+
+
+def train(name: str, log: Log, training: Training | None = None, **arguments: Any) -> Trained:
     """Trains a registered model on a log, and evaluates it.
 
     Args:
         name: Name of the model.
         log: The log.
-        training: How to train.
+        training: How to train; by default as `Training()` says.
         **arguments: Of the model.
     """
+    training = training or Training()
     tf.keras.utils.set_random_seed(training.seed)
     if training.mixed_precision:
         use_half_precision()

@@ -10,6 +10,7 @@ from tfrec_zoo import recipes
 from tfrec_zoo.data import Log, interaction_examples
 from tfrec_zoo.experiments import ratings
 from tfrec_zoo.models import FactorizationMachine, MatrixFactorization
+from tfrec_zoo.training import Training
 
 USERS, ITEMS = 60, 40
 NOISE = 0.1
@@ -80,7 +81,7 @@ def test_matrix_factorization_finds_what_was_planted(
             features, embedding_dim=2, loss="squared", batch_l2=0.001, seed=seed
         )
 
-    training = recipes.Training(batch_size=32, learning_rate=0.1, optimizer="lazy_adam", verbose=0)
+    training = Training(batch_size=32, learning_rate=0.1, optimizer="lazy_adam", verbose=0)
     result = ratings.trained(build, training)(log, seed=1)
     baseline = ratings.damped_means(log, seed=1).metrics["rmse"]
     # The rank-2 part alone has a standard deviation of √2, which means can't see.
@@ -101,10 +102,10 @@ def test_the_rows_of_the_table(
 ) -> None:
     fitted: list[tuple[type, int, int, int]] = []
 
-    def fit(model: Any, examples: Any, training: recipes.Training) -> None:
+    def fit(model: Any, examples: Any, training: Training) -> None:
         fitted.append((type(model), len(examples), training.epochs, training.seed))
 
-    monkeypatch.setattr(recipes, "fit", fit)
+    monkeypatch.setattr(ratings, "fit", fit)
     monkeypatch.setattr(ratings, "EPOCHS", (3, 5))
     result = ratings.ROWS[row](log, 2)
     # Twice on what is neither validation nor test, then on all but the test.

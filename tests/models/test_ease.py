@@ -20,6 +20,7 @@ from tfrec_zoo.features import (
 )
 from tfrec_zoo.models import EASE, ItemKNN
 from tfrec_zoo.serving import build_index, served
+from tfrec_zoo.training import Training
 
 import tensorflow as tf  # isort: skip (after tfrec_zoo, which chooses Keras 2)
 
@@ -223,7 +224,7 @@ def test_recipe_trains_on_one_example_per_user():
     known = recipes.basket_task(log, validation=True).test
     assert known.label.tolist() == ["c", "c", "b"]
 
-    trained = recipes.train("EASE", log, recipes.Training(epochs=3, verbose=0), l2=2.0)
+    trained = recipes.train("EASE", log, Training(epochs=3, verbose=0), l2=2.0)
     assert np.diag(trained.model.gram).sum() == 2 + 1 + 4 + 1  # One epoch.
     assert 0 <= trained.metrics["hit_rate_at_10"] <= 1
 

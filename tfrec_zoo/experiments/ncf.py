@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfrec_zoo import recipes
+from tfrec_zoo import optimizers, recipes
 from tfrec_zoo.data import (
     Examples,
     Log,
@@ -35,6 +35,7 @@ from tfrec_zoo.models import (
     Popularity,
     RecommenderModel,
 )
+from tfrec_zoo.training import STEPS_PER_EXECUTION, Training, cosine, fit
 
 logger = logging.getLogger(__name__)
 
@@ -235,11 +236,9 @@ def _train(row: Row, part: Part, seed: int, epoch: int | None) -> _Run:
     )
     learning_rate: Any = row.learning_rate
     if row.decay:
-        learning_rate = tf.keras.optimizers.schedules.CosineDecay(
-            row.learning_rate, row.epochs * len(dataset)
-        )
-    optimizer = recipes.make_optimizer(row.optimizer, learning_rate)
-    model.compile(optimizer, steps_per_execution=recipes.STEPS_PER_EXECUTION)
+        learning_rate = cosine(row.learning_rate, row.epochs * len(dataset))
+    optimizer = optimizers.make(row.optimizer, learning_rate=learning_rate)
+    model.compile(optimizer, steps_per_execution=STEPS_PER_EXECUTION)
     keep = _Keep(part, epoch, row.epochs if row.decay else PATIENCE)
     model.fit(dataset, epochs=row.epochs, verbose=0, callbacks=[keep])
     model.set_weights(keep.weights)
@@ -286,7 +285,7 @@ def _fitted(part: Part, task: recipes.Task, longest: int, make: Callable[[Any], 
     ids = recipes.id_spec(part.log)
     items = part.train.fit_features(ids).vocabularies[ids.item.space]
     model = make(task.train.fit_features(spec, {spec.item.space: items}))
-    recipes.fit(model, task.train, recipes.Training(verbose=0))
+    fit(model, task.train, Training(verbose=0))
     return model
 
 

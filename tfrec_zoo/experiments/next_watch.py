@@ -8,6 +8,7 @@ from tfrec_zoo import recipes
 from tfrec_zoo.data import Log
 from tfrec_zoo.evaluation import Result
 from tfrec_zoo.models import Popularity, YouTubeRetrieval
+from tfrec_zoo.training import Training, fit
 
 #: Found on the validation part (each user's last watch but one) of MovieLens-1M.
 HIDDEN_UNITS = (512, 128)
@@ -19,7 +20,7 @@ def popularity(log: Log, seed: int) -> Result:
     task = recipes.retrieval_task(log)
     features = task.train.fit_features(recipes.retrieval_spec(log, profile=False))
     model = Popularity(features)
-    recipes.fit(model, task.train, recipes.Training(seed=seed, verbose=2))
+    fit(model, task.train, Training(seed=seed, verbose=2))
     return Result.of(
         log,
         model="Popularity",
@@ -43,7 +44,7 @@ def youtube(
             profile=False,
             embedding_dim=HIDDEN_UNITS[-1],
         )
-        training = recipes.Training(epochs=epochs, seed=seed, verbose=2)
+        training = Training(epochs=epochs, seed=seed, verbose=2)
         arguments: dict[str, Any] = {
             "hidden_units": HIDDEN_UNITS,
             "dropout": DROPOUT,
@@ -51,7 +52,7 @@ def youtube(
             "seed": seed,
         }
         model = YouTubeRetrieval(task.train.fit_features(spec), **arguments)
-        recipes.fit(model, task.train, training)
+        fit(model, task.train, training)
         return Result.of(
             log,
             model="YouTubeRetrieval",

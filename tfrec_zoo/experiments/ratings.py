@@ -16,6 +16,7 @@ from tfrec_zoo import recipes
 from tfrec_zoo.data import Examples, Log, interaction_examples, random_leaky
 from tfrec_zoo.evaluation import Result, predict
 from tfrec_zoo.models import FactorizationMachine, MatrixFactorization, RecommenderModel
+from tfrec_zoo.training import Training, fit
 
 TEST_FRACTION, VALIDATION_FRACTION = 0.2, 0.08
 
@@ -60,7 +61,7 @@ def damped_means(log: Log, seed: int, damping: float = 10.0) -> Result:
 
 
 def trained(
-    build: Callable[[Log, Examples, int], RecommenderModel], training: recipes.Training
+    build: Callable[[Log, Examples, int], RecommenderModel], training: Training
 ) -> Callable[[Log, int], Result]:
     """A model of squared error, trained for the number of epochs that validation chose."""
 
@@ -70,12 +71,12 @@ def trained(
         errors = []
         for epochs in EPOCHS:
             model = build(log, train, seed)
-            recipes.fit(model, train, dataclasses.replace(seeded, epochs=epochs))
+            fit(model, train, dataclasses.replace(seeded, epochs=epochs))
             errors.append(rmse(predict(model, validation), validation))
         epochs = EPOCHS[int(np.argmin(errors))]
         train = _all_training(log)
         model = build(log, train, seed)
-        recipes.fit(model, train, dataclasses.replace(seeded, epochs=epochs))
+        fit(model, train, dataclasses.replace(seeded, epochs=epochs))
         config = {k: v for k, v in model.get_config().items() if k != "features"}
         return Result.of(
             log,
@@ -121,7 +122,7 @@ def _fm(log: Log, train: Examples, seed: int) -> RecommenderModel:
     return FactorizationMachine(features, embedding_dim=32, loss="squared", seed=seed)
 
 
-_TRAINING = recipes.Training(batch_size=256, learning_rate=0.005, optimizer="lazy_adam", verbose=0)
+_TRAINING = Training(batch_size=256, learning_rate=0.005, optimizer="lazy_adam", verbose=0)
 
 ROWS: dict[str, Callable[[Log, int], Any]] = {
     "damped-means": damped_means,

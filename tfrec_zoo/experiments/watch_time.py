@@ -13,6 +13,7 @@ from tfrec_zoo import recipes
 from tfrec_zoo.data import Log
 from tfrec_zoo.evaluation import Result, pointwise_metrics, predict
 from tfrec_zoo.models import YouTubeRanking
+from tfrec_zoo.training import Training, fit
 
 TEST_FRACTION = 0.15
 
@@ -25,7 +26,7 @@ def youtube(
     def run(log: Log, seed: int) -> Result:
         task = recipes.ranking_task(log, TEST_FRACTION)
         spec = recipes.ranking_spec(log, embedding_dim=32)
-        training = recipes.Training(epochs=2, learning_rate=0.001, seed=seed, verbose=2)
+        training = Training(epochs=2, learning_rate=0.001, seed=seed, verbose=2)
         arguments: dict[str, Any] = {
             "hidden_units": hidden_units,
             "weighted": weighted,
@@ -34,7 +35,7 @@ def youtube(
             "seed": seed,
         }
         model = YouTubeRanking(task.train.fit_features(spec), **arguments)
-        recipes.fit(model, task.train, training)
+        fit(model, task.train, training)
         predictions = predict(model, task.test)
         metrics = pointwise_metrics(predictions, task.test.label, task.test.groups)
         if weighted:
