@@ -16,7 +16,7 @@ from tfrec_zoo.features import (
     VocabularyColumn,
     make_embedding_tables,
 )
-from tfrec_zoo.features.embedding import seeded
+from tfrec_zoo.features.embedding import fourth_root_dimension, seeded
 
 # isort: split
 import tensorflow as tf
@@ -304,6 +304,23 @@ def test_dimension_of_columns_that_declare_none():
     both = features(EmbeddingColumn(HISTORY), EmbeddingColumn(SEEN, 6))
     with pytest.raises(ValueError, match="Columns that share the table 'video' must have the same"):
         make_embedding_tables(both, dimension=7)
+
+
+def test_dimension_by_the_number_of_ids():
+    both = features(
+        EmbeddingColumn(HISTORY),
+        EmbeddingColumn(HashedColumn("query", 20), 4),
+        EmbeddingColumn(HashedColumn("country", 20)),
+    )
+    tables = make_embedding_tables(both, dimension=lambda num_ids: num_ids + 100)
+    widths = {name: table.dimension for name, table in tables.items()}
+    assert widths == {"video": 105, "query_hashed": 4, "country_hashed": 120}
+
+
+def test_fourth_root_dimension():
+    # 6 · 1, 6 · 2, 6 · 3, 6 · 10, and 6 · 1.189 = 7.13 of two ids
+    found = [fourth_root_dimension(n) for n in (1, 16, 81, 10_000, 2)]
+    assert found == [6, 12, 18, 60, 7]
 
 
 def test_seeded():

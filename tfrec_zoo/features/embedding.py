@@ -1,6 +1,7 @@
 """Embedding tables whose id 0 is exactly the zero vector."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
@@ -128,11 +129,20 @@ def seeded(initializer: Any, seed: int | None = None, offset: int = 0) -> Any:
     return type(initializer).from_config(config)
 
 
+def fourth_root_dimension(num_ids: int) -> int:
+    """6 · num_ids^(1/4), rounded: the width of the embeddings of Deep & Cross networks.
+
+    References:
+        Wang et al., ADKDD 2017, §4.2.
+    """
+    return round(6 * num_ids**0.25)
+
+
 def make_embedding_tables(
     features: Features,
     initializer: Any = "uniform",
     regularizer: Any = None,
-    dimension: int | None = None,
+    dimension: int | Callable[[int], int] | None = None,
     batch_l2: float = 0.0,
 ) -> dict[str, EmbeddingTable]:
     """Makes the embedding tables that the embedding columns of a spec name, each once.
@@ -141,8 +151,8 @@ def make_embedding_tables(
         features: Fitted features.
         initializer: Of each table, which differ from each other even if it has a seed.
         regularizer: On each whole table, each step.
-        dimension: Width of the columns that declare none; by default it grows with the logarithm of
-            the number of ids.
+        dimension: Width of the columns that declare none, or a function of their number of ids; by
+            default it grows with the logarithm of the number of ids.
         batch_l2: L2 penalty on the rows that a batch looks up.
 
     Raises:
@@ -150,7 +160,9 @@ def make_embedding_tables(
     """
 
     def width(column: EmbeddingColumn) -> int:
-        return column.dimension or dimension or features.dimension(column)
+        num_ids = features.num_ids(column.categorical)
+        default = dimension(num_ids) if callable(dimension) else dimension
+        return column.dimension or default or features.dimension(column)
 
     columns: dict[str, EmbeddingColumn] = {}
     for column in features.spec.dense:

@@ -1,28 +1,48 @@
 """Layers: the blocks the papers are named after."""
 
+from tfrec_zoo.layers.bilinear_interaction import BilinearInteraction
+from tfrec_zoo.layers.compressed_interaction import CompressedInteraction
+from tfrec_zoo.layers.dot_interaction import dot_interaction
 from tfrec_zoo.layers.field_embeddings import (
     FieldEmbeddings,
     flatten_fields,
     stack_fields,
     sum_fields,
 )
+from tfrec_zoo.layers.interacting_attention import InteractingAttention
 from tfrec_zoo.layers.interaction_tower import InteractionTower
 from tfrec_zoo.layers.linear_features import LinearFeatures
 from tfrec_zoo.layers.logit import Logit
+from tfrec_zoo.layers.matrix_cross import MatrixCross
+from tfrec_zoo.layers.mixture_cross import MixtureCross
+from tfrec_zoo.layers.residual_unit import ResidualUnit
 from tfrec_zoo.layers.second_order import second_order
+from tfrec_zoo.layers.squeeze_excitation import SqueezeExcitation
+from tfrec_zoo.layers.stacked_features import StackedFeatures
 from tfrec_zoo.layers.tower import Tower
 from tfrec_zoo.layers.two_sided_dense import TwoSidedDense
 from tfrec_zoo.layers.user_item_embeddings import UserItemEmbeddings, beside
+from tfrec_zoo.layers.vector_cross import VectorCross
 
 __all__ = [
+    "BilinearInteraction",
+    "CompressedInteraction",
     "FieldEmbeddings",
+    "InteractingAttention",
     "InteractionTower",
     "LinearFeatures",
     "Logit",
+    "MatrixCross",
+    "MixtureCross",
+    "ResidualUnit",
+    "SqueezeExcitation",
+    "StackedFeatures",
     "Tower",
     "TwoSidedDense",
     "UserItemEmbeddings",
+    "VectorCross",
     "beside",
+    "dot_interaction",
     "flatten_fields",
     "second_order",
     "stack_fields",

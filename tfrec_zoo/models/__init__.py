@@ -1,10 +1,16 @@
 """Models: one file per architecture, named as in its paper."""
 
+from tfrec_zoo.models.autoint import AutoInt
 from tfrec_zoo.models.base import RecommenderModel
+from tfrec_zoo.models.dcn import DCN
+from tfrec_zoo.models.dcnv2 import DCNV2
+from tfrec_zoo.models.deep_crossing import DeepCrossing
 from tfrec_zoo.models.deepfm import DeepFM
+from tfrec_zoo.models.dlrm import DLRM
 from tfrec_zoo.models.ease import EASE
 from tfrec_zoo.models.embedding_ranking import EmbeddingRankingModel
 from tfrec_zoo.models.factorization_machine import FactorizationMachine
+from tfrec_zoo.models.fibinet import FiBiNET
 from tfrec_zoo.models.gmf import GMF
 from tfrec_zoo.models.item_knn import ItemKNN
 from tfrec_zoo.models.item_to_item import ItemToItem
@@ -15,16 +21,24 @@ from tfrec_zoo.models.neumf import NeuMF
 from tfrec_zoo.models.popularity import Popularity
 from tfrec_zoo.models.ranking import RankingModel
 from tfrec_zoo.models.retrieval import RetrievalModel
+from tfrec_zoo.models.wide_deep import WideDeep
+from tfrec_zoo.models.xdeepfm import xDeepFM
 from tfrec_zoo.models.youtube_ranking import YouTubeRanking
 from tfrec_zoo.models.youtube_retrieval import YouTubeRetrieval
 
 __all__ = [
+    "DCN",
+    "DCNV2",
+    "DLRM",
     "EASE",
     "GMF",
     "NCFMLP",
+    "AutoInt",
+    "DeepCrossing",
     "DeepFM",
     "EmbeddingRankingModel",
     "FactorizationMachine",
+    "FiBiNET",
     "ItemKNN",
     "ItemToItem",
     "LogisticRegression",
@@ -34,6 +48,8 @@ __all__ = [
     "RankingModel",
     "RecommenderModel",
     "RetrievalModel",
+    "WideDeep",
     "YouTubeRanking",
     "YouTubeRetrieval",
+    "xDeepFM",
 ]

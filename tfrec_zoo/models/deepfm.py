@@ -92,9 +92,10 @@ class DeepFM(EmbeddingRankingModel):
         """Returns the logits, [batch] or [batch, candidates]."""
         encoded = self.encode(inputs)
         v = self.fields.vectors(encoded)
-        machine = sum_fields([self.linear(encoded), second_order(v)])
         deep = self.tower(flatten_fields(stack_fields(v)), training=training)
-        return self.bias + machine + self.deep_logit(deep)
+        return self.bias + sum_fields(
+            [self.linear(encoded), second_order(v), self.deep_logit(deep)]
+        )
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments."""

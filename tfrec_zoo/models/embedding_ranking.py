@@ -1,5 +1,6 @@
 """Base of the ranking models that are made of embeddings."""
 
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
@@ -20,12 +21,13 @@ class EmbeddingRankingModel(RankingModel):
     Args:
         features: Fitted features.
         embedding_dim: Width of the embedding columns that declare none; if None it grows with the
-            logarithm of the number of ids.
+            number of ids.
         embedding_initializer: Of the tables; by default normal with standard deviation 0.01.
         l2: L2 penalty on whole embedding tables and on kernels.
         batch_l2: L2 penalty on the embedding rows of a batch.
         seed: Of initial weights and dropout.
         loss: A Keras loss of (label, logit) with reduction NONE; by default `Logistic`.
+        dimension_of: How width grows with the number of ids; by default with its logarithm.
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class EmbeddingRankingModel(RankingModel):
         batch_l2: float = 0.0,
         seed: int | None = None,
         loss: tf.keras.losses.Loss | None = None,
+        dimension_of: Callable[[int], int] | None = None,
         name: str | None = None,
     ) -> None:
         super().__init__(features, loss or Logistic(), name=name)
@@ -47,9 +50,8 @@ class EmbeddingRankingModel(RankingModel):
         # Layers.
         regularizer = tf.keras.regularizers.L2(l2) if l2 else None
         initializer = seeded(embedding_initializer, seed)
-        self.tables = make_embedding_tables(
-            features, initializer, regularizer, embedding_dim, batch_l2
-        )
+        dimension = dimension_of if embedding_dim is None else embedding_dim
+        self.tables = make_embedding_tables(features, initializer, regularizer, dimension, batch_l2)
         # In half precision a logit would lose its digits.
         self.bias = self.add_weight(
             "bias", shape=[], initializer="zeros", experimental_autocast=False

@@ -1,0 +1,88 @@
+"""InteractingAttention: fields attend to one another, the interacting layer of AutoInt."""
+
+from typing import Any
+
+import tensorflow as tf
+
+
+class InteractingAttention(tf.keras.layers.Layer):
+    """ReLU([Σ_k α¹_mk V¹ e_k; …; Σ_k α^H_mk V^H e_k] + W e_m), α_mk = softmax_k ⟨Q e_m, K e_k⟩.
+
+    Each of the H heads has its own Q, K and V. Scores are not scaled and there are no biases, as in
+    the paper (its authors' code divides by √head_dim). A missing field, the zero vector, takes part
+    like any other: as e_m its scores are all 0, so that it attends to all fields alike; as e_k its
+    score is 0, and the weight it takes from the others brings nothing.
+
+    Args:
+        head_dim: Width of a head, d' in the paper.
+        num_heads: H.
+        residual: Whether W e_m is added.
+        l2: L2 penalty on the kernels.
+        seed: Of the initial kernels.
+
+    Call arguments:
+        e: [..., fields, dim]
+
+    Returns:
+        [..., fields, num_heads · head_dim]
+
+    References:
+        Song et al., "AutoInt: Automatic Feature Interaction Learning via Self-Attentive Neural
+        Networks", CIKM 2019, equations 5 to 8.
+    """
+
+    def __init__(
+        self,
+        head_dim: int,
+        num_heads: int = 2,
+        residual: bool = True,
+        l2: float = 0.0,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        for argument, value in (("head_dim", head_dim), ("num_heads", num_heads)):
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f"`{argument}` must be a positive integer. Received: {value}")
+        self.head_dim = head_dim
+        self.num_heads = num_heads
+        self.residual = residual
+        self.l2 = l2
+        self.seed = seed
+        self.query, self.key, self.value, *rest = (
+            tf.keras.layers.Dense(
+                num_heads * head_dim,
+                use_bias=False,
+                kernel_initializer=tf.keras.initializers.GlorotUniform(
+                    seed=None if seed is None else seed + i
+                ),
+                kernel_regularizer=tf.keras.regularizers.L2(l2) if l2 else None,
+            )
+            for i in range(4 if residual else 3)
+        )
+        self.shortcut = rest[0] if residual else None
+
+    def call(self, e: tf.Tensor) -> tf.Tensor:
+        """Attends in each head; see the class."""
+        heads = [
+            tf.nn.softmax(tf.linalg.matmul(q, k, transpose_b=True)) @ v  # [..., fields, head_dim]
+            for q, k, v in zip(
+                tf.split(self.query(e), self.num_heads, axis=-1),
+                tf.split(self.key(e), self.num_heads, axis=-1),
+                tf.split(self.value(e), self.num_heads, axis=-1),
+                strict=True,
+            )
+        ]
+        attended = tf.concat(heads, axis=-1)
+        return tf.nn.relu(attended if self.shortcut is None else attended + self.shortcut(e))
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments."""
+        return {
+            **super().get_config(),
+            "head_dim": self.head_dim,
+            "num_heads": self.num_heads,
+            "residual": self.residual,
+            "l2": self.l2,
+            "seed": self.seed,
+        }

@@ -1,0 +1,193 @@
+"""WideDeep: a linear model of crosses that memorises, and a deep network that generalises.
+
+Cheng et al., "Wide & Deep Learning for Recommender Systems", DLRS 2016.
+
+    P(positive) = σ(w_wide · [x; φ(x)] + w_deep · ReLU tower([embeddings; numbers]) + b)
+"""
+
+from typing import Any, Literal
+
+import pandas as pd
+import tensorflow as tf
+
+from tfrec_zoo import optimizers
+from tfrec_zoo.features import Features, InteractionColumn, NumericColumn
+from tfrec_zoo.layers import LinearFeatures, Logit, Tower, sum_fields
+from tfrec_zoo.models.embedding_ranking import EmbeddingRankingModel
+
+
+class WideDeep(EmbeddingRankingModel):
+    """A weight for each sparse feature and each declared cross-product, beside a deep network.
+
+    The wide side weighs every id of the categorical columns, bare, embedded or crossed
+    (`CrossedColumn`: φ in the paper, "AND(installed=netflix, shown=pandora)"). The deep side reads
+    the dense columns: embeddings, numbers, indicators. Both are trained together, each by an
+    optimizer of its own: FTRL with L1, which makes weights exactly zero, and AdaGrad.
+
+    Args:
+        features: Fitted features, with at least one categorical and one dense column.
+        hidden_units: The deep side's tower; (1024, 512, 256) in the paper.
+        embedding_dim: Width of the embedding columns that declare none; 32 in the paper.
+        sides: `"wide"` or `"deep"` leaves out the other side, for comparison.
+        dropout: Between the layers of the tower, in training.
+        activation: Of the tower.
+        embedding_initializer: Of the embeddings; by default normal with standard deviation 0.01.
+        l2: L2 penalty on the deep side's whole embedding tables and kernels.
+        batch_l2: L2 penalty on the deep side's embedding rows of a batch.
+        seed: Of initial weights and dropout.
+
+    Raises:
+        ValueError: If there is no column for a side.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from tfrec_zoo.features import *
+    >>> user, video = VocabularyColumn("user_id"), VocabularyColumn("video_id")
+    >>> spec = FeatureSpec(query=(EmbeddingColumn(user),),
+    ...                    candidate=(EmbeddingColumn(video), CrossedColumn((user, video), 100)))
+    >>> x = {"user_id": np.array(["u", "v", "v"]), "video_id": np.array(["a", "b", "a"])}
+    >>> model = WideDeep(Features.fit(spec, x), hidden_units=(8,))
+    >>> model.compile()
+    >>> _ = model.fit(x, np.array([0.0, 1.0, 0.0]), verbose=0)
+    >>> model.predict(x, verbose=0).shape
+    (3,)
+
+    References:
+        Cheng et al., DLRS 2016, equations 1 to 3 and §4.2.
+    """
+
+    def __init__(
+        self,
+        features: Features,
+        *,
+        hidden_units: tuple[int, ...] = (1024, 512, 256),
+        embedding_dim: int | None = 32,
+        sides: Literal["both", "wide", "deep"] = "both",
+        dropout: float = 0.0,
+        activation: Any = "relu",
+        embedding_initializer: Any = None,
+        l2: float = 0.0,
+        batch_l2: float = 0.0,
+        seed: int | None = None,
+        name: str | None = None,
+    ) -> None:
+        if sides not in ("both", "wide", "deep"):
+            raise ValueError(f'`sides` must be "both", "wide" or "deep". Received: {sides!r}')
+        super().__init__(
+            features,
+            embedding_dim=embedding_dim,
+            embedding_initializer=embedding_initializer,
+            l2=l2,
+            batch_l2=batch_l2,
+            seed=seed,
+            name=name,
+        )
+
+        # Layers.
+        if sides != "deep":
+            numbers = NumericColumn | InteractionColumn
+            sparse = tuple(c for c in features.spec.columns if not isinstance(c, numbers))
+            self.wide = LinearFeatures(features, sparse)
+        if sides == "wide":
+            self.tables = {}  # Nothing would read them, nor train them.
+        else:
+            self.deep_inputs = self.dense_features()
+            self.tower = Tower(hidden_units, activation, dropout, l2, seed)
+            self.deep_logit = Logit(l2, seed)
+
+        # Config.
+        self.hidden_units = tuple(hidden_units)
+        self.sides = sides
+        self.dropout = dropout
+        self.activation = tf.keras.activations.get(activation)
+
+    def call(self, inputs: Any, training: bool | None = None) -> tf.Tensor:
+        """Returns the logits, [batch] or [batch, candidates]."""
+        encoded = self.encode(inputs)
+        logits = []
+        if self.sides != "deep":
+            logits.append(self.wide(encoded))
+        if self.sides != "wide":
+            deep = self.tower(self.deep_inputs(encoded), training=training)
+            logits.append(self.deep_logit(deep))
+        return self.bias + sum_fields(logits)
+
+    def compile(self, optimizer: Any = ("ftrl", "adagrad"), *args: Any, **kwargs: Any) -> None:
+        """As every Keras model's; but `optimizer` may be two, the wide side's first.
+
+        By default they are FTRL with learning rate 0.1 and AdaGrad with 0.05. A name means these,
+        or else Keras's defaults; give instances to choose rates and L1:
+        `[optimizers.make("ftrl", learning_rate=0.1, l1_regularization_strength=1e-4), "adagrad"]`.
+        The bias counts to the deep side: L1 doesn't reach it.
+        """
+        if isinstance(optimizer, list | tuple):
+            if len(optimizer) != 2:
+                raise ValueError(
+                    "`optimizer` must be one, or two: the wide side's and the deep side's. "
+                    f"Received: {optimizer!r}"
+                )
+            rates = {"ftrl": {"learning_rate": 0.1}, "adagrad": {"learning_rate": 0.05}}
+            wide, deep = (
+                optimizers.make(one, **rates.get(one, {})) if isinstance(one, str) else one
+                for one in optimizer
+            )
+            optimizer = optimizers.WideDeepOptimizer(
+                wide, deep, lambda: self.wide_variables, lambda: self.deep_variables
+            )
+        super().compile(optimizer, *args, **kwargs)
+
+    @property
+    def wide_variables(self) -> list[tf.Variable]:
+        """The trainable variables of the wide side."""
+        return self.wide.trainable_variables if self.sides != "deep" else []
+
+    @property
+    def deep_variables(self) -> list[tf.Variable]:
+        """All other trainable variables, the bias included."""
+        wide = {variable.ref() for variable in self.wide_variables}
+        return [v for v in self.trainable_variables if v.ref() not in wide]
+
+    def zeros(self) -> pd.DataFrame:
+        """How many wide weights are exactly zero: `column`, `weights` and `zeros`, a row each."""
+        counts = [
+            (name, table.num_ids, int((table.table.numpy() == 0).sum()))
+            for name, table in self.wide.tables.items()
+        ]
+        return pd.DataFrame(counts, columns=["column", "weights", "zeros"])
+
+    def strongest_crosses(self, number: int = 10) -> pd.DataFrame:
+        """The crosses with the greatest weights, either sign, in words: `cross` and `weight`.
+
+        Those of crosses with a vocabulary (`CrossedColumn(..., top_n=)`): of a hash nobody knows
+        what it stands for.
+
+        Raises:
+            ValueError: If there is no such cross.
+        """
+        found = []
+        for column in self.features.spec.crosses:
+            if column.top_n is None:
+                continue
+            weights = self.wide.tables[column.name].table.numpy()[:, 0]
+            order = abs(weights).argsort()[::-1][:number]
+            words = self.features.in_words(column, order + 1)
+            found.append(pd.DataFrame({"cross": words, "weight": weights[order]}))
+        if not found:
+            crosses = [column.name for column in self.features.spec.crosses]
+            raise ValueError(
+                "Words are known of crosses with a vocabulary: CrossedColumn(..., top_n=...). "
+                f"Received: {crosses}"
+            )
+        strongest = pd.concat(found).sort_values("weight", key=abs, ascending=False)
+        return strongest.head(number).reset_index(drop=True)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments."""
+        return {
+            **super().get_config(),
+            "hidden_units": self.hidden_units,
+            "sides": self.sides,
+            "dropout": self.dropout,
+            "activation": tf.keras.activations.serialize(self.activation),
+        }

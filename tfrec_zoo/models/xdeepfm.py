@@ -1,0 +1,127 @@
+"""xDeepFM: products of fields of a bounded order beside a deep network.
+
+Lian, Zhou, Zhang, Chen, Xie & Sun, "xDeepFM: Combining Explicit and Implicit Feature Interactions
+for Recommender Systems", KDD 2018.
+
+    logit = w · x + w_c · CIN([e_1, …, e_m]) + w_h · ReLU tower([e_1; …; e_m]) + b
+"""
+
+from typing import Any
+
+import tensorflow as tf
+
+from tfrec_zoo.features import Features
+from tfrec_zoo.layers import CompressedInteraction, Logit, Tower, flatten_fields, sum_fields
+from tfrec_zoo.models.embedding_ranking import EmbeddingRankingModel
+
+
+class xDeepFM(EmbeddingRankingModel):
+    """Replaces the pairs of DeepFM's machine by the CIN, whose layer k multiplies k + 1 vectors.
+
+    The CIN crosses vectors as wholes, the network their components; they share the embeddings.
+    Fields are those of `DeepFM`; bare categorical columns have linear weights alone. Anything above
+    0 is a positive.
+
+    Args:
+        features: Fitted features, with at least one dense column.
+        cin_units: Feature maps of each layer of the CIN; (200, 200, 200) in the paper on Criteo,
+            and 100 each on its other data.
+        cin_activation: Of the feature maps; the identity was best in the paper.
+        split_half: Whether half of the feature maps go on to the next layer and half to the output,
+            as in the authors' code, instead of all to both, as in the paper.
+        embedding_dim: Width of the vectors; 10 in the paper.
+        hidden_units: The tower; (400, 400) in the paper on Criteo. () leaves the network out.
+        dropout: Between the layers of the tower, in training; the paper has none.
+        activation: Of the tower.
+        embedding_initializer: Of the vectors; by default normal with standard deviation 0.01.
+        l2: L2 penalty on whole embedding tables and on kernels; 0.0001 in the paper.
+        batch_l2: L2 penalty on the embedding rows of a batch.
+        seed: Of initial weights and dropout.
+
+    Raises:
+        ValueError: If an embedding column declares another width, there is no dense column, or an
+            argument is out of range.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from tfrec_zoo.features import *
+    >>> spec = FeatureSpec(query=(EmbeddingColumn(VocabularyColumn("user_id")),),
+    ...                    candidate=(EmbeddingColumn(VocabularyColumn("video_id")),))
+    >>> x = {"user_id": np.array(["u", "v", "v"]), "video_id": np.array(["a", "b", "a"])}
+    >>> model = xDeepFM(Features.fit(spec, x), cin_units=(8, 8), hidden_units=(8,))
+    >>> model.compile("adam")
+    >>> _ = model.fit(x, np.array([0.0, 1.0, 0.0]), verbose=0)
+    >>> model.predict(x, verbose=0).shape
+    (3,)
+
+    References:
+        Lian et al., KDD 2018, equations 6, 7 and 15, and §4.1.4.
+    """
+
+    def __init__(
+        self,
+        features: Features,
+        *,
+        cin_units: tuple[int, ...] = (200, 200, 200),
+        cin_activation: Any = "linear",
+        split_half: bool = False,
+        embedding_dim: int = 10,
+        hidden_units: tuple[int, ...] = (400, 400),
+        dropout: float = 0.0,
+        activation: Any = "relu",
+        embedding_initializer: Any = None,
+        l2: float = 0.0,
+        batch_l2: float = 0.0,
+        seed: int | None = None,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(
+            features,
+            embedding_dim=embedding_dim,
+            embedding_initializer=embedding_initializer,
+            l2=l2,
+            batch_l2=batch_l2,
+            seed=seed,
+            name=name,
+        )
+
+        # Layers.
+        layers = len(cin_units) + len(hidden_units)
+        offsets = (len(cin_units), layers, layers + 1)
+        seeds = [None if seed is None else seed + offset for offset in offsets]
+        self.fields = self.field_embeddings()
+        self.linear = self.linear_features()
+        self.cin = CompressedInteraction(cin_units, cin_activation, split_half, l2, seed)
+        self.cin_logit = Logit(l2, seeds[1])
+        self.tower = Tower(hidden_units, activation, dropout, l2, seeds[0])
+        self.deep_logit = Logit(l2, seeds[2]) if hidden_units else None
+
+        # Config.
+        self.cin_units = tuple(cin_units)
+        self.cin_activation = tf.keras.activations.get(cin_activation)
+        self.split_half = split_half
+        self.hidden_units = tuple(hidden_units)
+        self.dropout = dropout
+        self.activation = tf.keras.activations.get(activation)
+
+    def call(self, inputs: Any, training: bool | None = None) -> tf.Tensor:
+        """Returns the logits, [batch] or [batch, candidates]."""
+        encoded = self.encode(inputs)
+        e = self.fields(encoded)  # [batch, fields, dim]
+        logits = [self.linear(encoded), self.cin_logit(self.cin(e))]
+        if self.deep_logit is not None:
+            logits.append(self.deep_logit(self.tower(flatten_fields(e), training=training)))
+        return self.bias + sum_fields(logits)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments."""
+        return {
+            **super().get_config(),
+            "cin_units": self.cin_units,
+            "cin_activation": tf.keras.activations.serialize(self.cin_activation),
+            "split_half": self.split_half,
+            "hidden_units": self.hidden_units,
+            "dropout": self.dropout,
+            "activation": tf.keras.activations.serialize(self.activation),
+        }
