@@ -509,3 +509,15 @@ def test_quickstart(tmp_path):
     assert served.manifest["versions"]["tfrec_zoo"] == tfrec_zoo.__version__
     source = (tmp_path / "q" / "recommend.py").read_text()
     assert "tfrec_zoo" not in source.split('"""')[2]
+
+
+def test_quickstart_with_another_ranker(tmp_path, capsys):
+    log = simulate(num_users=100, num_items=80, num_days=5, seed=1, num_topics=4)
+    with contextlib.redirect_stdout(io.StringIO()):
+        result = quickstart(log, tmp_path / "q", ranker="DeepFM")
+    assert result["metrics"]["ranking"]["auc"] > 0.5
+    served = load(tmp_path / "q" / "funnel", verify=True)
+    assert len(served.recommend({"history": [[]]})) == 20
+    for name in ("NeuMF", "EASE"):
+        line = fails(capsys, "quickstart", "--ranker", name, "--output", tmp_path / "q")
+        assert f"must be a ranking model of features; see: tfrec-zoo list. Received: {name}" in line

@@ -10,7 +10,10 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-TABLES = ("ncf", "ncf-ablations", "next-watch", "ratings", "watch-time")
+TABLES = (
+    *("ctr", "ctr-without-ids", "ncf", "ncf-ablations"),
+    *("next-watch", "ratings", "watch-time", "wide-deep"),
+)
 DATASETS = """simulated (the default; nothing to download), movielens/100k, movielens/1m and other
 movielens versions through tensorflow-datasets, or a folder with interactions.parquet (or .csv) and,
 if you have them, users, items, impressions and searches likewise, with columns user_id, item_id,
@@ -41,11 +44,18 @@ def _parser() -> argparse.ArgumentParser:
         added.add_argument("--dataset", default=default, help=DATASETS)
         added.add_argument("--data-dir", help="where tensorflow-datasets keeps its data")
 
+    def click_options(added: argparse.ArgumentParser) -> None:
+        added.add_argument("--label", help="click prediction: the column of the label")
+        added.add_argument("--threshold", type=float,
+                           help="click prediction: labels above it are positives")  # fmt: skip
+        added.add_argument("--spec", help="click prediction: a FeatureSpec, as a JSON file")
+
     added = command(
         "quickstart", "train both stages, export the funnel, ask it for recommendations"
     )
     data(added)
     added.add_argument("--output", default="quickstart", help="folder for the funnel and results")
+    added.add_argument("--ranker", default="YouTubeRanking", help="a ranking model; see: list")
     added.add_argument("--seed", type=int, default=0)
 
     command("list", "list the models")
@@ -59,6 +69,14 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--learning-rate", type=float, default=0.002)
     added.add_argument("--optimizer", default="adam",
                        help="such as lazy_adam, which moves the rows of a batch only")  # fmt: skip
+    added.add_argument("--wide", type=_argument, action="append", default=[], metavar="NAME=VALUE",
+                       help="with two optimizers, such as ftrl+adagrad, an argument of the first: "
+                       "--wide l1_regularization_strength=0.001")  # fmt: skip
+    added.add_argument("--clicks", nargs="?", const="with-ids", metavar="FEATURES",
+                       help="predict clicks or likes, as `benchmark ctr` does, and stop early: "
+                       "with-ids (the default), without-ids, with-ids-crossed, "
+                       "without-ids-crossed")  # fmt: skip
+    click_options(added)
     added.add_argument("--seed", type=int, default=0)
     added.add_argument("--set", type=_argument, action="append", default=[], metavar="NAME=VALUE",
                        help="an argument of the model: --set hidden_units=(64,32)")  # fmt: skip
@@ -87,6 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--output", required=True, help="folder for a result file per run")
     added.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     added.add_argument("--rows", nargs="+", help="only these rows of the table")
+    click_options(added)
     added.add_argument("--metrics", nargs="+", help="only these columns of the table")
     return parser
 
@@ -150,8 +169,10 @@ def _list(arguments: argparse.Namespace) -> None:
 def _train(arguments: argparse.Namespace) -> None:
     from tfrec_zoo import recipes, registry
     from tfrec_zoo.evaluation import Result
+    from tfrec_zoo.experiments import clicks
     from tfrec_zoo.models import saving
     from tfrec_zoo.serving import export
+    from tfrec_zoo.training import Training
 
     registry.get(arguments.model)
     if arguments.epochs < 1 or arguments.batch_size < 1:
@@ -159,16 +180,29 @@ def _train(arguments: argparse.Namespace) -> None:
     output = pathlib.Path(arguments.output)
     output.mkdir(parents=True, exist_ok=True)  # Better now than after training.
     log = _load_log(arguments.dataset, arguments.data_dir, arguments.seed)
-    training = recipes.Training(
+    training = Training(
         epochs=arguments.epochs,
         batch_size=arguments.batch_size,
         learning_rate=arguments.learning_rate,
         optimizer=arguments.optimizer,
+        wide=dict(arguments.wide),
+        plateau=0.2 if arguments.clicks else None,
         seed=arguments.seed,
         verbose=_verbosity(arguments),
     )
+    options = _click_options(vars(arguments))
+    if options and not arguments.clicks:
+        raise ValueError(
+            f"Only click prediction has these options: add --clicks. Received: {options}"
+        )
     try:
-        trained = recipes.train(arguments.model, log, training, **dict(arguments.set))
+        if arguments.clicks:
+            data = clicks.ClickData(log, **options)
+            trained = clicks.train(
+                arguments.model, data, training, arguments.clicks, **dict(arguments.set)
+            )
+        else:
+            trained = recipes.train(arguments.model, log, training, **dict(arguments.set))
     except TypeError as error:
         if not arguments.set:
             raise
@@ -204,6 +238,7 @@ def _read_result(directory: pathlib.Path) -> dict[str, Any]:
 
 def _evaluate(arguments: argparse.Namespace) -> None:
     from tfrec_zoo import recipes
+    from tfrec_zoo.experiments import clicks
     from tfrec_zoo.models import saving
 
     directory = pathlib.Path(arguments.directory)
@@ -213,9 +248,13 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     if name is None:
         name, data_dir = config["dataset"], data_dir or config["data_dir"]
     log = _load_log(name, data_dir, config["seed"])
-    _, task, _ = recipes.make_task(type(model).__name__, log, config["seed"])
-    metrics = recipes.evaluate(model, task)
-    _print(arguments, metrics, f"{_lines(metrics)}\n\n{task.protocol}; {log.name}")
+    if config.get("clicks"):
+        data = clicks.ClickData(log, **_click_options(config))
+        metrics, protocol = clicks.evaluate(model, data), data.protocol(config["clicks"])
+    else:
+        _, task, _ = recipes.make_task(type(model).__name__, log, config["seed"])
+        metrics, protocol = recipes.evaluate(model, task), task.protocol
+    _print(arguments, metrics, f"{_lines(metrics)}\n\n{protocol}; {log.name}")
 
 
 def _export(arguments: argparse.Namespace) -> None:
@@ -250,7 +289,9 @@ def _quickstart(arguments: argparse.Namespace) -> None:
 
     pathlib.Path(arguments.output).mkdir(parents=True, exist_ok=True)
     log = _load_log(arguments.dataset, arguments.data_dir, arguments.seed)
-    result = quickstart(log, arguments.output, arguments.seed, quiet=arguments.json)
+    result = quickstart(
+        log, arguments.output, arguments.seed, quiet=arguments.json, ranker=arguments.ranker
+    )
     if arguments.json:
         print(json.dumps(result))
 
@@ -262,8 +303,30 @@ def _benchmark(arguments: argparse.Namespace) -> None:
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     rows = tables.select(arguments.table, arguments.rows, arguments.model, arguments.factors)
     log = load_dataset(arguments.dataset, arguments.data_dir)
-    results = tables.run(arguments.table, log, arguments.output, arguments.seeds, rows)
+    prepared = tables.prepare(arguments.table, log, **_click_options(vars(arguments)))
+    results = tables.run(arguments.table, prepared, arguments.output, arguments.seeds, rows)
     _print(arguments, results, tables.markdown(results, arguments.metrics))
+
+
+def _click_options(config: dict[str, Any]) -> dict[str, Any]:
+    """The options of click prediction that were given."""
+    names = ("label", "threshold", "spec")
+    options = {name: config[name] for name in names if config.get(name) is not None}
+    if "spec" in options:
+        options["spec"] = read_spec(pathlib.Path(options["spec"]))
+    return options
+
+
+def read_spec(path: pathlib.Path) -> Any:
+    """Reads a feature spec from a JSON file, as `FeatureSpec.to_json` writes it."""
+    from tfrec_zoo.features import FeatureSpec
+
+    try:
+        return FeatureSpec.from_json(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{path} is no feature spec, as FeatureSpec.to_json() writes it: {error!r}"
+        ) from error
 
 
 def _errors() -> tuple[type[Exception], ...]:

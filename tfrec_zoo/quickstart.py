@@ -1,6 +1,7 @@
 """Quick start: both stages trained, measured, exported as one funnel, and asked."""
 
 import dataclasses
+import inspect
 import json
 import os
 import pathlib
@@ -14,7 +15,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from tfrec_zoo import recipes
+from tfrec_zoo import recipes, registry
 from tfrec_zoo.artifacts import write_whole
 from tfrec_zoo.data import (
     Examples,
@@ -29,8 +30,9 @@ from tfrec_zoo.data import (
 from tfrec_zoo.evaluation import Result, full_ranking, pointwise
 from tfrec_zoo.features import raw_signature, request_arrays
 from tfrec_zoo.metrics import NDCG, HitRate
-from tfrec_zoo.models import Popularity, RetrievalModel, YouTubeRanking, YouTubeRetrieval
+from tfrec_zoo.models import Popularity, RankingModel, RetrievalModel, YouTubeRetrieval
 from tfrec_zoo.serving import Funnel, export
+from tfrec_zoo.training import Training, fit
 
 #: A program that needs TensorFlow alone; quickstart runs it and leaves it beside the funnel.
 RECOMMEND = '''"""Asks the exported funnel for recommendations; needs TensorFlow, not tfrec_zoo."""
@@ -58,7 +60,11 @@ for request in json.loads((here / "requests.json").read_text()):
 
 
 def quickstart(
-    log: Log, output: str | pathlib.Path, seed: int = 0, quiet: bool = False
+    log: Log,
+    output: str | pathlib.Path,
+    seed: int = 0,
+    quiet: bool = False,
+    ranker: str = "YouTubeRanking",
 ) -> dict[str, Any]:
     """Trains retrieval and ranking on a log, and leaves a funnel that answers requests.
 
@@ -67,11 +73,17 @@ def quickstart(
         output: Folder for `funnel` (the SavedModel), `result.json`, and a program that asks it.
         seed: Of everything.
         quiet: Whether to print nothing.
+        ranker: Name of the ranking model; any that reads features.
 
     Returns:
         The contents of `result.json`.
     """
     begin = time.perf_counter()
+    entry = registry.get(ranker)
+    if (entry.family, entry.reads) != ("ranking", "features"):
+        raise ValueError(
+            f"`ranker` must be a ranking model of features; see: tfrec-zoo list. Received: {ranker}"
+        )
     output = pathlib.Path(output)
     # An unusable folder is found now, not after the training.
     output.mkdir(parents=True, exist_ok=True)
@@ -94,13 +106,13 @@ def quickstart(
         recipes.retrieval_spec(log, example_age=has_impressions, embedding_dim=64)
     )
     popularity = Popularity(features, name="popularity")
-    recipes.fit(popularity, train, recipes.Training(seed=seed, verbose=0))
+    fit(popularity, train, Training(seed=seed, verbose=0))
     retrieval = YouTubeRetrieval(features, hidden_units=(256, 64), tied=True, dropout=0.2,
                                  seed=seed)  # fmt: skip
-    recipes.fit(retrieval, train, recipes.Training(epochs=6, seed=seed, verbose=verbose))
+    fit(retrieval, train, Training(epochs=6, seed=seed, verbose=verbose))
 
     say("\nRanking")
-    ranking, ranking_metrics = _train_ranking(log, split, retrieval, seed, verbose)
+    ranking, ranking_metrics = _train_ranking(ranker, log, split, retrieval, seed, verbose)
 
     say("\nExporting the funnel")
     sources = {"retrieval": retrieval, "popularity": popularity}
@@ -147,8 +159,8 @@ def quickstart(
 
 
 def _train_ranking(
-    log: Log, split: Split, retrieval: RetrievalModel, seed: int, verbose: int
-) -> tuple[YouTubeRanking, dict[str, float]]:
+    name: str, log: Log, split: Split, retrieval: RetrievalModel, seed: int, verbose: int
+) -> tuple[RankingModel, dict[str, float]]:
     """Trains the ranker on impressions before the test, each with its score from retrieval."""
     shown = log
     if log.impressions is None:
@@ -164,7 +176,7 @@ def _train_ranking(
         is_train = ~is_test
     spec = recipes.ranking_spec(
         shown, candidate_score=True, previous_impressions=log.impressions is not None,
-        embedding_dim=32,
+        embedding_dim=recipes.declared_width(name),
     )  # fmt: skip
     train, test = (
         _scored(impression_examples(shown, np.flatnonzero(part)), retrieval)
@@ -172,8 +184,11 @@ def _train_ranking(
     )
     item = retrieval.item_column.space
     features = train.fit_features(spec, {item: retrieval.features.vocabularies[item]})
-    model = YouTubeRanking(features, hidden_units=(128, 64), dropout=0.1, seed=seed)
-    recipes.fit(model, train, recipes.Training(epochs=2, seed=seed, verbose=verbose))
+    cls = registry.get(name).load()
+    small = {"hidden_units": (128, 64), "dropout": 0.1}
+    taken = {key: small[key] for key in small if key in inspect.signature(cls).parameters}
+    model = cls(features, seed=seed, **taken)
+    fit(model, train, Training(epochs=2, seed=seed, verbose=verbose))
     return model, pointwise(model, test)
 
 

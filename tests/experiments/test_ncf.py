@@ -279,8 +279,12 @@ def test_the_table_takes_a_log_or_a_test_of_its_own(
         return ncf.popularity(log, seed)
 
     monkeypatch.setitem(ncf.ROWS, "spy-8", row)  # type: ignore[arg-type]
-    (from_log,) = tables.run("ncf", data.log, tmp_path / "a", seeds=[0], rows=["spy-8"])
-    (from_test,) = tables.run("ncf", data, tmp_path / "b", seeds=[0], rows=["spy-8"])
+    (from_log,) = tables.run(
+        "ncf", tables.prepare("ncf", data.log), tmp_path / "a", seeds=[0], rows=["spy-8"]
+    )
+    (from_test,) = tables.run(
+        "ncf", tables.prepare("ncf", data), tmp_path / "b", seeds=[0], rows=["spy-8"]
+    )
     assert from_log["metrics"] == from_test["metrics"]
     assert from_log["checksum"] == from_test["checksum"] == data.checksum
     assert seen[1] is data and isinstance(seen[0], SampledTest)

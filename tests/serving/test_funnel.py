@@ -1,6 +1,7 @@
 """The funnel against the same path walked in plain Python, one candidate at a time."""
 
 import dataclasses
+import inspect
 
 import numpy as np
 import pandas as pd
@@ -11,9 +12,11 @@ import tfrec_zoo  # noqa: F401 (before TensorFlow)
 # isort: split
 import tensorflow as tf
 
-from tfrec_zoo.data import next_watch_examples
+from tfrec_zoo import registry
+from tfrec_zoo.data import impression_examples, next_watch_examples
 from tfrec_zoo.features import (
     BagColumn,
+    CrossedColumn,
     EmbeddingColumn,
     Features,
     FeatureSpec,
@@ -22,9 +25,10 @@ from tfrec_zoo.features import (
     raw_signature,
     request_arrays,
 )
-from tfrec_zoo.models import EASE, Popularity
+from tfrec_zoo.models import EASE, LogisticRegression, Popularity
 from tfrec_zoo.models.youtube_ranking import YouTubeRanking
-from tfrec_zoo.serving import Funnel
+from tfrec_zoo.registry import MODELS
+from tfrec_zoo.serving import Funnel, export, load
 
 NAN = float("nan")
 
@@ -363,3 +367,78 @@ def test_a_ranker_of_scores_alone(world):
     funnel = Funnel(sources, ranking, world.log, 20, 10)
     one = dataclasses.replace(world, funnel=funnel, ranking=ranking, sources=sources)
     check(one, age=9.0, history=world.items[:4])
+
+
+def test_a_ranker_with_crosses_of_the_request_and_the_candidates(world, tmp_path):
+    """Requests and catalogue are encoded apart; their crosses are made when both are there."""
+    history = BagColumn(VocabularyColumn("history", space="video_id"), 4)
+    country, source = VocabularyColumn("country"), VocabularyColumn("candidate_source")
+    video, channel = VocabularyColumn("video_id"), VocabularyColumn("channel")
+    topics = BagColumn(VocabularyColumn("history_topic", space="topic"), 3)
+    topic = VocabularyColumn("topic")
+    crosses = (
+        CrossedColumn((history, video), top_n=3000),
+        CrossedColumn((topics, topic, country), top_n=40),
+        CrossedColumn((country, channel), 30),
+        CrossedColumn((source, history), 90),
+        CrossedColumn((channel, topic), top_n=5),
+    )
+    shown = impression_examples(world.log)
+    names = np.random.default_rng(0).choice(np.array([*world.sources], object), len(shown))
+    shown = shown.with_features({"candidate_source": names})
+    # No column but those of crosses weighs anything.
+    bare = (history, country, topics)
+    features = shown.fit_features(FeatureSpec(bare, (video, *crosses)))
+    ranking = LogisticRegression(features)
+    ranking.build_weights()
+    rng = np.random.default_rng(1)
+    tables = [ranking.linear.tables[cross.name].table for cross in crosses]
+    for table in tables:
+        table.assign(rng.normal(size=table.shape))
+    funnel = Funnel(world.sources, ranking, world.log, num_candidates=12, k=10)
+    one = dataclasses.replace(world, funnel=funnel, ranking=ranking)
+    for _ in range(8):
+        request = random_request(world, rng)
+        check(one, **{key: request[key] for key in funnel.request})
+    known = {"history": world.items[:4], "country": "IN"}
+    check(one, **known)
+    before = ask(one, **known)[1]
+    exported = load(export(funnel, tmp_path / "funnel")).recommend(
+        {key: [value] for key, value in known.items()}
+    )
+    np.testing.assert_allclose(exported["score"], before, rtol=1e-6)
+    # Each cross matters.
+    for table in tables:
+        values = table.numpy()
+        table.assign(np.zeros_like(values))
+        assert not np.array_equal(ask(one, **known)[1], before), table.name
+        table.assign(values)
+
+
+RANKERS = [n for n, e in MODELS.items() if (e.family, e.reads) == ("ranking", "features")]
+
+
+@pytest.mark.parametrize("name", RANKERS)
+def test_any_ranking_model_of_features_by_name(world, name):
+    features = world.ranking.features
+
+    def four_wide(columns):
+        is_embedding = [isinstance(column, EmbeddingColumn) for column in columns]
+        return tuple(
+            dataclasses.replace(column, dimension=4) if wide else column
+            for column, wide in zip(columns, is_embedding, strict=True)
+        )
+
+    spec = FeatureSpec(four_wide(features.spec.query), four_wide(features.spec.candidate))
+    cls = registry.get(name).load()
+    small = {"embedding_dim": 4, "hidden_units": (6,)}
+    taken = {key: small[key] for key in small if key in inspect.signature(cls).parameters}
+    ranking = cls(dataclasses.replace(features, spec=spec), seed=1, **taken)
+    ranking.build_weights()
+    rng = np.random.default_rng(0)
+    for variable in ranking.trainable_variables:
+        variable.assign(rng.normal(size=variable.shape) / 3)
+    funnel = Funnel(world.sources, ranking, world.log, num_candidates=12, k=10)
+    one = dataclasses.replace(world, funnel=funnel, ranking=ranking)
+    for _ in range(3):
+        check(one, **random_request(world, rng))

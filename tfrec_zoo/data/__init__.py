@@ -2,6 +2,7 @@
 
 from tfrec_zoo.data.examples import Examples, Rows, Windows, item_ids
 from tfrec_zoo.data.interaction_examples import interaction_examples
+from tfrec_zoo.data.labelled_examples import labelled_examples
 from tfrec_zoo.data.log import Log, Roles, read_frame
 from tfrec_zoo.data.movielens import movielens
 from tfrec_zoo.data.ncf import SampledTest, read_ncf
@@ -26,6 +27,7 @@ __all__ = [
     "impression_examples",
     "interaction_examples",
     "item_ids",
+    "labelled_examples",
     "leave_last_out",
     "movielens",
     "next_day",

@@ -7,10 +7,21 @@ import pathlib
 import shlex
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from tfrec_zoo.artifacts import versions, write_whole
-from tfrec_zoo.data import Log, SampledTest
+
+
+class Dataset(Protocol):
+    """What a result is on: a log, or something made from one."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    def checksum(self) -> str:
+        """Sha256 of its contents."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,9 +47,9 @@ class Result:
     config: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @classmethod
-    def of(cls, log: Log | SampledTest, **kwargs: Any) -> "Result":
-        """Makes a result on a log."""
-        return cls(dataset=log.name, checksum=log.checksum, **kwargs)
+    def of(cls, dataset: Dataset, **kwargs: Any) -> "Result":
+        """Makes a result on a data set."""
+        return cls(dataset=dataset.name, checksum=dataset.checksum, **kwargs)
 
     def to_config(self) -> dict[str, Any]:
         """The result, with the command and versions that made it, JSON-able; NaN is None."""

@@ -15,18 +15,52 @@ import tensorflow as tf
 
 from tfrec_zoo.data import Log, SampledTest
 from tfrec_zoo.evaluation import Result
-from tfrec_zoo.experiments import ncf, next_watch, ratings, watch_time
+from tfrec_zoo.experiments import clicks, ncf, next_watch, ratings, watch_time
 
 logger = logging.getLogger(__name__)
 
 #: By name of the table, its rows: functions from (log, seed) to a result.
 TABLES: dict[str, Mapping[str, Callable[[Any, int], Result]]] = {
+    "ctr": clicks.WITH_IDS,
+    "ctr-without-ids": clicks.WITHOUT_IDS,
     "ncf": ncf.ROWS,
     "ncf-ablations": ncf.ABLATIONS,
     "next-watch": next_watch.ROWS,
     "ratings": ratings.ROWS,
     "watch-time": watch_time.ROWS,
+    "wide-deep": clicks.WIDE_DEEP,
 }
+
+
+def _log(found: Log | SampledTest) -> Log:
+    return found.log if isinstance(found, SampledTest) else found
+
+
+def prepare(table: str, found: Log | SampledTest, **options: Any) -> Any:
+    """What the rows of a table are run on, made from a data set.
+
+    Args:
+        table: Name of the table.
+        found: The data set.
+        **options: `label`, `threshold` and `spec` of the tables of click prediction; see
+            `clicks.ClickData`.
+
+    Raises:
+        ValueError: If the table takes no such options.
+    """
+    made: Callable[..., Any] = _log
+    if table in ("ncf", "ncf-ablations"):
+        made = ncf.sampled_test
+    elif table in ("ctr", "ctr-without-ids", "wide-deep"):
+        made, found = clicks.ClickData, _log(found)
+    try:
+        return made(found, **options)
+    except TypeError:
+        if not options:
+            raise
+        raise ValueError(
+            f"The table {table!r} has no options. Received: {sorted(options)}"
+        ) from None
 
 
 def select(
@@ -62,7 +96,7 @@ def select(
 
 def run(
     table: str,
-    log: Log | SampledTest,
+    log: Any,
     output: str | pathlib.Path,
     seeds: Sequence[int] = (0, 1, 2),
     rows: Sequence[str] | None = None,
@@ -71,7 +105,7 @@ def run(
 
     Args:
         table: Name of the table.
-        log: The data.
+        log: What its rows are run on, as `prepare` makes it.
         output: Folder for `<row>-<seed>.json`.
         seeds: Seeds to run.
         rows: Names of the rows wanted; None for all.
@@ -80,10 +114,6 @@ def run(
         The contents of the result files, each with its `row`.
     """
     known = TABLES[table]
-    if table.startswith("ncf"):
-        log = ncf.sampled_test(log)
-    elif isinstance(log, SampledTest):
-        log = log.log
     results = []
     for row in select(table, rows):
         for seed in seeds:

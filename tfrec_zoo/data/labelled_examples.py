@@ -1,0 +1,64 @@
+"""Examples of click prediction: impressions or ratings, and whether each was a positive."""
+
+import numpy as np
+import pandas as pd
+
+from tfrec_zoo.data.examples import Examples, Rows
+from tfrec_zoo.data.log import Log
+from tfrec_zoo.data.watches import table_columns, user_rows
+
+
+def labelled_examples(
+    log: Log, label: str | None = None, threshold: float | None = None
+) -> Examples:
+    """Examples labelled 1 above a threshold and 0 below it; those equal to it are left out.
+
+    Features are the columns of `log.users`, those of the event itself, such as its time, and as
+    candidate those of `log.items`. Groups are users.
+
+    Args:
+        log: The log; its impressions are taken if there are any, else its interactions.
+        label: The column of the label; by default whether an impression was chosen, or the weight
+            of an interaction, such as a rating.
+        threshold: By default 0.5 of impressions and 3 of interactions: a rating of 3 says neither.
+
+    Raises:
+        ValueError: If there is no such column, it has gaps, an item has no row in `items`, or the
+            labels are all alike.
+    """
+    r = log.roles
+    is_shown = log.impressions is not None
+    events = log.impressions if log.impressions is not None else log.interactions
+    label = label or (r.label if is_shown else r.weight)
+    threshold = (0.5 if is_shown else 3.0) if threshold is None else threshold
+    if label not in events or not pd.api.types.is_numeric_dtype(events[label]):
+        numeric = list(events.select_dtypes(["number", "bool"]).columns)
+        raise ValueError(
+            f"`label` must be a column of numbers, one of {numeric}. Received: {label!r}"
+        )
+    value = events[label].to_numpy(np.float64)
+    if np.isnan(value).any():
+        raise ValueError(f"The label {label!r} must have no gaps. Received: NaN")
+    rows = np.flatnonzero(value != threshold)
+    if len(np.unique(value[rows] > threshold)) < 2:
+        raise ValueError(
+            "There must be labels above and below `threshold`. "
+            f"Received: threshold={threshold}, {label!r} from {value.min()} to {value.max()}"
+        )
+    events = events.iloc[rows]
+    user = pd.Index(log.users[r.user]).get_indexer(events[r.user])
+    item = pd.Index(log.items[r.item]).get_indexer(events[r.item])
+    if (item < 0).any():
+        unknown = events[r.item][item < 0].tolist()[0]
+        raise ValueError(f"Every item must have a row in `items`. Received: {unknown!r}")
+    # What became of an event is no feature of it.
+    outcomes = (r.user, r.item, r.label, r.weight, label, r.page)
+    return Examples(
+        (
+            user_rows(log, user),
+            Rows(table_columns(events, leave_out=outcomes), np.arange(len(events))),
+        ),
+        label=(value[rows] > threshold).astype(np.float32),
+        groups=user,
+        candidates=Rows(table_columns(log.items), item),
+    )
