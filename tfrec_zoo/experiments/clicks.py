@@ -101,7 +101,7 @@ def evaluate(model: RankingModel, data: ClickData) -> dict[str, float]:
     return measure(predict(model, data.parts[2]), data.parts[2])
 
 
-def item_rates(setting: str, damping: float = 10.0) -> Callable[[ClickData, int], Result]:
+def item_rates(setting: str, damping: float = 10.0) -> "_Row":
     """The baseline that knows the item alone: its share of positives, damped."""
 
     def run(data: ClickData, seed: int) -> Result:
@@ -153,9 +153,11 @@ def train(
     return recipes.Trained(model, metrics, data.protocol(setting))
 
 
-def _row(
-    name: str, setting: str, training: Training, **arguments: Any
-) -> Callable[[ClickData, int], Result]:
+#: A row of a table: from the data and a seed to a result.
+_Row = Callable[[ClickData, int], Result]
+
+
+def _row(name: str, setting: str, training: Training, **arguments: Any) -> _Row:
     def run(data: ClickData, seed: int) -> Result:
         seeded = dataclasses.replace(training, seed=seed)
         trained = train(name, data, seeded, setting, **arguments)
@@ -172,12 +174,76 @@ def _row(
     return run
 
 
+#: As all rows are trained, but where they say otherwise.
 TRAINING = Training(
     epochs=30, batch_size=1024, learning_rate=0.001, optimizer="fused_adam", plateau=0.2, verbose=2
 )
+#: What has nothing but embeddings and weights learns from a stronger penalty and larger steps.
+LINEAR = dataclasses.replace(TRAINING, learning_rate=0.003)
+SHALLOW = dataclasses.replace(TRAINING, learning_rate=0.002)
+#: FTRL's and AdaGrad's own rates.
+WIDE_AND_DEEP = dataclasses.replace(
+    TRAINING, optimizer="ftrl+adagrad", learning_rate=0.02, wide={"l1_regularization_strength": 0.0}
+)
 
-WITH_IDS: dict[str, Callable[[ClickData, int], Result]] = {
+
+def _rows(setting: str, deep: dict[str, Any], shallow: dict[str, Any]) -> dict[str, _Row]:
+    """The rows of all architectures, with widths as alike as they go."""
+    tower = {"embedding_dim": 16, **deep}
+    without_dropout = {key: value for key, value in tower.items() if key != "dropout"}
+    attention = {key: tower[key] for key in ("embedding_dim", "batch_l2")} | {"attention_dim": 32}
+    return {
+        "LogisticRegression": _row("LogisticRegression", setting, LINEAR),
+        "FactorizationMachine": _row(
+            "FactorizationMachine", setting, SHALLOW, embedding_dim=16, **shallow
+        ),
+        "WideDeep": _row("WideDeep", f"{setting}-crossed", WIDE_AND_DEEP, **tower),
+        "DeepFM": _row("DeepFM", setting, TRAINING, **tower),
+        "DCN": _row("DCN", setting, TRAINING, num_cross_layers=3, **tower),
+        "DCNV2": _row("DCNV2", setting, TRAINING, num_cross_layers=2, **tower),
+        "xDeepFM": _row("xDeepFM", setting, TRAINING, cin_units=(64, 64), **tower),
+        "AutoInt": _row("AutoInt", setting, TRAINING, **attention),
+        "AutoInt+": _row("AutoInt", setting, TRAINING, attention_dim=32, **tower),
+        "FiBiNET": _row("FiBiNET", setting, TRAINING, **tower),
+        "DLRM": _row("DLRM", setting, TRAINING, bottom_units=(64,), **tower),
+        "DeepCrossing": _row("DeepCrossing", setting, TRAINING, **without_dropout),
+    }
+
+
+WITH_IDS: dict[str, _Row] = {
     "item-rates": item_rates("with-ids"),
+    "MF": _row("FactorizationMachine", "ids-alone", SHALLOW, embedding_dim=16, batch_l2=0.01),
+    **_rows(
+        "with-ids",
+        deep={"hidden_units": (128, 128, 128), "dropout": 0.2, "batch_l2": 0.001},
+        shallow={"batch_l2": 0.01},
+    ),
 }
-WITHOUT_IDS: dict[str, Callable[[ClickData, int], Result]] = {}
-WIDE_DEEP: dict[str, Callable[[ClickData, int], Result]] = {}
+WITHOUT_IDS: dict[str, _Row] = _rows(
+    "without-ids",
+    deep={"hidden_units": (256, 256), "dropout": 0.2, "batch_l2": 0.0001},
+    shallow={"batch_l2": 0.0},
+)
+
+
+def _wide_deep(training: Training, sides: str = "both") -> _Row:
+    tower = {"embedding_dim": 16, "hidden_units": (128, 128, 128), "dropout": 0.2}
+    return _row("WideDeep", "with-ids-crossed", training, sides=sides, batch_l2=0.001, **tower)
+
+
+#: Which side does what, which optimizer, and what L1 leaves of the wide weights.
+WIDE_DEEP: dict[str, _Row] = {
+    "wide": _wide_deep(WIDE_AND_DEEP, "wide"),
+    "deep": _wide_deep(WIDE_AND_DEEP, "deep"),
+    "both": _wide_deep(WIDE_AND_DEEP),
+    "wide-adam": _wide_deep(TRAINING, "wide"),
+    "deep-adam": _wide_deep(TRAINING, "deep"),
+    "both-adam": _wide_deep(TRAINING),
+    "both-ftrl+adam": _wide_deep(dataclasses.replace(TRAINING, optimizer="ftrl+fused_adam")),
+    **{
+        f"both-l1-{l1:g}": _wide_deep(
+            dataclasses.replace(WIDE_AND_DEEP, wide={"l1_regularization_strength": l1})
+        )
+        for l1 in (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
+    },
+}

@@ -23,9 +23,7 @@ class DCNV2(EmbeddingRankingModel):
     cross network (`"stacked"`), or beside it with one logit over [x_L; h] (`"parallel"`). Bare
     categorical columns are left out. Anything above 0 is a positive.
 
-    The paper tunes everything to each data set: the defaults are ours, by its lessons from
-    production. There one or two cross layers help and more hardly do, either structure is fine, and
-    matrices of a quarter of the full rank are as accurate.
+    The paper tunes everything to each data set: the defaults are ours.
 
     Args:
         features: Fitted features, with at least one dense column.
@@ -61,7 +59,7 @@ class DCNV2(EmbeddingRankingModel):
     (3,)
 
     References:
-        Wang et al., WWW 2021, equations 1 to 4, figure 1 and §8.
+        Wang et al., WWW 2021, equations 1 to 4 and figure 1.
     """
 
     def __init__(
