@@ -4,12 +4,37 @@ import os
 import pathlib
 import subprocess
 import sys
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import pytest
 
 _REPOSITORY = pathlib.Path(__file__).resolve().parents[1]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Sends tests that share fixtures to one worker of xdist: those are made there alone."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class GroupScheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return _group(nodeid)
+
+    return GroupScheduling(config, log) if config.getoption("dist") == "load" else None
+
+
+def _group(nodeid: str) -> str:
+    """The tests of a file, of a model, of MovieLens or of serving's worlds; notebooks are apart."""
+    path = nodeid.partition("::")[0]
+    if path.endswith("test_every_model.py"):
+        return nodeid.rpartition("[")[2].rpartition("-")[2]
+    if path.endswith("test_notebooks.py"):
+        return nodeid
+    if path.endswith(("test_movielens.py", "test_saved_models.py")):
+        return "movielens"
+    return "serving" if path.startswith("tests/serving/") else path
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """What every registered model does; a new one joins by its registry line and a reference file."""
 
 import dataclasses
+import functools
 import json
 import os
 import subprocess
@@ -19,11 +20,30 @@ from tfrec_zoo.serving import export
 
 import tensorflow as tf  # isort: skip (after tfrec_zoo, which chooses Keras 2)
 
-EACH = pytest.mark.parametrize("name", MODELS)
-RETRIEVAL = pytest.mark.parametrize("name", [n for n in MODELS if MODELS[n].family == "retrieval"])
-RANKING = pytest.mark.parametrize("name", [n for n in MODELS if MODELS[n].family == "ranking"])
+
+def each(*families: str) -> Any:
+    """Runs a test for all models of families; all tests of a model in a row, which share models."""
+    names = [name for name, entry in MODELS.items() if entry.family in families]
+    return pytest.mark.parametrize("name", names, scope="module")
+
+
+EACH, RETRIEVAL, RANKING = each("retrieval", "ranking"), each("retrieval"), each("ranking")
 KNOWN = 10
 UNKNOWN = {"string": "never seen", "int64": 777, "float32": np.float32("nan")}
+
+
+def variables(model):
+    """All that training leaves behind in a model."""
+    of_metrics = {id(v) for metric in model.metrics for v in metric.variables}
+    return [v for v in model.variables if id(v) not in of_metrics]
+
+
+def state(model):
+    return [v.numpy() for v in variables(model)]
+
+
+def is_same(one, other):
+    return all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
 
 
 @dataclasses.dataclass
@@ -47,8 +67,41 @@ class Case:
         self.randomise(model)
         return model
 
+    def shared(self, learning_rate: float = 0.5) -> Any:
+        """A fitted model with metrics, as it was before other tests trained it: traced once."""
+        model, values = self._shared
+        for variable, value in zip(variables(model), values, strict=True):
+            variable.assign(value)
+        model.optimizer.learning_rate = learning_rate
+        return model
+
+    @functools.cached_property
+    def _shared(self) -> tuple[Any, list[np.ndarray]]:
+        if self.entry.family == "retrieval":
+            model = self.fitted(metrics=[HitRate(3), MRR()])
+        else:
+            plain, weighted = (tf.keras.metrics.BinaryAccuracy(n) for n in ("plain", "weighted"))
+            model = self.fitted(metrics=[plain], weighted_metrics=[weighted])
+        return model, state(model)
+
+    @functools.cached_property
+    def trained(self) -> tuple[Any, dict[str, list[float]]]:
+        """A model whose weights and optimizer `fit` made and trained, and its history."""
+        model = self.build(tf.keras.optimizers.Adam(0.03))
+        return model, self.train(model).history
+
+    def train(self, model: Any) -> Any:
+        tf.keras.utils.set_random_seed(0)
+        epochs = 8 if self.reference.num_parameters else 1
+        return model.fit(self.data.raw, self.data.label, batch_size=16, epochs=epochs, verbose=0)
+
+    def make_weights(self, model: Any) -> None:
+        """Makes those of the optimizer too: then `fit` traces its step once, and not twice."""
+        self.scores(model)
+        model.optimizer.build(model.trainable_variables)
+
     def randomise(self, model: Any) -> None:
-        self.scores(model)  # makes the weights
+        self.make_weights(model)
         rng = np.random.default_rng(0)
         for variable in model.trainable_variables:
             variable.assign(rng.normal(size=variable.shape) / 2)
@@ -56,10 +109,8 @@ class Case:
     def loss(self, model: Any) -> float:
         return float(model.compute_loss((self.data.raw, self.data.label)))
 
-    def loss_falls(self, model: Any) -> bool:
-        before, epochs = self.loss(model), 8 if self.reference.num_parameters else 1
-        model.fit(self.data.raw, self.data.label, batch_size=16, epochs=epochs, verbose=0)
-        return self.loss(model) < 0.9 * before
+    def has_learned(self, model: Any) -> bool:
+        return self.loss(model) < 0.9 * self.loss(self.build())
 
     def scores(self, model: Any, raw: Any = None) -> np.ndarray:
         raw = self.data.raw if raw is None else raw
@@ -82,7 +133,7 @@ class Case:
         return request_arrays(raw, {key: v for key, v in rows.items() if v is not None})
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def case(name, data_of, reference_of):
     entry = MODELS[name]
     return Case(entry, reference_of(entry), data_of(entry))
@@ -93,16 +144,6 @@ def trainable(case):
     if not case.reference.num_parameters:
         pytest.skip("has no trainable variables")
     return case
-
-
-def state(model):
-    """All that training leaves behind in a model."""
-    of_metrics = {id(v) for metric in model.metrics for v in metric.variables}
-    return [v.numpy() for v in model.variables if id(v) not in of_metrics]
-
-
-def is_same(one, other):
-    return all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
 
 
 def test_a_model_without_reference_is_told_what_to_write(reference_of):
@@ -116,7 +157,7 @@ def test_a_model_without_reference_is_told_what_to_write(reference_of):
 
 @EACH
 def test_scores_are_those_of_the_paper(case):
-    model = case.fitted()
+    model = case.shared()
     scores, expected = case.scores(model), case.reference.forward(model, case.data.numpy())
     assert np.abs(expected).max() > 0.5
     np.testing.assert_allclose(scores, expected, rtol=1e-5, atol=1e-5)
@@ -125,14 +166,14 @@ def test_scores_are_those_of_the_paper(case):
 
 @EACH
 def test_number_of_parameters(case):
-    model = case.fitted()
+    model = case.shared()
     shapes = [variable.shape for variable in model.trainable_variables]
     assert sum(int(np.prod(shape)) for shape in shapes) == case.reference.num_parameters
 
 
 @EACH
 def test_unknown_is_empty_is_missing(case):
-    model = case.fitted()
+    model = case.shared()
     before = case.scores(model, case.request())
     spec = case.data.features.spec
     changed = 0
@@ -157,7 +198,7 @@ def test_unknown_is_empty_is_missing(case):
 
 @EACH
 def test_unknown_ids_move_no_row(trainable):
-    model = trainable.fitted()
+    model = trainable.shared()
     raw = trainable.data.features.spec.raw
     tables = [m.table for m in model.submodules if isinstance(m, EmbeddingTable)]
     if not tables:
@@ -184,12 +225,14 @@ def test_unknown_ids_move_no_row(trainable):
 
 @EACH
 def test_loss_falls(case):
-    assert case.loss_falls(case.build(tf.keras.optimizers.Adam(0.03)))
+    model, history = case.trained
+    assert case.has_learned(model)
+    assert set(history) == {"loss"}
 
 
 @EACH
 def test_gradient_reaches_every_variable(trainable):
-    model = trainable.fitted()
+    model = trainable.shared()
     with tf.GradientTape() as tape:
         loss = model.compute_loss((trainable.data.raw, trainable.data.label), training=True)
     variables = model.trainable_variables
@@ -200,23 +243,24 @@ def test_gradient_reaches_every_variable(trainable):
 
 @EACH
 def test_reported_loss_is_the_mean_of_all_examples(case):
-    model, data = case.fitted(optimizer=tf.keras.optimizers.SGD(0.0)), case.data
+    model, data = case.shared(learning_rate=0.0), case.data
     losses = case.losses(model)
     assert np.std(losses) > 0.1
     for batch_size in (7, 64):
-        arguments = {"batch_size": batch_size, "verbose": 0}
-        plain = model.evaluate(data.raw, data.label, **arguments)
+        batch, arguments = (data.raw, data.label), {"batch_size": batch_size, "verbose": 0}
+        weight = {"sample_weight": data.weight}
+        plain = model.evaluate(*batch, return_dict=True, **arguments)["loss"]
         np.testing.assert_allclose(plain, losses.mean(), rtol=1e-5)
-        weighted = model.evaluate(data.raw, data.label, sample_weight=data.weight, **arguments)
+        weighted = model.evaluate(*batch, **weight, return_dict=True, **arguments)["loss"]
         np.testing.assert_allclose(weighted, (data.weight * losses).mean(), rtol=1e-5)
         if case.reference.num_parameters:  # The learning rate is 0, nothing moves.
-            fit = model.fit(data.raw, data.label, sample_weight=data.weight, **arguments)
+            fit = model.fit(*batch, **weight, **arguments)
             np.testing.assert_allclose(fit.history["loss"], weighted, rtol=1e-5)
 
 
 @EACH
 def test_weight_zero_moves_nothing(case):
-    model, data = case.fitted(), case.data
+    model, data = case.shared(), case.data
     before = state(model)
     none = np.zeros(len(data.label), np.float32)
     model.fit(data.raw, data.label, sample_weight=none, verbose=0)
@@ -227,33 +271,35 @@ def test_weight_zero_moves_nothing(case):
 
 @EACH
 def test_weight_two_pulls_exactly_twice_as_hard(trainable):
-    model, data = trainable.fitted(), trainable.data
+    model, data = trainable.shared(), trainable.data
 
     def gradients(weight):
         with tf.GradientTape() as tape:
             loss = model.compute_loss((data.raw, data.label, weight), training=True)
         return [tf.convert_to_tensor(g) for g in tape.gradient(loss, model.trainable_variables)]
 
-    one = gradients(np.ones(len(data.label), np.float32))
-    for single, double in zip(one, gradients(np.full(len(data.label), 2.0)), strict=True):
+    one, two = (gradients(tf.fill([len(data.label)], weight)) for weight in (1.0, 2.0))
+    for single, double in zip(one, two, strict=True):
         np.testing.assert_array_equal(2 * single, double)
 
 
 @EACH
 def test_validation_loss_stops_early(case):
-    model, data = case.build(), case.data
+    model, data = case.shared(learning_rate=0.001), case.data
     # Nothing is an improvement: after the first epoch there is one more.
     stop = tf.keras.callbacks.EarlyStopping("val_loss", min_delta=1e9, patience=1)
     history = model.fit(
         data.raw,
         data.label,
+        sample_weight=data.weight,
         validation_data=(data.raw, data.label, data.weight),
         epochs=4,
         callbacks=[stop],
         verbose=0,
     ).history
-    assert set(history) == {"loss", "val_loss"}
-    assert len(history["val_loss"]) == 2
+    assert len(history["loss"]) == len(history["val_loss"]) == 2
+    if case.reference.num_parameters:  # The loss is that of the last epoch's weights.
+        assert history["val_loss"][0] != history["val_loss"][1]
     np.testing.assert_allclose(
         history["val_loss"][-1], (data.weight * case.losses(model)).mean(), rtol=1e-5
     )
@@ -262,8 +308,7 @@ def test_validation_loss_stops_early(case):
 @RETRIEVAL
 def test_metrics_of_retrieval_run_in_evaluation_only(case):
     data = case.data
-    model = case.fitted(metrics=[HitRate(3), MRR()])
-    model.optimizer.learning_rate = 0.0
+    model = case.shared(learning_rate=0.0)
     validation = (data.raw, data.label)
     history = model.fit(data.raw, data.label, validation_data=validation, epochs=2, verbose=0)
     metrics = {"loss", "hit_rate_at_3", "mrr"}
@@ -282,7 +327,7 @@ def test_metrics_of_retrieval_run_in_evaluation_only(case):
 
 @RETRIEVAL
 def test_unknown_items_train_nothing(case):
-    model, data = case.fitted(), case.data
+    model, data = case.shared(), case.data
     before = state(model)
     items = np.where(np.arange(len(data.label)) % 2, "never seen", "")
     history = model.fit(data.raw, items, verbose=0).history
@@ -293,15 +338,14 @@ def test_unknown_items_train_nothing(case):
 @RANKING
 def test_metrics_of_ranking_see_probabilities(case):
     data = case.data
-    accuracy = tf.keras.metrics.BinaryAccuracy(name="plain")
-    weighted = tf.keras.metrics.BinaryAccuracy(name="weighted")
-    model = case.fitted(metrics=[accuracy], weighted_metrics=[weighted])
-    model.optimizer.learning_rate = 0.0
+    model = case.shared(learning_rate=0.0)
     batch = (data.raw, data.label, data.weight)
     history = model.fit(*batch[:2], sample_weight=data.weight, validation_data=batch, verbose=0)
     logits = case.reference.forward(model, data.numpy())
     is_right = (logits > 0) == (data.label > 0)
     assert 0 < is_right.mean() < 1
+    metrics = {"loss", "plain", "weighted"}
+    assert set(history.history) == metrics | {f"val_{metric}" for metric in metrics}
     for prefix in ("", "val_"):
         found = {key: history.history[prefix + key][0] for key in ("plain", "weighted")}
         np.testing.assert_allclose(found["plain"], is_right.mean(), rtol=1e-6)
@@ -321,7 +365,10 @@ def test_half_precision(case):
         np.testing.assert_allclose(scores, expected, atol=0.03 * np.abs(expected).max())
         assert scores.dtype == np.float32
         assert all(variable.dtype == tf.float32 for variable in model.trainable_variables)
-        assert case.loss_falls(case.build(tf.keras.optimizers.Adam(0.03)))
+        model = case.build(tf.keras.optimizers.Adam(0.03))
+        case.make_weights(model)
+        case.train(model)
+        assert case.has_learned(model)
     finally:
         tf.keras.mixed_precision.set_global_policy("float32")
 
@@ -331,7 +378,7 @@ def test_half_precision(case):
 
 @EACH
 def test_config_round_trip(case):
-    model = case.fitted()
+    model = case.shared()
     config = json.loads(json.dumps(model.get_config()))
     again = case.entry.load().from_config(config)
     assert json.loads(json.dumps(again.get_config())) == config
@@ -344,14 +391,14 @@ def test_config_round_trip(case):
 @EACH
 def test_saved_restored_and_trained_further(case, tmp_path):
     data = case.data
-    model = case.fitted(optimizer=tf.keras.optimizers.Adam(0.05))
+    model, _ = case.trained
     saving.save(model, tmp_path / "checkpoint")
     restored = saving.restore(tmp_path / "checkpoint")
     assert type(restored) is type(model)
     assert restored.get_config() == model.get_config()
     np.testing.assert_array_equal(case.scores(restored), case.scores(model))
     # The moments of the optimizer are in the checkpoint as well.
-    restored.compile(tf.keras.optimizers.Adam(0.05))
+    restored.compile(tf.keras.optimizers.Adam(0.03))
     for one in (model, restored):
         one.fit(data.raw, data.label, shuffle=False, verbose=0)
     for value, found in zip(state(model), state(restored), strict=True):
@@ -360,7 +407,7 @@ def test_saved_restored_and_trained_further(case, tmp_path):
 
 @EACH
 def test_saved_again_before_it_is_used(case, tmp_path):
-    model = case.fitted()
+    model = case.shared()
     saving.save(model, tmp_path / "one")
     saving.save(saving.restore(tmp_path / "one"), tmp_path / "two")
     restored = saving.restore(tmp_path / "two")
@@ -370,19 +417,27 @@ def test_saved_again_before_it_is_used(case, tmp_path):
 # Exported.
 
 _SERVE = """
-import pathlib, sys
+import pathlib, sys, traceback
 import numpy as np
 import tensorflow as tf
 
-folder = pathlib.Path(sys.argv[1])
-for path in folder.glob("*.npz"):
-    name, _ = path.stem.split("-")
-    module = tf.saved_model.load(str(folder / name))
-    request = {key: tf.constant(value) for key, value in np.load(path).items()}
-    outputs = module.signatures["serving_default"](**request)
-    np.savez(folder / f"{path.stem}.answer", **{k: v.numpy() for k, v in outputs.items()})
-zoo = [module for module in sys.modules if module.startswith(("tfrec_zoo", "tensorflow_recomm"))]
-assert not zoo, zoo
+def serve(folder):
+    module = tf.saved_model.load(str(folder / "exported"))
+    for path in folder.glob("*.request.npz"):
+        request = {key: tf.constant(value) for key, value in np.load(path).items()}
+        outputs = module.signatures["serving_default"](**request)
+        kind, _, _ = path.name.split(".")
+        np.savez(folder / f"{kind}.answer", **{k: v.numpy() for k, v in outputs.items()})
+    zoo = [name for name in sys.modules if name.startswith(("tfrec_zoo", "tensorflow_recomm"))]
+    assert not zoo, zoo
+
+for line in sys.stdin:
+    try:
+        serve(pathlib.Path(line.rstrip()))
+        print("served", flush=True)
+    except Exception:
+        traceback.print_exc()
+        print("failed", flush=True)
 """
 
 
@@ -410,39 +465,59 @@ def served_requests(case):
     return requests
 
 
-@pytest.fixture(scope="module")
-def served(data_of, reference_of, tmp_path_factory):
-    """All models, and what they answered once exported, in a process with TensorFlow alone."""
-    folder = tmp_path_factory.mktemp("exported")
-    models, answers = {}, {}
-    for name, entry in MODELS.items():
-        case = Case(entry, reference_of(entry), data_of(entry))
-        models[name] = model = case.build()
-        kwargs = {"k": 5} if entry.family == "retrieval" else {}
-        export(model, folder / name, **kwargs)
-        # Again, over the first, after it has changed.
-        if not case.reference.num_parameters:
-            model.fit(case.data.raw, case.data.label, verbose=0)
-        case.randomise(model)
-        export(model, folder / name, {"try": 2}, **kwargs)
-        for kind, request in served_requests(case).items():
-            texts = {k: v.astype("S") if v.dtype == object else v for k, v in request.items()}
-            np.savez(folder / f"{name}-{kind}.npz", **texts)
-    assert sorted(path.name for path in folder.iterdir() if path.is_dir()) == sorted(MODELS)
+@pytest.fixture(scope="session")
+def serve(tmp_path_factory):
+    """Answers the requests in a folder by the export in it, in a process with TensorFlow alone."""
+    folder = tmp_path_factory.mktemp("server")
     plain = {k: v for k, v in os.environ.items() if k != "TF_USE_LEGACY_KERAS"}
-    arguments = [sys.executable, "-c", _SERVE, str(folder)]
-    run = subprocess.run(arguments, cwd=folder, env=plain, capture_output=True, text=True)
-    assert run.returncode == 0, run.stderr[-3000:]
+    errors = folder / "stderr"
+    with (
+        errors.open("w") as stderr,
+        subprocess.Popen(
+            [sys.executable, "-c", _SERVE],
+            cwd=folder,
+            env=plain,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+        ) as process,
+    ):
+
+        def serve(exported):
+            print(exported, file=process.stdin, flush=True)
+            assert process.stdout.readline() == "served\n", errors.read_text()[-3000:]
+
+        yield serve
+
+
+@pytest.fixture(scope="module")
+def served(case, serve, tmp_path_factory):
+    """A model, the folder it was exported to, and what the export answered."""
+    folder = tmp_path_factory.mktemp(case.entry.name)
+    model = case.build()
+    kwargs = {"k": 5} if case.entry.family == "retrieval" else {}
+    export(model, folder / "exported", **kwargs)
+    # Again, over the first, after it has changed.
+    if not case.reference.num_parameters:
+        model.fit(case.data.raw, case.data.label, verbose=0)
+    case.randomise(model)
+    export(model, folder / "exported", {"try": 2}, **kwargs)
+    for kind, request in served_requests(case).items():
+        texts = {k: v.astype("S") if v.dtype == object else v for k, v in request.items()}
+        np.savez(folder / f"{kind}.request.npz", **texts)
+    serve(folder)
+    answers = {}
     for path in folder.glob("*.answer.npz"):
         with np.load(path, allow_pickle=True) as outputs:
             answers[path.name.split(".")[0]] = dict(outputs)
-    return folder, models, answers
+    return model, folder / "exported", answers
 
 
 @EACH
 def test_exported_twice_is_whole(case, served):
-    folder, _, _ = served
-    manifest = read_manifest(folder / case.entry.name, verify=True)
+    _, folder, _ = served
+    manifest = read_manifest(folder, verify=True)
     assert (manifest["model"], manifest["try"]) == (case.entry.name, 2)
 
 
@@ -454,8 +529,8 @@ def with_served_age(request):
 @RETRIEVAL
 @pytest.mark.parametrize("kind", ["rows", "unknown", "missing"])
 def test_exported_retrieval_finds_the_same(case, served, kind):
-    _, models, answers = served
-    model, answer = models[case.entry.name], answers[f"{case.entry.name}-{kind}"]
+    model, _, answers = served
+    answer = answers[kind]
     request = with_served_age(served_requests(case)[kind])
     excluded = case.data.numpy({"exclude": request.pop("exclude")}).ids("exclude", "video")
     scores = case.scores(model, request)
@@ -475,8 +550,8 @@ def test_exported_retrieval_finds_the_same(case, served, kind):
 @RANKING
 @pytest.mark.parametrize("kind", ["rows", "unknown", "missing"])
 def test_exported_ranking_predicts_the_same(case, served, kind):
-    _, models, answers = served
-    model, answer = models[case.entry.name], answers[f"{case.entry.name}-{kind}"]
+    model, _, answers = served
+    answer = answers[kind]
     request = with_served_age(served_requests(case)[kind])
     logits = case.scores(model, request)
     expected = case.reference.forward(model, case.data.numpy(request))
@@ -487,7 +562,7 @@ def test_exported_ranking_predicts_the_same(case, served, kind):
 @EACH
 def test_exported_unknown_is_missing(case, served):
     _, _, answers = served
-    unknown, missing = (answers[f"{case.entry.name}-{kind}"] for kind in ("unknown", "missing"))
+    unknown, missing = answers["unknown"], answers["missing"]
     assert set(unknown) == set(missing)
     for key, value in unknown.items():
         np.testing.assert_array_equal(value, missing[key])
