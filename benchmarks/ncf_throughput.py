@@ -17,36 +17,43 @@ items, by optimizer; all else is the same.
 """
 
 import argparse
-import datetime
-import gc
+import contextlib
 import json
-import os
 import pathlib
-import re
 import statistics
 import subprocess
 import sys
-import tempfile
-import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from side_by_side import (
+    Peer,
+    Turn,
+    about,
+    markdown,
+    peak_mb,
+    peer_with,
+    rates,
+    ratios,
+    say,
+    timed,
+)
 
-from tfrec_zoo import recipes
 from tfrec_zoo.artifacts import versions, write_whole
 from tfrec_zoo.data import Examples, NegativeSampling, Rows, interaction_examples, read_ncf
 from tfrec_zoo.features import Features, FeatureSpec, VocabularyColumn
 from tfrec_zoo.models import NeuMF
+from tfrec_zoo.training import STEPS_PER_EXECUTION
 
 USERS, ITEMS, POSITIVES = 6040, 3706, 994_169
 NEGATIVES = 4
 
 #: Who chose what, "user" and "item" of one length, numbers from 0 up; "num_users" and "num_items".
 Positives = dict[str, Any]
-#: Trains an epoch; returns seconds and the loss.
-Epoch = Callable[[], tuple[float, float]]
+#: Makes what trains an epoch, given positives and a batch size.
+Contender = Callable[[Positives, int], Turn]
 
 
 def read(directory: pathlib.Path) -> Positives:
@@ -81,25 +88,17 @@ def head(positives: Positives, pairs: int) -> Positives:
     return {**positives, **{key: positives[key][:number] for key in ("user", "item")}}
 
 
-def timed(train: Callable[[], tf.keras.callbacks.History]) -> tuple[float, float]:
-    """Seconds that training took, and its loss."""
-    gc.collect()
-    begin = time.perf_counter()
-    history = train()
-    return time.perf_counter() - begin, history.history["loss"][-1]
-
-
-def ours(optimizer: str) -> Callable[[Positives, int], Epoch]:
+def ours(optimizer: str) -> Contender:
     """This library: `fit` on whole batches, for which TensorFlow draws (and rejects) negatives."""
 
-    def make(positives: Positives, batch_size: int) -> Epoch:
+    def make(positives: Positives, batch_size: int) -> Turn:
         ids = {
             "user_id": np.arange(positives["num_users"]),
             "item_id": np.arange(positives["num_items"]),
         }
         user, item = (VocabularyColumn(key, dtype="int64") for key in ids)
         model = NeuMF(Features.fit(FeatureSpec((user,), (item,)), ids), seed=0)
-        model.compile(optimizer, steps_per_execution=recipes.STEPS_PER_EXECUTION)
+        model.compile(optimizer, steps_per_execution=STEPS_PER_EXECUTION)
         examples = Examples(
             (Rows({"user_id": ids["user_id"]}, positives["user"]),),
             label=np.ones(len(positives["user"]), np.float32),
@@ -134,10 +133,10 @@ def plain_model(positives: Positives) -> tf.keras.Model:
     return model
 
 
-def plain(arrays: bool) -> Callable[[Positives, int], Epoch]:
+def plain(arrays: bool) -> Contender:
     """Plain Keras: NumPy draws the negatives of an epoch, tf.data or `fit` shuffles the pairs."""
 
-    def make(positives: Positives, batch_size: int) -> Epoch:
+    def make(positives: Positives, batch_size: int) -> Turn:
         model = plain_model(positives)
         rng = np.random.default_rng(0)
         number = len(positives["user"])
@@ -158,101 +157,9 @@ def plain(arrays: bool) -> Callable[[Positives, int], Epoch]:
     return make
 
 
-class Torch:
-    """PyTorch in a process of its own, which trains when asked to."""
-
-    def __init__(self, python: str, positives: Positives, folder: str) -> None:
-        path = pathlib.Path(folder) / "positives.npz"
-        np.savez(path, **positives)
-        script = pathlib.Path(__file__).with_name("ncf_throughput_torch.py")
-        pipe = subprocess.PIPE
-        self.process = subprocess.Popen([python, script, path], stdin=pipe, stdout=pipe, text=True)
-        self.versions = self._answer()
-
-    def _answer(self) -> dict[str, Any]:
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        if not line:
-            raise RuntimeError(f"The PyTorch process ended with {self.process.wait()}.")
-        return json.loads(line)
-
-    def optimizer(self, optimizer: str) -> Callable[[Positives, int], Epoch]:
-        """Contenders as the others are; the positives it has already."""
-
-        def make(_: Positives, batch_size: int) -> Epoch:
-            request = json.dumps({"optimizer": optimizer, "batch_size": batch_size})
-
-            def epoch() -> tuple[float, float]:
-                assert self.process.stdin is not None
-                print(request, file=self.process.stdin, flush=True)
-                answer = self._answer()
-                return answer["seconds"], answer["loss"]
-
-            return epoch
-
-        return make
-
-    def close(self) -> None:
-        """Ends the process."""
-        assert self.process.stdin is not None
-        self.process.stdin.close()
-        self.process.wait()
-
-
-def rates(
-    contenders: dict[str, Callable[[Positives, int], Epoch]],
-    positives: Positives,
-    batch_size: int,
-    rounds: int,
-) -> list[dict[str, Any]]:
-    """Thousands of pairs per second of each contender in each round."""
-    epochs = {name: make(positives, batch_size) for name, make in contenders.items()}
-    pairs = len(positives["user"]) * (1 + NEGATIVES)
-    found: dict[str, list[float]] = {name: [] for name in epochs}
-    losses = {}
-    for turn in range(rounds + 1):
-        # Each round begins with another.
-        names = list(epochs)[turn % len(epochs) :] + list(epochs)[: turn % len(epochs)]
-        for name in names:
-            seconds, losses[name] = epochs[name]()
-            rate = pairs / seconds / 1000
-            what = f"round {turn}" if turn else "warm-up"
-            say(f"{batch_size} {what}: {name} {rate:.1f} thousand/s, loss {losses[name]:.4f}")
-            if turn:
-                found[name].append(rate)
-    return [
-        {
-            "batch_size": batch_size,
-            "contender": name,
-            "min": min(values),
-            "median": statistics.median(values),
-            "max": max(values),
-            "rounds": values,
-            "loss": losses[name],
-        }
-        for name, values in found.items()
-    ]
-
-
-def ratios(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """By how much ours are faster than the others: the median of the rounds' ratios."""
-    found = []
-    for our in results:
-        for other in results:
-            is_other = our["contender"].startswith("ours") > other["contender"].startswith("ours")
-            if is_other and our["batch_size"] == other["batch_size"]:
-                values = [a / b for a, b in zip(our["rounds"], other["rounds"], strict=True)]
-                found.append(
-                    {
-                        "batch_size": our["batch_size"],
-                        "ours": our["contender"],
-                        "to": other["contender"],
-                        "min": min(values),
-                        "median": statistics.median(values),
-                        "max": max(values),
-                    }
-                )
-    return found
+def torch(peer: Peer, optimizer: str) -> Contender:
+    """PyTorch, in a process that has the positives already."""
+    return lambda _, batch_size: lambda: peer.ask(optimizer=optimizer, batch_size=batch_size)
 
 
 GROWTH = {name: ours(name) for name in ("lazy_adam", "fused_adam", "adam")}
@@ -263,11 +170,7 @@ def grown(optimizer: str, scale: int, pairs: int, batch_size: int, rounds: int) 
     positives = head(drawn(scale * USERS, scale * ITEMS), pairs)
     epoch = GROWTH[optimizer](positives, batch_size)
     epoch()
-    seconds = statistics.median(epoch()[0] for _ in range(rounds))
-    # Not `ru_maxrss`, which begins with that of the process that started this one.
-    status = pathlib.Path("/proc/self/status").read_text()
-    peak = re.search(r"VmHWM:\s*(\d+) kB", status)
-    assert peak is not None
+    seconds = statistics.median(epoch()["seconds"] for _ in range(rounds))
     steps = -(-len(positives["user"]) // (batch_size // (1 + NEGATIVES)))
     return {
         "optimizer": optimizer,
@@ -276,7 +179,7 @@ def grown(optimizer: str, scale: int, pairs: int, batch_size: int, rounds: int) 
         "items": positives["num_items"],
         "ms_per_step": 1000 * seconds / steps,
         "seconds": seconds,
-        "peak_mb": int(peak[1]) / 1024,
+        "peak_mb": peak_mb(),
     }
 
 
@@ -294,21 +197,6 @@ def growth(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     return found
 
 
-def say(what: Any) -> None:
-    """Progress."""
-    print(what, file=sys.stderr, flush=True)
-
-
-def markdown(results: list[dict[str, Any]], digits: int) -> str:
-    """A table of rows of the same keys; lists are left out."""
-    keys = [key for key, value in results[0].items() if not isinstance(value, list)]
-    lines = [f"| {' | '.join(keys)} |", "|---" * len(keys) + "|"]
-    for row in results:
-        cells = (f"{v:.{digits}f}" if isinstance(v := row[k], float) else str(v) for k in keys)
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=pathlib.Path, help="folder of the NCF files")
@@ -323,20 +211,12 @@ def main() -> None:
     if arguments.grown:
         print(json.dumps(grown(*arguments.grown)))
         return
-    cores = len(os.sched_getaffinity(0))
-    about: dict[str, Any] = {
-        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        "cores": cores,
-        "load_at_start": os.getloadavg()[0],
-        "examples": arguments.examples,
-        "rounds": arguments.rounds,
-        "versions": versions(),
-    }
+    found = about(examples=arguments.examples, rounds=arguments.rounds, versions=versions())
     if arguments.table_growth:
-        about["results"] = growth(arguments)
-        print(markdown(about["results"], 2))
+        found["results"] = growth(arguments)
+        print(markdown(found["results"], 2))
     else:
-        about["data"] = "drawn" if arguments.data is None else arguments.data.name
+        found["data"] = "drawn" if arguments.data is None else arguments.data.name
         positives = drawn() if arguments.data is None else read(arguments.data)
         positives = head(positives, arguments.examples)
         contenders = {
@@ -345,26 +225,29 @@ def main() -> None:
             "plain Keras, tf.data": plain(arrays=False),
             "plain Keras, arrays": plain(arrays=True),
         }
-        with tempfile.TemporaryDirectory() as folder:
-            torch = None
+        with contextlib.ExitStack() as stack:
             if arguments.torch_python:
-                torch = Torch(arguments.torch_python, positives, folder)
-                about["versions"] |= torch.versions
-                contenders["PyTorch, Adam(fused=True)"] = torch.optimizer("adam")
-                contenders["PyTorch, SparseAdam"] = torch.optimizer("sparse_adam")
+                script = pathlib.Path(__file__).with_name("ncf_throughput_torch.py")
+                peer = stack.enter_context(peer_with(positives, arguments.torch_python, script))
+                found["versions"] |= peer.about
+                contenders["PyTorch, Adam(fused=True)"] = torch(peer, "adam")
+                contenders["PyTorch, SparseAdam"] = torch(peer, "sparse_adam")
             results = []
             for batch_size in arguments.batch_sizes:
-                results += rates(contenders, positives, batch_size, arguments.rounds)
-            if torch is not None:
-                torch.close()
-        about |= {"results": results, "ratios": ratios(results)}
-        print(f"Thousand pairs per second, {cores} cores, {arguments.rounds} rounds:\n")
+                turns = [
+                    ({"batch_size": batch_size, "contender": name}, make(positives, batch_size))
+                    for name, make in contenders.items()
+                ]
+                pairs = len(positives["user"]) * (1 + NEGATIVES)
+                results += rates(turns, pairs, arguments.rounds)
+        found |= {"results": results, "ratios": ratios(results, "batch_size")}
+        print(f"Thousand pairs per second, {found['cores']} cores, {arguments.rounds} rounds:\n")
         print(markdown([{k: v for k, v in r.items() if k != "loss"} for r in results], 1))
-        print(f"\nOurs to others:\n\n{markdown(about['ratios'], 2)}")
+        print(f"\nOurs to others:\n\n{markdown(found['ratios'], 2)}")
         if not arguments.torch_python:
             print("\nWithout PyTorch: no --torch-python given.")
     if arguments.output:
-        write_whole(arguments.output, json.dumps(about, indent=1))
+        write_whole(arguments.output, json.dumps(found, indent=1))
 
 
 if __name__ == "__main__":

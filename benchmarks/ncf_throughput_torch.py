@@ -2,18 +2,17 @@
 
     python ncf_throughput_torch.py POSITIVES.npz
 
-It imports PyTorch and NumPy only, and waits: for each line `{"optimizer": .., "batch_size": ..}` on
+It needs PyTorch and NumPy only, and waits: for each line `{"optimizer": .., "batch_size": ..}` on
 stdin it trains an epoch on and answers with a line `{"seconds": .., "loss": ..}`.
 """
 
 import argparse
-import json
 import os
-import sys
-import time
+from typing import Any
 
 import numpy as np
 import torch
+from side_by_side import answer, timed
 from torch import nn
 
 NEGATIVES = 4
@@ -94,16 +93,15 @@ def main() -> None:
     positives = dict(np.load(arguments.positives))
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     torch.manual_seed(0)
-    print(json.dumps({"torch": torch.__version__}), flush=True)
     contenders: dict[tuple[str, int], Contender] = {}
-    for line in sys.stdin:
-        request = json.loads(line)
-        key = request["optimizer"], request["batch_size"]
+
+    def epoch(optimizer: str, batch_size: int) -> dict[str, Any]:
+        key = optimizer, batch_size
         if key not in contenders:
             contenders[key] = Contender(positives, *key)
-        begin = time.perf_counter()
-        loss = contenders[key].epoch()
-        print(json.dumps({"seconds": time.perf_counter() - begin, "loss": loss}), flush=True)
+        return timed(contenders[key].epoch)
+
+    answer(epoch, torch=torch.__version__)
 
 
 if __name__ == "__main__":
