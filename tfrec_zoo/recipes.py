@@ -76,8 +76,8 @@ def click_spec(
 
     Args:
         log: The log.
-        ids: Whether the ids of users and items are fed. If not, the time of the event is: it tells
-            one session from another.
+        ids: Whether the ids of users and items are fed. If not, the time of the event is, as a
+            number and as one of 1,000 quantiles: it tells one session from another.
         profile: Whether the other columns of users and items are fed.
         crosses: If given, every category of the user is crossed with every one of the item, but not
             id with id, and the `crosses` most frequent combinations have a weight.
@@ -102,7 +102,14 @@ def click_spec(
             for of_user, of_item in itertools.product(*parts)
             if (of_user.name, of_item.name) != (r.user, r.item)
         ]
-    return FeatureSpec((*query, *(() if ids else (NumericColumn(r.time),))), tuple(candidate))
+    return FeatureSpec((*query, *(() if ids else _when(log))), tuple(candidate))
+
+
+def _when(log: Log) -> tuple[Column, Column]:
+    events = log.interactions if log.impressions is None else log.impressions
+    quantiles = np.quantile(events[log.roles.time], np.linspace(0, 1, 1001)[1:-1])
+    edges = tuple(np.unique(quantiles.astype(np.float32)).tolist())
+    return NumericColumn(log.roles.time), EmbeddingColumn(BucketizedColumn(log.roles.time, edges))
 
 
 def _categories(frame: pd.DataFrame, key: str) -> list[Column]:

@@ -27,8 +27,7 @@ class Training:
         learning_rate: At its highest; it falls to zero along a cosine.
         optimizer: Its name. `"lazy_adam"` for tables that are large, `"fused_adam"` for Adam itself
             on tables that are small. Two for `WideDeep`, the wide side's first: `"ftrl+adagrad"`.
-        wide: Arguments of the wide side's optimizer, whose learning rate is 0.1 if none is given;
-            the others are of the deep side's.
+        wide: Arguments of the wide side's optimizer; the others are of the deep side's.
         plateau: If given, the learning rate does not fall along a cosine: after an epoch that did
             not improve on validation it is multiplied by this, and training goes on from the best
             weights so far.
@@ -137,10 +136,7 @@ def _optimizer(training: Training, steps: int) -> Any:
     optimizer = optimizers.make(name, learning_rate=rate, **clip)
     if not wide:
         return optimizer
-    return [
-        *(optimizers.make(w, **{"learning_rate": 0.1, **training.wide}) for w in wide),
-        optimizer,
-    ]
+    return [*(optimizers.make(side, **training.wide) for side in wide), optimizer]
 
 
 def cosine(learning_rate: float, steps: int, warmup_steps: int = 0) -> Any:

@@ -77,7 +77,14 @@ def test_click_spec(log: Log) -> None:
     zip_code = EmbeddingColumn(VocabularyColumn("zip"))
     assert recipes.click_spec(log) == FeatureSpec((user, age, zip_code), (item, genres, length))
     without = recipes.click_spec(log, ids=False)
-    assert without == FeatureSpec((age, zip_code, NumericColumn("time")), (genres, length))
+    assert without.query[:3] == (age, zip_code, NumericColumn("time"))
+    assert without.candidate == (genres, length)
+    # 2,000 moments, 0 to 1,999: a thousand quantiles hold two each.
+    (buckets,) = without.query[3:]
+    assert buckets.categorical.key == "time"
+    np.testing.assert_allclose(
+        buckets.categorical.boundaries, np.arange(1, 1000) * 1.999, rtol=1e-5
+    )
 
 
 def test_what_is_measured_is_measured_on_the_test_examples(log: Log) -> None:

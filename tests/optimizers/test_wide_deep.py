@@ -14,6 +14,8 @@ VIDEOS = np.array(["a", "b", "c", "d"])
 SPEC = FeatureSpec(candidate=(EmbeddingColumn(VocabularyColumn("video_id")),))
 X = {"video_id": np.array(["a", "b", "a", "c", "b", "a", "c", "a"])}
 Y = np.array([1, 0, 1, 1, 0, 0, 1, 1], np.float32)
+FTRL = {"learning_rate": 0.3, "initial_accumulator_value": 0.01}
+ADAGRAD = {"learning_rate": 0.2, "initial_accumulator_value": 0.01}
 FEATURES = Features.fit(SPEC, {"video_id": VIDEOS})
 
 
@@ -22,8 +24,8 @@ def make_model(ftrl=None, adagrad=None, **kwargs):
     model.build_weights()
     model.compile(
         [
-            optimizers.make("ftrl", **{"learning_rate": 0.3, **(ftrl or {})}),
-            optimizers.make("adagrad", **{"learning_rate": 0.2, **(adagrad or {})}),
+            optimizers.make("ftrl", **{**FTRL, **(ftrl or {})}),
+            optimizers.make("adagrad", **{**ADAGRAD, **(adagrad or {})}),
         ]
     )
     return model
@@ -46,7 +48,7 @@ def test_each_side_moves_by_its_own_equations(l1):
     wide = {v.ref() for v in model.wide_variables}
     assert len(wide) == 1
     values = {v.ref(): v.numpy().astype(np.float64) for v in model.trainable_variables}
-    n = {ref: np.full(value.shape, 0.1) for ref, value in values.items()}  # Keras begins at .1
+    n = {ref: np.full(value.shape, 0.01) for ref, value in values.items()}
     z = {ref: np.zeros_like(value) for ref, value in values.items()}
     twin = make_model()
     for rows in (slice(0, 4), slice(4, 8)):
@@ -141,8 +143,7 @@ def test_resumed_from_a_checkpoint_is_as_never_interrupted(tmp_path):
     fit(begun, epochs=1)
     saving.save(begun, tmp_path / "saved")
     again = saving.restore(tmp_path / "saved")
-    again.compile([optimizers.make("ftrl", learning_rate=0.3),
-                   optimizers.make("adagrad", learning_rate=0.2)])  # fmt: skip
+    again.compile([optimizers.make("ftrl", **FTRL), optimizers.make("adagrad", **ADAGRAD)])
     fit(again, epochs=2)
     for value, v in zip(whole.get_weights(), again.get_weights(), strict=True):
         np.testing.assert_allclose(v, value, rtol=1e-6, atol=1e-7)

@@ -116,8 +116,7 @@ class WideDeep(EmbeddingRankingModel):
     def compile(self, optimizer: Any = ("ftrl", "adagrad"), *args: Any, **kwargs: Any) -> None:
         """As every Keras model's; but `optimizer` may be two, the wide side's first.
 
-        By default they are FTRL with learning rate 0.1 and AdaGrad with 0.05. A name means these,
-        or else Keras's defaults; give instances to choose rates and L1:
+        A name means what `optimizers.make` makes of it; give instances to choose rates and L1:
         `[optimizers.make("ftrl", learning_rate=0.1, l1_regularization_strength=1e-4), "adagrad"]`.
         The bias counts to the deep side: L1 doesn't reach it.
         """
@@ -127,10 +126,8 @@ class WideDeep(EmbeddingRankingModel):
                     "`optimizer` must be one, or two: the wide side's and the deep side's. "
                     f"Received: {optimizer!r}"
                 )
-            rates = {"ftrl": {"learning_rate": 0.1}, "adagrad": {"learning_rate": 0.05}}
             wide, deep = (
-                optimizers.make(one, **rates.get(one, {})) if isinstance(one, str) else one
-                for one in optimizer
+                optimizers.make(one) if isinstance(one, str) else one for one in optimizer
             )
             optimizer = optimizers.WideDeepOptimizer(
                 wide, deep, lambda: self.wide_variables, lambda: self.deep_variables
