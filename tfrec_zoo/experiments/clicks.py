@@ -176,18 +176,20 @@ def _row(name: str, setting: str, training: Training, **arguments: Any) -> _Row:
 
 #: As all rows are trained, but where they say otherwise.
 TRAINING = Training(
-    epochs=30, batch_size=1024, learning_rate=0.001, optimizer="fused_adam", plateau=0.2, verbose=2
+    epochs=30, batch_size=1024, learning_rate=0.02, optimizer="adagrad", plateau=0.2, verbose=2
 )
-#: What has nothing but embeddings and weights learns from a stronger penalty and larger steps.
-LINEAR = dataclasses.replace(TRAINING, learning_rate=0.003)
-SHALLOW = dataclasses.replace(TRAINING, learning_rate=0.002)
-#: FTRL's and AdaGrad's own rates.
+ADAM = dataclasses.replace(TRAINING, batch_size=2048, learning_rate=0.002, optimizer="fused_adam")
+#: What has nothing but weights and factors.
+LINEAR = dataclasses.replace(ADAM, batch_size=1024, learning_rate=0.003)
+FACTORS = dataclasses.replace(ADAM, batch_size=1024)
 WIDE_AND_DEEP = dataclasses.replace(
-    TRAINING, optimizer="ftrl+adagrad", learning_rate=0.02, wide={"l1_regularization_strength": 0.0}
+    TRAINING, optimizer="ftrl+adagrad", wide={"learning_rate": 0.05}
 )
 
 
-def _rows(setting: str, deep: dict[str, Any], shallow: dict[str, Any]) -> dict[str, _Row]:
+def _rows(
+    setting: str, training: Training, factors: dict[str, Any], deep: dict[str, Any]
+) -> dict[str, _Row]:
     """The rows of all architectures, with widths as alike as they go."""
     tower = {"embedding_dim": 16, **deep}
     without_dropout = {key: value for key, value in tower.items() if key != "dropout"}
@@ -195,34 +197,36 @@ def _rows(setting: str, deep: dict[str, Any], shallow: dict[str, Any]) -> dict[s
     return {
         "LogisticRegression": _row("LogisticRegression", setting, LINEAR),
         "FactorizationMachine": _row(
-            "FactorizationMachine", setting, SHALLOW, embedding_dim=16, **shallow
+            "FactorizationMachine", setting, FACTORS, embedding_dim=16, **factors
         ),
         "WideDeep": _row("WideDeep", f"{setting}-crossed", WIDE_AND_DEEP, **tower),
-        "DeepFM": _row("DeepFM", setting, TRAINING, **tower),
-        "DCN": _row("DCN", setting, TRAINING, num_cross_layers=3, **tower),
-        "DCNV2": _row("DCNV2", setting, TRAINING, num_cross_layers=2, **tower),
-        "xDeepFM": _row("xDeepFM", setting, TRAINING, cin_units=(64, 64), **tower),
-        "AutoInt": _row("AutoInt", setting, TRAINING, **attention),
-        "AutoInt+": _row("AutoInt", setting, TRAINING, attention_dim=32, **tower),
-        "FiBiNET": _row("FiBiNET", setting, TRAINING, **tower),
-        "DLRM": _row("DLRM", setting, TRAINING, bottom_units=(64,), **tower),
-        "DeepCrossing": _row("DeepCrossing", setting, TRAINING, **without_dropout),
+        "DeepFM": _row("DeepFM", setting, training, **tower),
+        "DCN": _row("DCN", setting, training, num_cross_layers=3, **tower),
+        "DCNV2": _row("DCNV2", setting, training, num_cross_layers=2, **tower),
+        "xDeepFM": _row("xDeepFM", setting, training, cin_units=(64, 64), **tower),
+        "AutoInt": _row("AutoInt", setting, training, **attention),
+        "AutoInt+": _row("AutoInt", setting, training, attention_dim=32, **tower),
+        "FiBiNET": _row("FiBiNET", setting, training, **tower),
+        "DLRM": _row("DLRM", setting, training, bottom_units=(64,), **tower),
+        "DeepCrossing": _row("DeepCrossing", setting, training, **without_dropout),
     }
 
 
 WITH_IDS: dict[str, _Row] = {
     "item-rates": item_rates("with-ids"),
-    "MF": _row("FactorizationMachine", "ids-alone", SHALLOW, embedding_dim=16, batch_l2=0.01),
+    "MF": _row("FactorizationMachine", "ids-alone", FACTORS, embedding_dim=16, batch_l2=0.01),
     **_rows(
         "with-ids",
+        TRAINING,
+        factors={"batch_l2": 0.01},
         deep={"hidden_units": (128, 128, 128), "dropout": 0.2, "batch_l2": 0.001},
-        shallow={"batch_l2": 0.01},
     ),
 }
 WITHOUT_IDS: dict[str, _Row] = _rows(
     "without-ids",
-    deep={"hidden_units": (256, 256), "dropout": 0.2, "batch_l2": 0.0001},
-    shallow={"batch_l2": 0.0},
+    ADAM,
+    factors={"batch_l2": 0.001},
+    deep={"hidden_units": (256, 256), "dropout": 0.2, "batch_l2": 0.001},
 )
 
 
@@ -231,18 +235,20 @@ def _wide_deep(training: Training, sides: str = "both") -> _Row:
     return _row("WideDeep", "with-ids-crossed", training, sides=sides, batch_l2=0.001, **tower)
 
 
+ONE_ADAM = dataclasses.replace(ADAM, batch_size=1024, learning_rate=0.001)
 #: Which side does what, which optimizer, and what L1 leaves of the wide weights.
 WIDE_DEEP: dict[str, _Row] = {
     "wide": _wide_deep(WIDE_AND_DEEP, "wide"),
     "deep": _wide_deep(WIDE_AND_DEEP, "deep"),
     "both": _wide_deep(WIDE_AND_DEEP),
-    "wide-adam": _wide_deep(TRAINING, "wide"),
-    "deep-adam": _wide_deep(TRAINING, "deep"),
-    "both-adam": _wide_deep(TRAINING),
-    "both-ftrl+adam": _wide_deep(dataclasses.replace(TRAINING, optimizer="ftrl+fused_adam")),
+    "wide-adam": _wide_deep(ONE_ADAM, "wide"),
+    "deep-adam": _wide_deep(ONE_ADAM, "deep"),
+    "both-adam": _wide_deep(ONE_ADAM),
     **{
         f"both-l1-{l1:g}": _wide_deep(
-            dataclasses.replace(WIDE_AND_DEEP, wide={"l1_regularization_strength": l1})
+            dataclasses.replace(
+                WIDE_AND_DEEP, wide={**WIDE_AND_DEEP.wide, "l1_regularization_strength": l1}
+            )
         )
         for l1 in (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
     },
