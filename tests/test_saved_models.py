@@ -7,13 +7,16 @@ import sys
 
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from tfrec_zoo.artifacts import read_manifest
 from tfrec_zoo.data import Log, interaction_examples, leave_last_out, movielens
+from tfrec_zoo.experiments.clicks import ClickData
 
 FOLDER = pathlib.Path(__file__).parents[1] / "saved_models"
-MODELS = sorted(path.parent.name for path in FOLDER.glob("*/manifest.json"))
-EACH = pytest.mark.parametrize("name", MODELS)
+MODELS = {path.parent.name: read_manifest(path.parent) for path in FOLDER.glob("*/manifest.json")}
+RECOMMENDERS = sorted(name for name in MODELS if "hit_rate_at_10" in MODELS[name]["metrics"])
+CLICKS = sorted(name for name in MODELS if "logloss" in MODELS[name]["metrics"])
 
 _ASK = """
 import sys
@@ -47,14 +50,21 @@ def ask(name, request, signature, folder):
 
 
 def test_there_are_models():
-    assert {read_manifest(FOLDER / name)["model"] for name in MODELS} >= {
+    assert {MODELS[name]["model"] for name in RECOMMENDERS} >= {
         "EASE",
         "MatrixFactorization",
         "NeuMF",
     }
+    assert {MODELS[name]["model"] for name in CLICKS} >= {
+        "AutoInt",
+        "DCNV2",
+        "DeepFM",
+        "WideDeep",
+    }
+    assert set(MODELS) == {*RECOMMENDERS, *CLICKS}
 
 
-@EACH
+@pytest.mark.parametrize("name", sorted(MODELS))
 def test_small_and_whole(name):
     manifest = read_manifest(FOLDER / name, verify=True)
     size = sum(path.stat().st_size for path in (FOLDER / name).rglob("*") if path.is_file())
@@ -62,11 +72,20 @@ def test_small_and_whole(name):
     assert manifest["command"].startswith("tfrec-zoo train")
     assert manifest["dataset"] == "movielens/100k"
     assert len(manifest["checksum"]) == 64
-    assert manifest["metrics"]["hit_rate_at_10"] > 0.05
+    metrics = manifest["metrics"]
+    assert metrics["hit_rate_at_10"] > 0.05 if name in RECOMMENDERS else metrics["auc"] > 0.8
     assert {"seed", "protocol", "versions"} <= set(manifest)
 
 
-@EACH
+@pytest.mark.parametrize("name", CLICKS)
+def test_the_auc_of_the_manifest_is_that_of_its_answers(name, ml_100k, tmp_path):
+    _, _, test = ClickData(ml_100k).parts
+    raw = test.raw([feature["key"] for feature in MODELS[name]["request"]])
+    p = ask(name, raw, "serving_default", tmp_path)["predictions"]
+    assert roc_auc_score(test.label, p) == pytest.approx(MODELS[name]["metrics"]["auc"], abs=1e-4)
+
+
+@pytest.mark.parametrize("name", RECOMMENDERS)
 def test_the_hit_rate_of_the_manifest_is_that_of_its_answers(name, ml_100k, tmp_path):
     """Recounted from the answers: the last item of each user, among all not seen before."""
     manifest = read_manifest(FOLDER / name)
