@@ -4,33 +4,32 @@ import dataclasses
 import json
 import math
 import pathlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from tfrec_zoo.features.columns import (
-    BagColumn,
-    BucketizedColumn,
     CategoricalColumn,
     CrossedColumn,
-    CrossPart,
     EmbeddingColumn,
-    HashedColumn,
     InteractionColumn,
     NumericColumn,
-    RawType,
+)
+from tfrec_zoo.features.combinations import (
+    CombinationCounter,
+    is_last,
+    num_ids_of,
+    part_in_words,
+    radices,
 )
 from tfrec_zoo.features.quantile_sketch import QuantileSketch
 from tfrec_zoo.features.request import raw_array, raw_values
-from tfrec_zoo.features.spec import FeatureSpec, vocabulary_column
+from tfrec_zoo.features.spec import FeatureSpec
 from tfrec_zoo.features.vocabulary import Vocabulary, VocabularyCounter
 
 NUM_QUANTILES = 1000
-
-#: Combinations that are looked at at a time.
-_SLICE = 2**22
 
 
 def default_dimension(num_ids: int) -> int:
@@ -76,7 +75,7 @@ class Features:
                     f"{column.space!r}. Received: {received}"
                 )
         for cross in self.spec.crosses:
-            num_keys = math.prod(_sizes(cross, self.vocabularies))
+            num_keys = math.prod(radices(cross, self.vocabularies))
             if cross.top_n is None:
                 continue
             vocabulary = self.vocabularies.get(cross.space)
@@ -157,7 +156,7 @@ class Features:
                     f"keys. Received no {sorted({c.key for c in columns if c.space == space})}"
                 )
         known = {**given, **learned}
-        combinations = [_CombinationCounter(column, known) for column in crosses]
+        combinations = [CombinationCounter(column, known) for column in crosses]
         for chunk in rows or ():
             for column in interactions:
                 for part, values in _interaction_values(column, chunk).items():
@@ -182,7 +181,7 @@ class Features:
 
     def num_ids(self, column: CategoricalColumn) -> int:
         """Number of ids of a categorical column, besides 0."""
-        return _num_ids(column, self.vocabularies)
+        return num_ids_of(column, self.vocabularies)
 
     def in_words(self, column: CrossedColumn, ids: Iterable[int]) -> list[str]:
         """What the ids of a cross with `top_n` mean, such as "history=v1 AND age in [20, 30)".
@@ -196,7 +195,7 @@ class Features:
                 f"can be put in words. Received: {column!r}"
             )
         keys = self.vocabularies[column.space].tokens
-        sizes = _sizes(column, self.vocabularies)
+        sizes = radices(column, self.vocabularies)
         texts = []
         for number in ids:
             if not 0 < number <= len(keys):
@@ -204,7 +203,7 @@ class Features:
             rest, words = int(keys[number - 1]) - 1, []
             for part, size in zip(reversed(column.columns), reversed(sizes), strict=True):
                 rest, digit = divmod(rest, size)
-                words.append(_in_words(part, digit, self.vocabularies))
+                words.append(part_in_words(part, digit, self.vocabularies))
             texts.append(" AND ".join(reversed(words)))
         return texts
 
@@ -267,7 +266,7 @@ def _interaction_values(
     candidate = raw_array(chunk[column.candidate.key], dtype)
     codes, _ = pd.factorize(np.append(candidate, bag.ravel()))
     match = codes[len(candidate) :].reshape(bag.shape) == codes[: len(candidate), None]
-    match &= _is_last(bag, dtype, column.bag.max_length)
+    match &= is_last(bag, dtype, column.bag.max_length)
     values = {column.parts[0]: match.sum(axis=1).astype(np.float32)}
     if column.ages:
         ages = np.full(bag.shape, np.nan, np.float32)
@@ -276,108 +275,3 @@ def _interaction_values(
         latest = np.fmin.reduce(np.where(match, ages, np.inf), axis=1, initial=np.inf)
         values[column.parts[1]] = latest[np.isfinite(latest)]
     return values
-
-
-def _is_last(bag: np.ndarray, dtype: RawType, max_length: int) -> np.ndarray:
-    """Whether a value is among the last `max_length` non-missing ones, as in the preprocessor."""
-    is_present = bag != "" if dtype == "string" else bag >= 0
-    return is_present & (is_present[:, ::-1].cumsum(axis=1)[:, ::-1] <= max_length)
-
-
-def _num_ids(column: CategoricalColumn, vocabularies: Mapping[str, Vocabulary]) -> int:
-    if isinstance(column, BucketizedColumn):
-        return len(column.boundaries) + 1
-    if isinstance(column, BagColumn):
-        return _num_ids(column.values, vocabularies)
-    if isinstance(column, CrossedColumn | HashedColumn) and column.num_buckets is not None:
-        return column.num_buckets
-    return len(vocabularies[column.space])
-
-
-def _sizes(column: CrossedColumn, vocabularies: Mapping[str, Vocabulary]) -> list[int]:
-    """The number of ids of each part of a cross: the radices of its keys."""
-    sizes = [_num_ids(part, vocabularies) for part in column.columns]
-    if math.prod(sizes) > np.iinfo(np.int64).max:
-        raise ValueError(
-            f"The cross {column.name!r} has too many combinations: the product of its parts' "
-            f"numbers of ids must be less than 2**63. Received: {sizes}"
-        )
-    return sizes
-
-
-def _in_words(column: CrossPart, digit: int, vocabularies: Mapping[str, Vocabulary]) -> str:
-    """The value of one part of a combination, whose id is `digit + 1`."""
-    if not isinstance(column, BucketizedColumn):
-        return f"{column.key}={vocabularies[column.space].tokens[digit]}"
-    bounds = [np.format_float_positional(b, trim="-") for b in column.boundaries]
-    if digit == 0:
-        return f"{column.key} < {bounds[0]}"
-    if digit == len(bounds):
-        return f"{column.key} >= {bounds[-1]}"
-    return f"{column.key} in [{bounds[digit - 1]}, {bounds[digit]})"
-
-
-class _CombinationCounter:
-    """Counts the combinations of a cross, each once a row, chunk by chunk."""
-
-    def __init__(self, column: CrossedColumn, vocabularies: Mapping[str, Vocabulary]) -> None:
-        self.column = column
-        self.sizes = _sizes(column, vocabularies)
-        spaces = {c.space for c in map(vocabulary_column, column.columns) if c is not None}
-        arrays = {space: vocabularies[space].array() for space in spaces}
-        self.tokens = {space: pd.Index(a, dtype=a.dtype) for space, a in arrays.items()}
-        self.counter = VocabularyCounter("int64")
-
-    def update(self, chunk: Mapping[str, Any]) -> None:
-        """Counts the rows of a chunk, if all parts are there."""
-        columns = self.column.columns
-        if any(part.key not in chunk for part in columns):
-            return
-        parts = [self._ids(part, chunk[part.key]) for part in columns]
-        rows = {part.key: len(ids) for part, ids in zip(columns, parts, strict=True)}
-        if len(set(rows.values())) > 1:
-            raise ValueError(
-                "The parts of a cross must have the same number of rows, here or in `cross_rows`. "
-                f"Received rows: {rows}"
-            )
-        step = max(_SLICE // max(math.prod(ids.shape[1] for ids in parts), 1), 1)
-        for begin in range(0, len(parts[0]), step):
-            keys = self._keys([ids[begin : begin + step] for ids in parts])
-            self.counter.update(keys[keys > 0])
-
-    def vocabulary(self) -> Vocabulary:
-        """The keys of the most frequent combinations."""
-        if self.counter.counts.empty:
-            raise ValueError(
-                f"The data hold no combination of the cross {self.column.name!r}: its rows must "
-                f"have all of its parts. Received none of {[p.key for p in self.column.columns]}"
-            )
-        return Vocabulary.from_counts(self.counter.counts, "int64", self.column.top_n)
-
-    def _ids(self, part: CrossPart, values: Any) -> np.ndarray:
-        """[rows, values] distinct ids of a part, as the preprocessor makes them."""
-        if isinstance(part, BucketizedColumn):
-            numbers = raw_array(values, "float32")
-            boundaries = np.array(part.boundaries, np.float32)
-            buckets = np.searchsorted(boundaries, numbers, side="right") + 1
-            return np.where(np.isnan(numbers), 0, buckets)[:, None]
-        vocabulary = vocabulary_column(part)
-        assert vocabulary is not None
-        is_bag = isinstance(part, BagColumn)
-        array = raw_array(values, vocabulary.dtype, is_bag)
-        ids = self.tokens[part.space].get_indexer(array.ravel()).reshape(array.shape) + 1
-        if not isinstance(part, BagColumn):
-            return ids[:, None]
-        ids = np.where(_is_last(array, vocabulary.dtype, part.max_length), ids, 0)
-        ids = -np.sort(-ids, axis=1)[:, : part.max_length]
-        ids[:, 1:][ids[:, 1:] == ids[:, :-1]] = 0
-        return ids
-
-    def _keys(self, parts: Sequence[np.ndarray]) -> np.ndarray:
-        """[rows, combinations] keys, 0 where a part is nothing."""
-        keys = parts[0].astype(np.int64)
-        for ids, size in zip(parts[1:], self.sizes[1:], strict=True):
-            left, right = keys[:, :, None], ids[:, None, :]
-            pairs = np.where((left > 0) & (right > 0), (left - 1) * size + right, 0)
-            keys = pairs.reshape(len(pairs), left.shape[1] * right.shape[2])
-        return keys
