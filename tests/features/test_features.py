@@ -333,7 +333,7 @@ def test_fitted_crosses_of_chunks_are_those_at_once(monkeypatch):
     assert Features.fit(spec, iter(chunks)) == expected
     assert Features.fit(spec, (pd.DataFrame(chunk) for chunk in chunks)) == expected
     # Few combinations at a time.
-    monkeypatch.setattr("tfrec_zoo.features.features._SLICE", 4)
+    monkeypatch.setattr("tfrec_zoo.features.combinations._SLICE", 4)
     assert Features.fit(spec, APPS) == expected
 
 
