@@ -521,3 +521,35 @@ def test_quickstart_with_another_ranker(tmp_path, capsys):
     for name in ("NeuMF", "EASE"):
         line = fails(capsys, "quickstart", "--ranker", name, "--output", tmp_path / "q")
         assert f"must be a ranking model of features; see: tfrec-zoo list. Received: {name}" in line
+
+
+def test_clicks_are_trained_evaluated_again_and_exported(dataset, capsys, tmp_path):
+    arguments = ("WideDeep", "--clicks", "with-ids-crossed", "--optimizer", "ftrl+adagrad")
+    arguments += (
+        "--label",
+        "time",
+        "--threshold",
+        "500000",
+        "--wide",
+        "l1_regularization_strength=100.0",
+        "--set",
+        "hidden_units=(4,)",
+    )
+    result = trained(dataset, tmp_path / "out", *arguments)
+    assert "click prediction with ids crossed, random 8:1:1" in result["protocol"]
+    metrics = result["metrics"]
+    assert metrics["wide_zeros"] == 1.0 and 0 < metrics["auc"] < 1
+    again = run_json(capsys, "evaluate", tmp_path / "out")
+    assert again == pytest.approx({key: metrics[key] for key in ("auc", "logloss", "gauc")})
+    served = load(tmp_path / "out" / "model", verify=True)
+    assert served.manifest["config"]["wide"] == {"l1_regularization_strength": 100.0}
+
+
+def test_options_of_clicks_without_clicks(dataset, capsys, tmp_path):
+    line = fails(
+        capsys, "train", "DeepFM", "--label", "x", "--dataset", dataset, "--output", tmp_path
+    )
+    assert "add --clicks. Received: {'label': 'x'}" in line
+    line = fails(capsys, "train", "DeepFM", "--clicks", "ids", "--dataset", dataset,
+                 "--output", tmp_path)  # fmt: skip
+    assert "must be one of ['ids-alone', 'with-ids'" in line and "Received: 'ids'" in line

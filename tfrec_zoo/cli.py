@@ -215,7 +215,7 @@ def _train(arguments: argparse.Namespace) -> None:
         metrics=trained.metrics,
         protocol=trained.protocol,
         seed=arguments.seed,
-        config={**config, "set": dict(arguments.set)},
+        config={**config, "set": dict(arguments.set), "wide": dict(arguments.wide)},
     )
     saving.save(trained.model, output / "checkpoint")
     export(trained.model, output / "model", result.to_config())
