@@ -36,3 +36,18 @@ def test_the_commands_and_models_of_the_readme_exist() -> None:
     assert commands and commands <= set(known)
     assert set(re.findall(r"^\| `(\w+)` \|", README, flags=re.MULTILINE)) == set(registry.MODELS)
     assert tfrec_zoo.__version__
+
+
+def test_the_lineage_has_every_ranker_of_features():
+    from tfrec_zoo import cli, registry
+
+    root = pathlib.Path(__file__).parents[1]
+    page = (root / "docs" / "lineage.md").read_text(encoding="utf-8")
+    entries = registry.MODELS.values()
+    rankers = {e.name for e in entries if (e.family, e.reads) == ("ranking", "features")}
+    linked = dict(re.findall(r"^\| \[`(\w+)`\]\(\.\./(\S+)\)", page, flags=re.MULTILINE))
+    assert set(linked) == rankers - {"YouTubeRanking"}
+    assert all((root / path).exists() for path in linked.values())
+    assert set(re.findall(r"^tfrec-zoo benchmark (\S+)", page, flags=re.MULTILINE)) <= set(
+        cli.TABLES
+    )
