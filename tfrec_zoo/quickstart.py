@@ -129,6 +129,7 @@ def quickstart(
         metrics=metrics,
         protocol=f"{split.protocol}, full ranking, seen items masked",
         seed=seed,
+        config={"ranker": ranker},
     ).to_config()
     export(funnel, output / "funnel", result)
     requests = _requests(funnel, test, 3)

@@ -150,24 +150,19 @@ def test_on_a_log_of_ones_own(log: Log, tmp_path: Any, capsys: Any) -> None:
         (EmbeddingColumn(VocabularyColumn("item_id", dtype="int64")),),
     )
     (tmp_path / "spec.json").write_text(spec.to_json())
-    command = [
-        "benchmark",
-        "ctr",
-        "--dataset",
-        str(folder),
-        "--label",
-        "liked",
-        "--threshold",
-        "0.5",
-    ]
-    command += ["--spec", str(tmp_path / "spec.json"), "--model", "LogisticRegression"]
-    assert cli.main([*command, "--seeds", "0", "--output", str(tmp_path / "runs"), "--json"]) == 0
+    command = (
+        f"benchmark ctr --dataset {folder} --label liked --threshold 0.5 --seeds 0 --json "
+        f"--spec {tmp_path / 'spec.json'} --model LogisticRegression --output {tmp_path / 'runs'}"
+    )
+    assert cli.main(command.split()) == 0
     (result,) = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert result["metrics"]["auc"] > 0.6 and "with features given" in result["protocol"]
     assert result["metrics"]["parameters"] == 101
-    command[2:4] = ["--dataset", str(folder)]
+    # Other labels are other data: their results don't go beside these.
+    assert cli.main(command.replace("0.5", "0.6").split()) == 2
+    assert "is of other data" in capsys.readouterr().err
     (tmp_path / "spec.json").write_text("{}")
-    assert cli.main([*command, "--output", str(tmp_path / "runs")]) == 2
+    assert cli.main(command.split()) == 2
     assert "is no feature spec" in capsys.readouterr().err
 
 

@@ -431,7 +431,7 @@ def test_any_ranking_model_of_features_by_name(world, name):
 
     spec = FeatureSpec(four_wide(features.spec.query), four_wide(features.spec.candidate))
     cls = registry.get(name).load()
-    small = {"embedding_dim": 4, "hidden_units": (6,)}
+    small = {"embedding_dim": 4, "hidden_units": (6,), "cin_units": (3, 2)}
     taken = {key: small[key] for key in small if key in inspect.signature(cls).parameters}
     ranking = cls(dataclasses.replace(features, spec=spec), seed=1, **taken)
     ranking.build_weights()

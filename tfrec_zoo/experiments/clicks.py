@@ -8,6 +8,7 @@ is random, as in the published numbers, and so leaks the future; it is the same 
 
 import dataclasses
 import functools
+import hashlib
 from collections.abc import Callable
 from typing import Any
 
@@ -56,8 +57,11 @@ class ClickData:
 
     @property
     def checksum(self) -> str:
-        """Of the log."""
-        return self.log.checksum
+        """Of the log, and of what else was given: other labels are other data."""
+        given = self.label, self.threshold, self.spec and self.spec.to_json()
+        if given == (None, None, None):
+            return self.log.checksum
+        return hashlib.sha256(f"{self.log.checksum} {given}".encode()).hexdigest()
 
     @functools.cached_property
     def parts(self) -> tuple[Examples, Examples, Examples]:
