@@ -5,8 +5,9 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from tfrec_zoo.data.examples import Examples, Rows, Windows
+from tfrec_zoo.data.examples import Examples
 from tfrec_zoo.data.log import Log
+from tfrec_zoo.data.sources import Rows, Windows
 from tfrec_zoo.data.splits import user_bounds
 from tfrec_zoo.data.watches import table_columns, user_rows
 

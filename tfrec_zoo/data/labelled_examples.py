@@ -3,8 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from tfrec_zoo.data.examples import Examples, Rows
+from tfrec_zoo.data.examples import Examples
 from tfrec_zoo.data.log import Log
+from tfrec_zoo.data.sources import Rows
 from tfrec_zoo.data.watches import table_columns, user_rows
 
 

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tfrec_zoo.data.examples import Rows, Windows
 from tfrec_zoo.data.log import Log, is_list
+from tfrec_zoo.data.sources import Rows, Windows
 from tfrec_zoo.features import raw_array
 
 MAX_HISTORY = 50

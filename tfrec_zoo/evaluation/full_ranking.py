@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfrec_zoo.data.examples import Examples, Windows, item_ids
+from tfrec_zoo.data.examples import Examples, item_ids
+from tfrec_zoo.data.sources import Windows
 from tfrec_zoo.metrics import MRR, NDCG, CatalogueCoverage, HitRate, target_ranks
 from tfrec_zoo.models.base import RecommenderModel
 from tfrec_zoo.models.retrieval import RetrievalModel, match

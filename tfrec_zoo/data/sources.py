@@ -1,0 +1,244 @@
+"""Sources: where the features of examples lie in a log, and how they are put together.
+
+A history window is stored as two row numbers, not as 50 values, so the examples of a log take
+little more memory than the log; tf.data gathers whole batches of them at once.
+"""
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfrec_zoo.features import (
+    MISSING,
+    BagColumn,
+    CrossedColumn,
+    Encoded,
+    InteractionColumn,
+    NumericColumn,
+    Preprocessor,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Rows:
+    """One value per example: row `index[i]` of a table of columns.
+
+    Args:
+        values: Columns of the table by key; a column may hold one bag per row, [rows, length].
+        index: [examples] row numbers.
+    """
+
+    values: Mapping[str, np.ndarray]
+    index: np.ndarray
+
+    def take(self, index: np.ndarray) -> "Rows":
+        """Those of the examples of these numbers."""
+        return dataclasses.replace(self, index=self.index[index])
+
+    def used(self, keys: set[str]) -> dict[str, np.ndarray]:
+        """The values that examples have, as often as they have them."""
+        return {key: column[self.index] for key, column in self.values.items() if key in keys}
+
+
+@dataclasses.dataclass(frozen=True)
+class Windows:
+    """A bag per example: the last `length` rows of `[start[i], stop[i])`, oldest first.
+
+    Args:
+        values: Columns of the table by key; the rows of one user are adjacent.
+        start: [examples] first row.
+        stop: [examples] row after the last.
+        length: Longest bag.
+        hide: [examples] a row of the window to leave out, or None.
+        ages: Key of a numeric bag `now[i] - time[row]` to add, or "".
+        time: [rows] of the table.
+        now: [examples] time of the example.
+    """
+
+    values: Mapping[str, np.ndarray]
+    start: np.ndarray
+    stop: np.ndarray
+    length: int
+    hide: np.ndarray | None = None
+    ages: str = ""
+    time: np.ndarray | None = None
+    now: np.ndarray | None = None
+
+    def take(self, index: np.ndarray) -> "Windows":
+        """Those of the examples of these numbers."""
+        parts = {name: getattr(self, name) for name in ("start", "stop", "hide", "now")}
+        parts = {name: None if part is None else part[index] for name, part in parts.items()}
+        return dataclasses.replace(self, **parts)
+
+    def used(self, keys: set[str]) -> dict[str, np.ndarray]:
+        """The values that are in at least one window, each row once."""
+        values = {key: column for key, column in self.values.items() if key in keys}
+        if not values:
+            return {}
+        rows = len(next(iter(values.values())))
+        begin = np.maximum(self.start, self.stop - self.length)
+        if self.hide is not None:
+            # Where a row is hidden, one more before it is there.
+            is_hidden = (self.hide >= begin) & (self.hide < self.stop)
+            begin = np.maximum(self.start, begin - is_hidden)
+        begin = np.minimum(begin, self.stop)
+        edges = np.bincount(begin, minlength=rows + 1) - np.bincount(self.stop, minlength=rows + 1)
+        windows = np.cumsum(edges)[:rows]
+        if self.hide is not None:
+            is_hidden = (self.hide >= begin) & (self.hide < self.stop)
+            windows -= np.bincount(self.hide[is_hidden], minlength=rows)
+        return {key: column[windows > 0] for key, column in values.items()}
+
+
+#: Where features of examples lie.
+Source = Rows | Windows
+
+
+def raw_assembler(sources: tuple[Source, ...], keys: Iterable[str] | None = None) -> Any:
+    """Returns a function from example numbers to features by key."""
+    wanted = None if keys is None else set(keys)
+    parts = [
+        _assembler_of(source, wanted)
+        for source in sources
+        if wanted is None or wanted & {*source.values, getattr(source, "ages", "")}
+    ]
+
+    def assemble(rows: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {key: value for part in parts for key, value in part(rows).items()}
+
+    return assemble
+
+
+def decoded(values: np.ndarray) -> np.ndarray:
+    """Text as strings, not bytes."""
+    if values.dtype != object or not values.size:
+        return values
+    return np.char.decode(values.astype("S"), "utf-8").astype(object)
+
+
+def tensor(column: np.ndarray) -> tf.Tensor:
+    """A column as one of the raw types: string, int64 or float32."""
+    kinds = {"b": np.int64, "i": np.int64, "u": np.int64, "f": np.float32}
+    return tf.constant(column, kinds.get(column.dtype.kind))
+
+
+def _assembler_of(source: Source, wanted: set[str] | None, fill: Any = None) -> Any:
+    values = {
+        key: tensor(column) if fill is None else tf.constant(column)
+        for key, column in source.values.items()
+        if wanted is None or key in wanted
+    }
+    if isinstance(source, Rows):
+        index = tf.constant(source.index, tf.int64)
+
+        def rows_of(rows: tf.Tensor) -> dict[str, tf.Tensor]:
+            at = tf.gather(index, rows)
+            return {key: tf.gather(value, at) for key, value in values.items()}
+
+        return rows_of
+
+    start, stop = tf.constant(source.start, tf.int64), tf.constant(source.stop, tf.int64)
+    hide = None if source.hide is None else tf.constant(source.hide, tf.int64)
+    # One row more, of what is outside the windows.
+    values = {k: tf.concat([v, _missing(v, fill)[None]], 0) for k, v in values.items()}
+    has_ages = bool(source.ages) and (wanted is None or source.ages in wanted)
+    if has_ages:
+        time = tf.constant(np.append(np.asarray(source.time), np.nan), tf.float64)
+        now = tf.constant(source.now, tf.float64)
+    outside = len(time if has_ages else next(iter(values.values()))) - 1
+
+    def windows_of(rows: tf.Tensor) -> dict[str, tf.Tensor]:
+        first, end = tf.gather(start, rows)[:, None], tf.gather(stop, rows)[:, None]
+        at = end + tf.range(-source.length, 0, dtype=tf.int64)
+        if hide is not None:
+            # Rows up to the hidden one move up by one, so that the bag is still full.
+            hidden = tf.gather(hide, rows)[:, None]
+            at -= tf.cast((at <= hidden) & (hidden < end), tf.int64)
+        at = tf.where(at >= first, at, outside)
+        bags = {key: tf.gather(value, at) for key, value in values.items()}
+        if has_ages:
+            age = tf.gather(now, rows)[:, None] - tf.gather(time, at)
+            bags[source.ages] = tf.cast(age, tf.float32)
+        return bags
+
+    return windows_of
+
+
+def _missing(value: tf.Tensor, fill: Any) -> tf.Tensor:
+    if fill is not None:
+        return tf.cast(fill, value.dtype)
+    kinds = {tf.string: "string", tf.int64: "int64", tf.float32: "float32"}
+    return tf.cast(MISSING[kinds[value.dtype]], value.dtype)
+
+
+def encoded_assembler(sources: tuple[Source, ...], preprocessor: Preprocessor) -> Any:
+    """Returns a function from example numbers to encoded features, with the log encoded ahead."""
+    spec = preprocessor.features.spec
+    numeric = {column.key for column in spec.dense if isinstance(column, NumericColumn)}
+    numeric |= {c.ages for c in spec.dense if isinstance(c, InteractionColumn) and c.ages}
+    # Bags whose ages lie beside them keep the width of the window.
+    aged = {c.bag.name for c in spec.dense if isinstance(c, InteractionColumn) and c.ages}
+    id_parts, value_parts = [], []
+    for source in sources:
+        ids: dict[str, np.ndarray] = {}
+        for column in spec.categorical:
+            if isinstance(column, CrossedColumn) or column.key not in source.values:
+                continue
+            values = tensor(source.values[column.key])
+            if isinstance(source, Rows) or not isinstance(column, BagColumn):
+                ids[column.name] = preprocessor.ids(column, {column.key: values}).numpy()
+                continue
+            column_ids = preprocessor.ids(column.values, {column.key: values})
+            missing = values == "" if values.dtype == tf.string else values < 0
+            if column.max_length >= source.length:
+                ids[column.name] = column_ids.numpy()
+            elif column.name in aged or tf.reduce_any(missing):
+                marked = {column.name: tf.where(missing, -1, column_ids).numpy()}
+                id_parts.append(_last_ids(source, marked, column.max_length))
+            else:
+                named = {column.name: column_ids.numpy()}
+                short = dataclasses.replace(source, values=named, length=column.max_length)
+                id_parts.append(_assembler_of(short, set(named), fill=0))
+        if ids:
+            id_source = dataclasses.replace(source, values=ids)
+            id_parts.append(_assembler_of(id_source, set(ids), fill=0))
+        numbers = {
+            key: np.asarray(column, np.float32)
+            for key, column in source.values.items()
+            if key in numeric
+        }
+        wanted = set(numbers) | ({getattr(source, "ages", "")} & numeric)
+        if wanted:
+            value_source = dataclasses.replace(source, values=numbers)
+            value_parts.append(_assembler_of(value_source, wanted))
+
+    def assemble(rows: tf.Tensor) -> Encoded:
+        ids = {k: v for part in id_parts for k, v in part(rows).items()}
+        values = {k: v for part in value_parts for k, v in part(rows).items()}
+        return preprocessor.with_crosses({"ids": ids, "values": values})
+
+    return assemble
+
+
+def _last_ids(source: Windows, ids: dict[str, np.ndarray], max_length: int) -> Any:
+    """Returns a function to windows of ids, 0 but for the last `max_length` that aren't missing.
+
+    Args:
+        source: The windows.
+        ids: The ids of the rows by column name, -1 where missing.
+        max_length: Bag size.
+    """
+    windows = _assembler_of(dataclasses.replace(source, values=ids), set(ids), fill=-1)
+
+    def last_of(rows: tf.Tensor) -> dict[str, tf.Tensor]:
+        bags = {}
+        for name, bag in windows(rows).items():
+            is_present = tf.cast(bag >= 0, tf.int32)
+            from_end = tf.cumsum(is_present, axis=1, reverse=True)
+            bags[name] = tf.where(from_end <= max_length, tf.maximum(bag, 0), 0)
+        return bags
+
+    return last_of
