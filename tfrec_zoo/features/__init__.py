@@ -15,7 +15,7 @@ from tfrec_zoo.features.columns import (
     VocabularyColumn,
 )
 from tfrec_zoo.features.dense import DenseFeatures
-from tfrec_zoo.features.embedding import EmbeddingTable, make_embedding_tables, seeded
+from tfrec_zoo.features.embedding import EmbeddingTable, make_embedding_tables, seed_after, seeded
 from tfrec_zoo.features.features import Features, default_dimension
 from tfrec_zoo.features.preprocessing import (
     Encoded,
@@ -62,5 +62,6 @@ __all__ = [
     "raw_array",
     "raw_signature",
     "request_arrays",
+    "seed_after",
     "seeded",
 ]

@@ -112,6 +112,11 @@ class EmbeddingTable(tf.keras.layers.Layer):
         }
 
 
+def seed_after(seed: int | None, offset: int) -> int | None:
+    """The seed of a layer that must not start as the one with `seed` does; None stays None."""
+    return None if seed is None else seed + offset
+
+
 def seeded(initializer: Any, seed: int | None = None, offset: int = 0) -> Any:
     """An initializer of the same kind that draws other numbers.
 

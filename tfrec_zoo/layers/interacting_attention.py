@@ -4,6 +4,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfrec_zoo.features import seed_after
+
 
 class InteractingAttention(tf.keras.layers.Layer):
     """ReLU([Σ_k α¹_mk V¹ e_k; …; Σ_k α^H_mk V^H e_k] + W e_m), α_mk = softmax_k ⟨Q e_m, K e_k⟩.
@@ -53,9 +55,7 @@ class InteractingAttention(tf.keras.layers.Layer):
             tf.keras.layers.Dense(
                 num_heads * head_dim,
                 use_bias=False,
-                kernel_initializer=tf.keras.initializers.GlorotUniform(
-                    seed=None if seed is None else seed + i
-                ),
+                kernel_initializer=tf.keras.initializers.GlorotUniform(seed=seed_after(seed, i)),
                 kernel_regularizer=tf.keras.regularizers.L2(l2) if l2 else None,
             )
             for i in range(4 if residual else 3)

@@ -4,7 +4,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfrec_zoo.features import Encoded, Features
+from tfrec_zoo.features import Encoded, Features, seed_after
 from tfrec_zoo.layers.tower import Tower
 from tfrec_zoo.layers.two_sided_dense import TwoSidedDense
 from tfrec_zoo.layers.user_item_embeddings import UserItemEmbeddings, beside
@@ -53,7 +53,7 @@ class InteractionTower(tf.keras.layers.Layer):
         if hidden_units:
             self.first = TwoSidedDense(hidden_units[0], activation, l2, seed)
             self.dropout = tf.keras.layers.Dropout(dropout if hidden_units[1:] else 0, seed=seed)
-            rest_seed = None if seed is None else seed + 1
+            rest_seed = seed_after(seed, 1)
             self.rest = Tower(hidden_units[1:], activation, dropout, l2, rest_seed)
 
     def call(self, encoded: Encoded, training: bool | None = None) -> tf.Tensor:

@@ -5,6 +5,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfrec_zoo.features import seed_after
+
 
 class Tower(tf.keras.layers.Layer):
     """h_i = activation(W_i h_{i-1} + b_i), each but the last followed by dropout.
@@ -42,7 +44,7 @@ class Tower(tf.keras.layers.Layer):
         self.dropout = dropout
         self.l2 = l2
         self.seed = seed
-        seeds = [None if seed is None else seed + i for i in range(len(self.hidden_units))]
+        seeds = [seed_after(seed, i) for i in range(len(self.hidden_units))]
         self.layers = [
             tf.keras.layers.Dense(
                 units,

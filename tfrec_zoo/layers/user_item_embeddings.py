@@ -4,7 +4,14 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfrec_zoo.features import Column, EmbeddingTable, Encoded, Features, VocabularyColumn
+from tfrec_zoo.features import (
+    Column,
+    EmbeddingTable,
+    Encoded,
+    Features,
+    VocabularyColumn,
+    seed_after,
+)
 
 
 def user_and_item(features: Features) -> tuple[VocabularyColumn, VocabularyColumn]:
@@ -61,9 +68,7 @@ class UserItemEmbeddings(tf.keras.layers.Layer):
             EmbeddingTable(
                 features.num_ids(column),
                 dimension,
-                tf.keras.initializers.RandomNormal(
-                    stddev=stddev, seed=None if seed is None else seed + i
-                ),
+                tf.keras.initializers.RandomNormal(stddev=stddev, seed=seed_after(seed, i)),
                 regularizer,
                 batch_l2,
                 name=f"{self.name}_{side}",

@@ -9,7 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfrec_zoo.features import Features
+from tfrec_zoo.features import Features, seed_after
 from tfrec_zoo.layers import InteractionTower, UserItemEmbeddings, beside
 from tfrec_zoo.losses import Logistic
 from tfrec_zoo.models.gmf import GMF
@@ -72,7 +72,7 @@ class NeuMF(RankingModel):
         self.embeddings = UserItemEmbeddings(
             features, embedding_dim, l2=l2, batch_l2=batch_l2, seed=seed, name="gmf"
         )
-        tower_seed = None if seed is None else seed + 100
+        tower_seed = seed_after(seed, 100)
         self.tower = InteractionTower(
             features,
             tuple(hidden_units),

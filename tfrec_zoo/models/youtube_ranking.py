@@ -9,7 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfrec_zoo.features import DenseFeatures, Features, make_embedding_tables, seeded
+from tfrec_zoo.features import DenseFeatures, Features, make_embedding_tables, seed_after, seeded
 from tfrec_zoo.layers import Tower, TwoSidedDense
 from tfrec_zoo.losses import WeightedLogistic
 from tfrec_zoo.models.ranking import RankingModel
@@ -79,7 +79,7 @@ class YouTubeRanking(RankingModel):
             self.first = TwoSidedDense(hidden_units[0], activation, l2, seed)
             between = dropout if hidden_units[1:] else 0.0
             self.first_dropout = tf.keras.layers.Dropout(between, seed=seed)
-            rest_seed = None if seed is None else seed + 1
+            rest_seed = seed_after(seed, 1)
             self.tower = Tower(tuple(hidden_units)[1:], activation, dropout, l2, rest_seed)
             kernel = tf.keras.initializers.GlorotUniform(seed=seed)
             self.logit = tf.keras.layers.Dense(1, kernel_initializer=kernel)

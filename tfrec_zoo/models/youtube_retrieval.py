@@ -15,6 +15,7 @@ from tfrec_zoo.features import (
     EmbeddingTable,
     Features,
     make_embedding_tables,
+    seed_after,
 )
 from tfrec_zoo.layers import Tower
 from tfrec_zoo.models.retrieval import RetrievalModel
@@ -87,7 +88,7 @@ class YouTubeRetrieval(RetrievalModel):
 
         # Layers.
         regularizer = tf.keras.regularizers.L2(l2) if l2 else None
-        output_seed = None if seed is None else seed + 1000
+        output_seed = seed_after(seed, 1000)
         self.tables = make_embedding_tables(features, _initializer(seed), regularizer)
         self.inputs_layer = DenseFeatures(features, features.spec.query, self.tables)
         self.input_dropout = tf.keras.layers.Dropout(dropout, seed=seed)
