@@ -101,7 +101,7 @@ class EmbeddingTable(tf.keras.layers.Layer):
         return tf.cast(rows, self.compute_dtype)
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the arguments."""
+        """Returns the constructor arguments as a JSON-serializable dict."""
         return {
             **super().get_config(),
             "num_ids": self.num_ids,

@@ -1,4 +1,4 @@
-"""Layers: the blocks the papers are named after."""
+"""Layers: the building blocks that the architectures are composed of."""
 
 from tfrec_zoo.layers.bilinear_interaction import BilinearInteraction
 from tfrec_zoo.layers.compressed_interaction import CompressedInteraction

@@ -1,4 +1,4 @@
-"""BilinearInteraction: a vector per pair of fields, the products of FiBiNET."""
+"""BilinearInteraction: one product vector per pair of fields, as in FiBiNET."""
 
 import itertools
 from typing import Any
@@ -9,22 +9,24 @@ KINDS = ("all", "each", "interaction")
 
 
 class BilinearInteraction(tf.keras.layers.Layer):
-    """p_ij = (v_i W) ⊙ v_j of each pair of fields i < j, between an inner and a Hadamard product.
+    """Multiplies every pair of fields bilinearly: p_ij = (v_i W) ⊙ v_j for i < j.
 
-    With the identity for W it is the Hadamard product, whose components sum to the ⟨v_i, v_j⟩ of a
-    factorization machine.
+    The result lies between an inner and a Hadamard product. If W is the identity, p_ij is the
+    Hadamard product, whose components sum to the ⟨v_i, v_j⟩ of a factorization machine.
 
     Args:
-        kind: What has a kernel of its own: `"all"` pairs together, `"each"` field i but the last,
-            which is the first of no pair, or each `"interaction"`, a pair (i, j).
+        kind: How kernels are shared. `"all"` has one kernel for all pairs, `"each"` one per field i
+            (except the last, which is never the first of a pair), and `"interaction"` one per pair
+            (i, j).
         l2: L2 penalty on the kernels.
-        seed: Of the initial kernels.
+        seed: Seed of the initial kernels.
 
     Call arguments:
-        v: [..., fields, dim]
+        v: Vectors of the fields, [..., fields, dim].
 
     Returns:
-        [..., fields · (fields − 1) / 2, dim], the pairs in the order (1, 2), (1, 3), …, (2, 3), …
+        The products, [..., fields · (fields − 1) / 2, dim], with the pairs in the order
+        (1, 2), (1, 3), …, (2, 3), …
 
     References:
         Huang, Zhang & Zhang, RecSys 2019, §3.3.
@@ -41,7 +43,7 @@ class BilinearInteraction(tf.keras.layers.Layer):
         self.seed = seed
 
     def build(self, input_shape: Any) -> None:
-        """Creates the kernels, each as Glorot's uniform has a [dim, dim] one."""
+        """Creates the kernels, each initialized like a single Glorot-uniform [dim, dim] kernel."""
         fields, dim = (int(size) for size in input_shape[-2:])
         if fields < 2:
             raise ValueError(f"A pair needs two fields. Received: v of shape {input_shape}")
@@ -57,10 +59,10 @@ class BilinearInteraction(tf.keras.layers.Layer):
         super().build(input_shape)
 
     def call(self, v: tf.Tensor) -> tf.Tensor:
-        """Multiplies the pairs; see the class."""
+        """Returns the products of all pairs of fields."""
         fields, dim = v.shape[-2:]
-        # With the fields first, gathering copies blocks and each kernel is one matrix product: an
-        # einsum over [rows, pairs, dim] takes eight times as long.
+        # With the fields on the first axis, a gather copies contiguous blocks and each kernel takes
+        # one matrix product. An einsum over [rows, pairs, dim] takes eight times as long.
         x = tf.transpose(tf.reshape(v, [-1, fields, dim]), [1, 0, 2])  # [fields, rows, dim]
         if self.kind == "interaction":
             left = tf.gather(x, self.first) @ self.kernel  # [pairs, rows, dim]
@@ -72,5 +74,5 @@ class BilinearInteraction(tf.keras.layers.Layer):
         return tf.reshape(p, tf.concat([tf.shape(v)[:-2], [len(self.first), dim]], axis=0))
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the arguments."""
+        """Returns the constructor arguments as a JSON-serializable dict."""
         return {**super().get_config(), "kind": self.kind, "l2": self.l2, "seed": self.seed}

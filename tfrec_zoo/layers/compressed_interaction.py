@@ -1,4 +1,4 @@
-"""CompressedInteraction: products of fields of ever higher order, the CIN of xDeepFM."""
+"""CompressedInteraction: products of fields of increasing order, the CIN of xDeepFM."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,26 +7,30 @@ import tensorflow as tf
 
 
 class CompressedInteraction(tf.keras.layers.Layer):
-    """x^k_h = Σ_i Σ_j W^k_hij (x^{k-1}_i ⊙ x^0_j): layer k has the products of k + 1 fields.
+    """Crosses whole field vectors, to one order higher with each layer.
 
-    x^0 are the fields' vectors, and each x^k_h, a feature map, is as wide as they are. The output
-    is Σ_d x^k_hd of all maps of all layers. Linear maps of the last layer need not be made: their
-    sums over d are those of the products, Σ_i Σ_j W^k_hij ⟨x^{k-1}_i, x^0_j⟩.
+        x^k_h = Σ_i Σ_j W^k_hij (x^{k-1}_i ⊙ x^0_j)
+
+    x^0 are the vectors of the fields, so layer k holds products of k + 1 fields. Each x^k_h is a
+    feature map, as wide as a field; the output is Σ_d x^k_hd for the maps of all layers. With a
+    linear activation the last layer's maps are never materialized, because their sums over d equal
+    Σ_i Σ_j W^k_hij ⟨x^{k-1}_i, x^0_j⟩.
 
     Args:
         layer_sizes: Number of feature maps of each layer.
-        activation: Of the maps; the identity was best in the paper.
-        split_half: Whether but in the last layer the first half of the maps go on to the next one
-            and the others to the output, instead of all to both. Not in the paper, but the default
-            of its authors' code.
+        activation: Activation function of the feature maps; the identity is best in the paper.
+        split_half: Whether, in every layer but the last, one half of the maps feeds the next layer
+            and the other half the output, instead of all maps feeding both. This is not in the
+            paper, but the default of its authors' code.
         l2: L2 penalty on the kernels.
-        seed: Of the initial kernels.
+        seed: Seed of the initial kernels.
 
     Call arguments:
-        x: [..., fields, dim]
+        x: Vectors of the fields, [..., fields, dim].
 
     Returns:
-        [..., maps in the output]: the sum of `layer_sizes`, if they are not split.
+        The pooled feature maps, [..., maps]; without `split_half`, `maps` is the sum of
+        `layer_sizes`.
 
     References:
         Lian et al., "xDeepFM: Combining Explicit and Implicit Feature Interactions for Recommender
@@ -59,7 +63,7 @@ class CompressedInteraction(tf.keras.layers.Layer):
         self.seed = seed
 
     def build(self, input_shape: Any) -> None:
-        """Creates the kernels, [fields · maps of the layer before, maps]."""
+        """Creates one kernel per layer, [fields · maps of the previous layer, maps]."""
         fields = maps = int(input_shape[-2])
         self.kernels = []
         for i, size in enumerate(self.layer_sizes):
@@ -75,7 +79,7 @@ class CompressedInteraction(tf.keras.layers.Layer):
         super().build(input_shape)
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        """Applies the layers in turn; see the class."""
+        """Returns the pooled feature maps of all layers."""
         fields, dim = x.shape[-2:]
         x_0 = tf.linalg.matrix_transpose(tf.reshape(x, [-1, fields, dim]))  # [rows, dim, fields]
         x_k, pooled = x_0, []
@@ -93,14 +97,14 @@ class CompressedInteraction(tf.keras.layers.Layer):
         return tf.reshape(p, tf.concat([tf.shape(x)[:-2], [p.shape[-1]]], axis=0))
 
     def _maps(self, x_0: tf.Tensor, x_k: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-        """The maps of the next layer, [rows, dim, maps]."""
-        # As fast as a broadcast product forward, and faster backward.
+        """Returns the feature maps of the next layer, [rows, dim, maps]."""
+        # A matmul is as fast as a broadcast product in the forward pass and faster in the backward.
         products = x_0[..., None] @ x_k[..., None, :]  # [rows, dim, fields, maps]
         maps = tf.reshape(products, [-1, kernel.shape[0]]) @ kernel
         return self.activation(tf.reshape(maps, [-1, x_0.shape[1], kernel.shape[1]]))
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the arguments."""
+        """Returns the constructor arguments as a JSON-serializable dict."""
         return {
             **super().get_config(),
             "layer_sizes": self.layer_sizes,

@@ -1,4 +1,4 @@
-"""Dot interaction: the dot product of each pair of fields, as DLRM feeds them to its tower."""
+"""Dot interaction: the dot product of each pair of fields, which DLRM feeds to its tower."""
 
 import tensorflow as tf
 
@@ -6,16 +6,17 @@ from tfrec_zoo.layers.field_embeddings import flatten_fields
 
 
 def dot_interaction(fields: tf.Tensor) -> tf.Tensor:
-    """⟨v_i, v_j⟩ for all i < j, row by row: (1, 2), (1, 3), …, (2, 3), …
+    """Computes ⟨v_i, v_j⟩ for every pair of fields i < j.
 
     Args:
-        fields: [..., fields, dim]
+        fields: Vectors of the fields, [..., fields, dim].
 
     Returns:
-        [..., fields (fields − 1) / 2]
+        The dot products, [..., fields · (fields − 1) / 2], with the pairs in the order
+        (1, 2), (1, 3), …, (2, 3), …
 
     Raises:
-        ValueError: If there is no pair.
+        ValueError: If there are fewer than two fields.
 
     References:
         Naumov et al., "Deep Learning Recommendation Model for Personalization and Recommendation

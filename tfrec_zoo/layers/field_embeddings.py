@@ -1,4 +1,4 @@
-"""FieldEmbeddings: one vector per feature field, what feature interactions are made of."""
+"""FieldEmbeddings: one vector per feature field, the input of feature interactions."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,30 +18,31 @@ from tfrec_zoo.features import (
 
 
 class FieldEmbeddings(tf.keras.layers.Layer):
-    """Turns encoded features into one vector per field, v_f = x_f · V_f, all of one width.
+    """Turns encoded features into one vector per field, v_f = x_f · V_f, all of the same width.
 
-    A field is a dense column. An embedding column is its vector from the shared tables, a bag
-    pooled into one. Numbers (with their powers), interactions and indicators are their components
-    times a learned [components, dimension] kernel: the value times an embedding, as in DeepFM and
-    AutoInt. There is no bias, so a missing value is the zero vector in every kind.
+    Every dense column is a field. The vector of an embedding column comes from the shared tables,
+    and a bag is pooled into one vector. Numbers (with their powers), interactions and indicators
+    are multiplied by a learned [components, dimension] kernel: value times embedding, as in DeepFM
+    and AutoInt. There is no bias, so a missing value of any kind is the zero vector.
 
     Args:
         features: Fitted features.
-        columns: The columns to feed, the query's first; categorical columns that are not dense are
-            left out.
-        tables: Embedding tables by name; `make_embedding_tables(..., dimension=dimension)`.
+        columns: Columns to read, the query's first; categorical columns that are not dense are
+            ignored.
+        tables: Embedding tables by name, as `make_embedding_tables(..., dimension=dimension)`
+            returns them.
         dimension: Width of a field.
-        initializer: Of the kernels.
-        l2: L2 penalty on the kernels (the tables have their own).
+        initializer: Initializer of the kernels.
+        l2: L2 penalty on the kernels; the tables have a penalty of their own.
 
     Call arguments:
-        encoded: What a `Preprocessor` returned. Candidate features may be [batch] or, for a list
-            per query, [batch, candidates].
+        encoded: Encoded features, as a `Preprocessor` returns them. Candidate features are [batch]
+            or, for a list per query, [batch, candidates].
 
     Returns:
-        [batch, fields, dimension] or [batch, candidates, fields, dimension], in the order of the
-        columns; the query's fields repeat beside each candidate. `vectors` has the fields apart,
-        for models that compute the query's share once.
+        The vectors, [batch, fields, dimension] or [batch, candidates, fields, dimension], in the
+        order of the columns, with the query's fields repeated for each candidate. Use `vectors` to
+        get the fields separately, in models that compute the query's part once per list.
 
     Raises:
         ValueError: If there is no dense column, or a table has another width.
@@ -70,7 +71,7 @@ class FieldEmbeddings(tf.keras.layers.Layer):
         l2: float = 0.0,
         **kwargs: Any,
     ) -> None:
-        # Without autocast, a half-precision policy leaves numbers their digits.
+        # Autocasting would round numeric features to half precision under a mixed policy.
         super().__init__(autocast=False, **kwargs)
         self.dense = DenseFeatures(features, columns, tables, dtype=kwargs.get("dtype"))
         self.columns = self.dense.columns
@@ -95,7 +96,7 @@ class FieldEmbeddings(tf.keras.layers.Layer):
             name: tf.keras.layers.Dense(
                 dimension,
                 use_bias=False,
-                # The first numbers are the tables'.
+                # The tables use the first offsets of the seed.
                 kernel_initializer=seeded(initializer, offset=len(tables) + i),
                 kernel_regularizer=tf.keras.regularizers.L2(l2) if l2 else None,
                 dtype=kwargs.get("dtype"),
@@ -104,28 +105,29 @@ class FieldEmbeddings(tf.keras.layers.Layer):
         }
 
     def call(self, encoded: Encoded) -> tf.Tensor:
-        """Stacks the vectors of all fields; see the class."""
+        """Returns the vectors of all fields, stacked."""
         return stack_fields(self.vectors(encoded))
 
     def vectors(self, encoded: Encoded) -> list[tf.Tensor]:
-        """The vector of each field, [batch, dimension] or [batch, candidates, dimension]."""
+        """Returns one vector per field, [batch, dimension] or [batch, candidates, dimension]."""
         return [self.vector(column, encoded) for column in self.columns]
 
     def vector(self, column: DenseColumn, encoded: Encoded) -> tf.Tensor:
-        """The vector of one field, [batch, dimension] or [batch, candidates, dimension]."""
+        """Returns the vector of one field, [batch, dimension] or [batch, candidates, dimension]."""
         x = self.dense.vector(column, encoded)
         x = x if isinstance(column, EmbeddingColumn) else self.kernels[column.name](x)
         return tf.cast(x, self.compute_dtype)
 
 
 def stack_fields(vectors: Sequence[tf.Tensor]) -> tf.Tensor:
-    """Stacks vectors on the axis before the last; the query's repeat beside each candidate.
+    """Stacks vectors on a new second-to-last axis, repeating the query's for each candidate.
 
     Args:
-        vectors: [batch, dim] or [batch, candidates, dim].
+        vectors: Vectors of the fields, each [batch, dim] or [batch, candidates, dim].
 
     Returns:
-        [batch, fields, dim], or [batch, candidates, fields, dim] where one has candidates.
+        The stacked vectors, [batch, fields, dim], or [batch, candidates, fields, dim] if any vector
+        has a candidate axis.
     """
     longest = max(vectors, key=lambda vector: vector.shape.rank)
     repeats = [1, tf.shape(longest)[1], 1]
@@ -139,20 +141,20 @@ def stack_fields(vectors: Sequence[tf.Tensor]) -> tf.Tensor:
 
 
 def flatten_fields(fields: tf.Tensor) -> tf.Tensor:
-    """[..., fields, dim] as [..., fields · dim], the input of a tower."""
+    """Reshapes [..., fields, dim] to [..., fields · dim], the input of a tower."""
     return tf.reshape(
         fields, tf.concat([tf.shape(fields)[:-2], [fields.shape[-2] * fields.shape[-1]]], axis=0)
     )
 
 
 def sum_fields(vectors: Sequence[tf.Tensor]) -> tf.Tensor:
-    """Sums tensors: the query's among themselves, once, and then with each candidate's.
+    """Sums tensors; the query's are added up once before they meet the candidates'.
 
     Args:
-        vectors: [batch, ...] or [batch, candidates, ...].
+        vectors: Tensors to add, each [batch, ...] or [batch, candidates, ...].
 
     Returns:
-        [batch, ...], or [batch, candidates, ...] where one has candidates.
+        The sum, [batch, ...], or [batch, candidates, ...] if any tensor has a candidate axis.
     """
     rank = max(vector.shape.rank for vector in vectors)
     total = tf.add_n([vector for vector in vectors if vector.shape.rank == rank])

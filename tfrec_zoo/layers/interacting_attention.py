@@ -1,4 +1,4 @@
-"""InteractingAttention: fields attend to one another, the interacting layer of AutoInt."""
+"""InteractingAttention: multi-head self-attention among fields, the layer of AutoInt."""
 
 from typing import Any
 
@@ -8,25 +8,28 @@ from tfrec_zoo.features import seed_after
 
 
 class InteractingAttention(tf.keras.layers.Layer):
-    """ReLU([Σ_k α¹_mk V¹ e_k; …; Σ_k α^H_mk V^H e_k] + W e_m), α_mk = softmax_k ⟨Q e_m, K e_k⟩.
+    """Combines each field with the fields that it attends to, then adds a projection of itself.
+
+        e'_m = ReLU([Σ_k α¹_mk V¹ e_k; …; Σ_k α^H_mk V^H e_k] + W e_m)
+        α_mk = softmax_k ⟨Q e_m, K e_k⟩
 
     Each of the H heads has its own Q, K and V. Scores are not scaled and there are no biases, as in
-    the paper (its authors' code divides by √head_dim). A missing field, the zero vector, takes part
-    like any other: as e_m its scores are all 0, so that it attends to all fields alike; as e_k its
-    score is 0, and the weight it takes from the others brings nothing.
+    the paper; its authors' code divides by √head_dim. A missing field is the zero vector and takes
+    part like any other. As e_m all its scores are 0, so it attends to every field equally; as e_k
+    it gets a score of 0 and the attention it draws contributes nothing.
 
     Args:
         head_dim: Width of a head, d' in the paper.
-        num_heads: H.
-        residual: Whether W e_m is added.
+        num_heads: Number of heads, H.
+        residual: Whether to add the projection W e_m.
         l2: L2 penalty on the kernels.
-        seed: Of the initial kernels.
+        seed: Seed of the initial kernels.
 
     Call arguments:
-        e: [..., fields, dim]
+        e: Vectors of the fields, [..., fields, dim].
 
     Returns:
-        [..., fields, num_heads · head_dim]
+        The combined fields, [..., fields, num_heads · head_dim].
 
     References:
         Song et al., "AutoInt: Automatic Feature Interaction Learning via Self-Attentive Neural
@@ -63,7 +66,7 @@ class InteractingAttention(tf.keras.layers.Layer):
         self.shortcut = rest[0] if residual else None
 
     def call(self, e: tf.Tensor) -> tf.Tensor:
-        """Attends in each head; see the class."""
+        """Returns the combined fields."""
         heads = [
             tf.nn.softmax(tf.linalg.matmul(q, k, transpose_b=True)) @ v  # [..., fields, head_dim]
             for q, k, v in zip(
@@ -77,7 +80,7 @@ class InteractingAttention(tf.keras.layers.Layer):
         return tf.nn.relu(attended if self.shortcut is None else attended + self.shortcut(e))
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the arguments."""
+        """Returns the constructor arguments as a JSON-serializable dict."""
         return {
             **super().get_config(),
             "head_dim": self.head_dim,

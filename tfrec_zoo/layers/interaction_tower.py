@@ -1,4 +1,4 @@
-"""InteractionTower: a user's and an item's vector, concatenated and passed through layers."""
+"""InteractionTower: a tower over the concatenated vectors of a user and an item."""
 
 from typing import Any
 
@@ -11,23 +11,23 @@ from tfrec_zoo.layers.user_item_embeddings import UserItemEmbeddings, beside
 
 
 class InteractionTower(tf.keras.layers.Layer):
-    """φ = tower([p_u; q_i]), the learned interaction function of neural collaborative filtering.
+    """Learns the interaction of a user and an item with a tower: φ = tower([p_u; q_i]).
 
     Args:
-        features: Fitted features, with one column of users and one of items.
-        hidden_units: Width of each layer; () returns the concatenation.
+        features: Fitted features, with one column of user ids and one of item ids.
+        hidden_units: Width of each layer of the tower; () returns the concatenation.
         embedding_dim: Width of p and q.
-        activation: Of the layers.
-        dropout: Between the layers, in training.
-        l2: L2 penalty on kernels and embedding tables.
-        batch_l2: L2 penalty on the embedding rows of a batch.
-        seed: Of initial weights and dropout.
+        activation: Activation function of the tower's layers.
+        dropout: Dropout rate between the layers of the tower.
+        l2: L2 penalty on the kernels and on the whole embedding tables.
+        batch_l2: L2 penalty on the embedding rows that a batch looks up.
+        seed: Seed of the initial weights and of dropout.
 
     Call arguments:
-        encoded: What a `Preprocessor` returned.
+        encoded: Encoded features, as a `Preprocessor` returns them.
 
     Returns:
-        [batch, units] or [batch, candidates, units]
+        The interaction φ, [batch, units] or [batch, candidates, units].
 
     References:
         He et al., WWW 2017, §3.3.
@@ -57,7 +57,7 @@ class InteractionTower(tf.keras.layers.Layer):
             self.rest = Tower(hidden_units[1:], activation, dropout, l2, rest_seed)
 
     def call(self, encoded: Encoded, training: bool | None = None) -> tf.Tensor:
-        """Applies the tower; see the class."""
+        """Returns the interaction φ of each user and item."""
         p, q = self.embeddings(encoded)
         if self.hidden_units:
             return self.rest(self.dropout(self.first((p, q)), training=training), training=training)

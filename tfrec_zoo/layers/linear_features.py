@@ -1,4 +1,4 @@
-"""LinearFeatures: w·x, the linear (or "wide") part of many rankers."""
+"""LinearFeatures: w · x, the linear (or "wide") part of many rankers."""
 
 from typing import Any
 
@@ -18,32 +18,33 @@ from tfrec_zoo.layers.field_embeddings import FieldEmbeddings, sum_fields
 
 
 class LinearFeatures(tf.keras.layers.Layer):
-    """w · x over any columns: a weight per id of each categorical column, and per number.
+    """Computes w · x over any columns: one weight per categorical id, and one per number.
 
-    Embedding and indicator columns stand for their categorical column; bare ones, such as the
-    crosses of Wide & Deep, are taken as they are. Each has weights of its own, whatever ID space or
-    table it shares ("was watched before" is another feature than "is the candidate"), and is there
-    once. A bag's weights are pooled by its combiner, a cross's summed; nothing weighs 0 and moves
-    nothing. Numeric and interaction columns have a weight per normalised component.
+    Embedding and indicator columns count as the categorical column that they wrap; bare categorical
+    columns, such as the crosses of Wide & Deep, are used as they are. Every column appears once and
+    has its own weights, even if it shares an ID space or a table with another one, because "was
+    watched before" and "is the candidate" are different features. The weights of a bag are pooled
+    by its combiner and those of a cross are summed; id 0 contributes 0 and gets no gradient.
+    Numeric and interaction columns have one weight per normalised component.
 
-    There is no bias: that is the model's to add, once. Weights start at 0 and all is float32,
-    whatever the dtype policy: logits need their digits.
+    There is no bias: the model adds one, once. Weights start at 0 and everything is float32,
+    whatever the dtype policy, because logits need full precision.
 
     Args:
         features: Fitted features.
-        columns: The columns to feed, the query's first.
-        l2: L2 penalty on the weights.
+        columns: Columns to read, the query's first.
+        l2: L2 penalty on all weights.
         batch_l2: L2 penalty on the weights of the ids in a batch.
 
     Call arguments:
-        encoded: What a `Preprocessor` returned. Candidate features may be [batch] or, for a list
-            per query, [batch, candidates].
+        encoded: Encoded features, as a `Preprocessor` returns them. Candidate features are [batch]
+            or, for a list per query, [batch, candidates].
 
     Returns:
-        [batch] or [batch, candidates]; the query's share is computed once.
+        The sums, [batch] or [batch, candidates]; the query's part is computed once per list.
 
     Raises:
-        ValueError: If there is no column.
+        ValueError: If there are no columns.
 
     Example:
 
@@ -79,12 +80,12 @@ class LinearFeatures(tf.keras.layers.Layer):
             )
             for c in categorical
         }
-        # A weight is an embedding of width 1.
+        # The weight of an id is an embedding of width 1.
         weights = tuple(EmbeddingColumn(column, 1, table=column.name) for column in categorical)
         self.fields = FieldEmbeddings(
             features, weights + numeric, self.tables, 1, "zeros", l2, dtype=tf.float32
         )
 
     def call(self, encoded: Encoded) -> tf.Tensor:
-        """Sums the weights of all that is there; see the class."""
+        """Returns the weighted sum of all features that are present."""
         return tf.squeeze(sum_fields(self.fields.vectors(encoded)), axis=-1)

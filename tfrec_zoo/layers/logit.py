@@ -1,4 +1,4 @@
-"""Logit: w · h, the last layer of a ranker or of a part of one."""
+"""Logit: w · h, the last layer of a ranker or of one of its parts."""
 
 from typing import Any
 
@@ -6,19 +6,19 @@ import tensorflow as tf
 
 
 class Logit(tf.keras.layers.Layer):
-    """w · h, in float32 whatever the dtype policy: a logit needs its digits.
+    """Projects a vector to a logit, w · h, in float32 whatever the dtype policy.
 
-    There is no bias: that is the model's to add, once.
+    There is no bias: the model adds one, once.
 
     Args:
         l2: L2 penalty on w.
-        seed: Of the initial w.
+        seed: Seed of the initial w.
 
     Call arguments:
-        h: [..., width]
+        h: Hidden representation, [..., width].
 
     Returns:
-        [...]
+        The logits, [...].
     """
 
     def __init__(self, l2: float = 0.0, seed: int | None = None, **kwargs: Any) -> None:
@@ -32,5 +32,5 @@ class Logit(tf.keras.layers.Layer):
         )
 
     def call(self, h: tf.Tensor) -> tf.Tensor:
-        """Multiplies; see the class."""
+        """Returns the logits."""
         return tf.squeeze(self.dense(h), axis=-1)

@@ -1,4 +1,4 @@
-"""MatrixCross: a layer of the cross network of DCN-V2, whose weights are a matrix."""
+"""MatrixCross: a cross layer of DCN-V2, whose weights are a matrix."""
 
 from typing import Any
 
@@ -6,22 +6,23 @@ import tensorflow as tf
 
 
 class MatrixCross(tf.keras.layers.Layer):
-    """x_{l+1} = x_0 ⊙ (W x_l + b) + x_l, or of low rank, x_0 ⊙ (U (Vᵀ x_l) + b) + x_l.
+    """Crosses x_l with the network's input: x_{l+1} = x_0 ⊙ (W x_l + b) + x_l.
 
-    W weighs each product of two components; `VectorCross` is the case of equal rows.
+    W has a weight for every product of two components; `VectorCross` is the special case in which
+    all rows of W are equal. At low rank the layer is x_0 ⊙ (U (Vᵀ x_l) + b) + x_l.
 
     Args:
-        projection_dim: Columns of U and V; None is the full matrix. Below half of the width it has
-            fewer weights.
-        l2: L2 penalty on the matrices (not on b).
-        seed: Of the initial matrices.
+        projection_dim: Rank of the matrix, the number of columns of U and V; None is a full matrix.
+            Low rank saves weights if it is below half of the width.
+        l2: L2 penalty on the matrices, not on b.
+        seed: Seed of the initial matrices.
 
     Call arguments:
-        x_0: [..., width] the input of the network.
-        x_l: [..., width] the output of the layer before; x_0 itself for the first.
+        x_0: Input of the cross network, [..., width].
+        x_l: Output of the previous layer, [..., width]; x_0 itself for the first layer.
 
     Returns:
-        [..., width]
+        The output of the layer, [..., width].
 
     References:
         Wang et al., "DCN V2: Improved Deep & Cross Network and Practical Lessons for Web-scale
@@ -43,7 +44,7 @@ class MatrixCross(tf.keras.layers.Layer):
         self.seed = seed
 
     def build(self, input_shape: Any) -> None:
-        """Creates Wᵀ, or V and Uᵀ, in the order they multiply x_l from the right; and b."""
+        """Creates b and the matrices that multiply x_l from the right: Wᵀ, or V and Uᵀ."""
         width = int(input_shape[0][-1])
         inner = self.projection_dim
         widths = [width, width] if inner is None else [width, inner, width]
@@ -62,7 +63,7 @@ class MatrixCross(tf.keras.layers.Layer):
         super().build(input_shape)
 
     def call(self, inputs: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
-        """Crosses x_l with x_0; see the class."""
+        """Returns x_l crossed with x_0."""
         x_0, x_l = inputs
         projected = x_l
         for kernel in self.kernels:
@@ -70,7 +71,7 @@ class MatrixCross(tf.keras.layers.Layer):
         return x_0 * (projected + self.b) + x_l
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the arguments."""
+        """Returns the constructor arguments as a JSON-serializable dict."""
         return {
             **super().get_config(),
             "projection_dim": self.projection_dim,

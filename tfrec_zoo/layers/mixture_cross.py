@@ -1,4 +1,4 @@
-"""MixtureCross: a layer of the cross network of DCN-V2, a mixture of low-rank experts."""
+"""MixtureCross: a cross layer of DCN-V2, a mixture of low-rank experts."""
 
 from typing import Any
 
@@ -6,24 +6,26 @@ import tensorflow as tf
 
 
 class MixtureCross(tf.keras.layers.Layer):
-    """x_{l+1} = Σ_i G_i(x_l) E_i(x_l) + x_l,  E_i(x_l) = x_0 ⊙ (U_i g(C_i g(V_iᵀ x_l)) + b).
+    """Crosses x_l with the network's input by a gated mixture of low-rank experts.
 
-    Experts cross the features in subspaces of their own, and x_l says which are heard: the gates
-    G(x_l) = softmax(W_g x_l) sum to one.
+        x_{l+1} = Σ_i G_i(x_l) E_i(x_l) + x_l,  E_i(x_l) = x_0 ⊙ (U_i g(C_i g(V_iᵀ x_l)) + b)
+
+    Each expert crosses the features in its own subspace. The gates G(x_l) = softmax(W_g x_l), which
+    sum to one, decide how much each expert contributes.
 
     Args:
-        projection_dim: Width of the subspaces.
-        num_experts: Number of experts, two at least.
-        activation: g.
-        l2: L2 penalty on U, C, V and W_g (not on b).
-        seed: Of the initial weights.
+        projection_dim: Width of the experts' subspaces.
+        num_experts: Number of experts, at least two.
+        activation: Activation function g of the experts.
+        l2: L2 penalty on U, C, V and W_g, not on b.
+        seed: Seed of the initial weights.
 
     Call arguments:
-        x_0: [..., width] the input of the network.
-        x_l: [..., width] the output of the layer before; x_0 itself for the first.
+        x_0: Input of the cross network, [..., width].
+        x_l: Output of the previous layer, [..., width]; x_0 itself for the first layer.
 
     Returns:
-        [..., width]
+        The output of the layer, [..., width].
 
     References:
         Wang et al., "DCN V2: Improved Deep & Cross Network and Practical Lessons for Web-scale
@@ -54,7 +56,7 @@ class MixtureCross(tf.keras.layers.Layer):
         self.seed = seed
 
     def build(self, input_shape: Any) -> None:
-        """Creates the weights; each expert's have the variance they would have on their own."""
+        """Creates the weights; those of each expert have the variance of a single kernel's."""
         width, inner = int(input_shape[0][-1]), self.projection_dim
         experts = [self.num_experts]
         self.v = self._kernel("v", experts + [width, inner], 0)
@@ -75,17 +77,17 @@ class MixtureCross(tf.keras.layers.Layer):
         )
 
     def call(self, inputs: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
-        """Crosses x_l with x_0 by all experts at once; see the class."""
+        """Returns x_l crossed with x_0, by all experts at once."""
         x_0, x_l = inputs
         gates = tf.nn.softmax(tf.tensordot(x_l, self.gate, 1))  # [..., experts]
         h = self.activation(tf.einsum("...d,edp->...ep", x_l, self.v))
         h = self.activation(tf.einsum("...ep,eqp->...eq", h, self.c))
-        # As gates sum to one, so do their shares of b.
+        # The gates sum to one, so the experts' shares of b add up to b.
         mixed = tf.einsum("...ep,edp->...d", gates[..., None] * h, self.u) + self.b
         return x_0 * mixed + x_l
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the arguments."""
+        """Returns the constructor arguments as a JSON-serializable dict."""
         return {
             **super().get_config(),
             "projection_dim": self.projection_dim,

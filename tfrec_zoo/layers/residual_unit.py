@@ -1,4 +1,4 @@
-"""ResidualUnit: two layers whose input is added back, what Deep Crossing is made of."""
+"""ResidualUnit: two layers whose input is added back, the building block of Deep Crossing."""
 
 from typing import Any
 
@@ -6,18 +6,20 @@ import tensorflow as tf
 
 
 class ResidualUnit(tf.keras.layers.Layer):
-    """ReLU(x + W₁ ReLU(W₀ x + b₀) + b₁): the layers fit what the output differs by from the input.
+    """Adds two layers to their own input: ReLU(x + W₁ ReLU(W₀ x + b₀) + b₁).
+
+    The two layers learn the difference between output and input, which keeps deep stacks trainable.
 
     Args:
-        units: Width between the two layers; that of the output is the input's.
-        l2: L2 penalty on both kernels (not on the biases).
-        seed: Of the initial kernels.
+        units: Width of the inner layer; the output is as wide as the input.
+        l2: L2 penalty on both kernels, not on the biases.
+        seed: Seed of the initial kernels.
 
     Call arguments:
-        x: [..., width]
+        x: Input, [..., width].
 
     Returns:
-        [..., width]
+        The output of the unit, [..., width].
 
     References:
         Shan et al., KDD 2016, §4, "Residual Layers"; after He et al., CVPR 2016.
@@ -49,9 +51,9 @@ class ResidualUnit(tf.keras.layers.Layer):
         super().build(input_shape)
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        """Adds the two layers; see the class."""
+        """Returns the rectified sum of the input and the two layers."""
         return tf.nn.relu(x + self.outer(self.inner(x)))
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the arguments."""
+        """Returns the constructor arguments as a JSON-serializable dict."""
         return {**super().get_config(), "units": self.units, "l2": self.l2, "seed": self.seed}

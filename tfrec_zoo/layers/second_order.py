@@ -1,4 +1,4 @@
-"""SecondOrder: the sum over all pairs of fields of the products of their vectors."""
+"""SecondOrder: the pairwise interactions of a factorization machine."""
 
 from collections.abc import Sequence
 
@@ -8,14 +8,16 @@ from tfrec_zoo.layers.field_embeddings import sum_fields
 
 
 def second_order(vectors: Sequence[tf.Tensor]) -> tf.Tensor:
-    """Σ_{i<j} ⟨v_i, v_j⟩ = ½ Σ_d ((Σ_i v_i)² − Σ_i v_i²), in float32.
+    """Sums the dot products of all pairs of fields, in float32 and in linear time.
+
+        Σ_{i<j} ⟨v_i, v_j⟩ = ½ Σ_d ((Σ_i v_i)² − Σ_i v_i²)
 
     Args:
-        vectors: Of the fields, [batch, dim] or [batch, candidates, dim]. The query's sums are made
-            once for a list of candidates.
+        vectors: Vectors of the fields, each [batch, dim] or [batch, candidates, dim]. The query's
+            sums are computed once for a list of candidates.
 
     Returns:
-        [batch] or [batch, candidates]
+        The sums, [batch] or [batch, candidates].
 
     References:
         Rendle, "Factorization Machines", ICDM 2010, lemma 3.1.

@@ -1,4 +1,4 @@
-"""SqueezeExcitation: weighs fields by what all of them hold, the SENET layer of FiBiNET."""
+"""SqueezeExcitation: weights each field by its importance in a row, the SENET of FiBiNET."""
 
 from typing import Any
 
@@ -6,21 +6,25 @@ import tensorflow as tf
 
 
 class SqueezeExcitation(tf.keras.layers.Layer):
-    """v_i' = a_i v_i with a = ReLU(W₂ ReLU(W₁ z)) and z_i the mean of the components of v_i.
+    """Scales each field by a weight inferred from all fields of the row.
 
-    The importance a_i ≥ 0 of a field depends on the row. W₁ takes the fields to a `reduction_ratio`
-    of them, rounded down and one at least, and W₂ back; there are no biases.
+        v_i' = a_i v_i,   a = ReLU(W₂ ReLU(W₁ z)),   z_i = mean of the components of v_i
+
+    The importance a_i ≥ 0 of a field thus differs from row to row. W₁ maps the m fields to m /
+    `reduction_ratio` units, rounded down but at least one, and W₂ maps them back. There are no
+    biases.
 
     Args:
-        reduction_ratio: Of the fields to the units between; 3 in the paper.
+        reduction_ratio: Ratio of the number of fields to the width of the inner layer; 3 in the
+            paper.
         l2: L2 penalty on both kernels.
-        seed: Of the initial kernels.
+        seed: Seed of the initial kernels.
 
     Call arguments:
-        v: [..., fields, dim]
+        v: Vectors of the fields, [..., fields, dim].
 
     Returns:
-        [..., fields, dim]
+        The scaled vectors, [..., fields, dim].
 
     References:
         Huang, Zhang & Zhang, RecSys 2019, §3.2; after Hu, Shen & Sun, CVPR 2018.
@@ -39,7 +43,7 @@ class SqueezeExcitation(tf.keras.layers.Layer):
         self.seed = seed
 
     def build(self, input_shape: Any) -> None:
-        """Creates both layers, whose widths follow from the number of fields."""
+        """Creates both layers; their widths follow from the number of fields."""
         fields = int(input_shape[-2])
         self.squeeze, self.excite = (
             tf.keras.layers.Dense(
@@ -56,13 +60,13 @@ class SqueezeExcitation(tf.keras.layers.Layer):
         super().build(input_shape)
 
     def call(self, v: tf.Tensor) -> tf.Tensor:
-        """Weighs the fields; see the class."""
+        """Returns the scaled vectors."""
         z = tf.reduce_mean(v, axis=-1)  # [..., fields]
         a = self.excite(self.squeeze(z))
         return a[..., None] * v
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the arguments."""
+        """Returns the constructor arguments as a JSON-serializable dict."""
         return {
             **super().get_config(),
             "reduction_ratio": self.reduction_ratio,

@@ -19,22 +19,24 @@ from tfrec_zoo.features import (
 
 
 class StackedFeatures(DenseFeatures):
-    """Concatenates ReLU(v_f + b_f) of the embedding columns f and the other columns as they are.
+    """Concatenates the rectified embeddings ReLU(v_f + b_f) and all other dense columns.
 
-    The paper embeds a wide feature by ReLU(W x + b), where W x of an id is its row v; b is what can
-    bring a unit back that the rows have taken below 0. A missing, unknown or empty value has
-    neither: it stays the zero vector. Narrow features and numbers are stacked as they are.
+    The paper embeds a wide feature by ReLU(W x + b); for an id, W x is its embedding row v. The
+    bias b can revive a unit whose rows have become negative. A missing, unknown or empty value
+    skips both steps and stays the zero vector. Narrow features and numbers are concatenated
+    unchanged.
 
     Args:
         features: Fitted features.
-        columns: The columns to feed; categorical columns that are not dense are left out.
-        tables: Embedding tables by name. A column has its own b, also where tables are shared.
+        columns: Columns to read; categorical columns that are not dense are ignored.
+        tables: Embedding tables by name, as `make_embedding_tables` returns them. Every column has
+            its own b, even if it shares a table.
 
     Call arguments:
-        encoded: What a `Preprocessor` returned.
+        encoded: Encoded features, as a `Preprocessor` returns them.
 
     Returns:
-        [batch, width] or [batch, candidates, width]
+        The concatenated features, [batch, width] or [batch, candidates, width].
 
     References:
         Shan et al., KDD 2016, §4, "Embedding and Stacking Layers".
@@ -57,7 +59,7 @@ class StackedFeatures(DenseFeatures):
         }
 
     def vector(self, column: DenseColumn, encoded: Encoded) -> tf.Tensor:
-        """The vector of one column, [batch, width] or [batch, candidates, width]."""
+        """Returns the vector of one column, [batch, width] or [batch, candidates, width]."""
         v = super().vector(column, encoded)
         if not isinstance(column, EmbeddingColumn):
             return v

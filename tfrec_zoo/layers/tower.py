@@ -1,4 +1,4 @@
-"""Tower: the stack of fully connected layers most of the architectures end in."""
+"""Tower: the stack of fully connected layers that most architectures end in."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,20 +9,20 @@ from tfrec_zoo.features import seed_after
 
 
 class Tower(tf.keras.layers.Layer):
-    """h_i = activation(W_i h_{i-1} + b_i), each but the last followed by dropout.
+    """Stacks dense layers, h_i = activation(W_i h_{i-1} + b_i), with dropout between them.
 
     Args:
-        hidden_units: Width of each layer; none gives the identity.
-        activation: Of every layer, the last included.
-        dropout: Share of the units dropped while training.
-        l2: L2 penalty on the kernels (not on the biases).
-        seed: Of initial kernels and dropout.
+        hidden_units: Width of each layer of the tower; () is the identity.
+        activation: Activation function of the tower's layers, including the last.
+        dropout: Dropout rate between the layers of the tower.
+        l2: L2 penalty on the kernels, not on the biases.
+        seed: Seed of the initial kernels and of dropout.
 
     Call arguments:
-        x: [..., width]
+        x: Input, [..., width].
 
     Returns:
-        [..., hidden_units[-1]]
+        The output of the last layer, [..., hidden_units[-1]].
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Tower(tf.keras.layers.Layer):
         ]
 
     def call(self, x: tf.Tensor, training: bool | None = None) -> tf.Tensor:
-        """Applies the layers in turn."""
+        """Returns the output of the last layer."""
         for i, layer in enumerate(self.layers):
             x = layer(x)
             if self.dropout and i < len(self.dropouts):
@@ -67,7 +67,7 @@ class Tower(tf.keras.layers.Layer):
         return x
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the arguments."""
+        """Returns the constructor arguments as a JSON-serializable dict."""
         return {
             **super().get_config(),
             "hidden_units": self.hidden_units,

@@ -1,4 +1,4 @@
-"""TwoSidedDense: a dense layer over [query; candidate] that computes the query's share once."""
+"""TwoSidedDense: a dense layer over [query; candidate] that computes the query's part once."""
 
 from typing import Any
 
@@ -6,25 +6,26 @@ import tensorflow as tf
 
 
 class TwoSidedDense(tf.keras.layers.Layer):
-    """activation(W_q q + W_c c + b): a dense layer over the concatenation [q; c].
+    """Applies a dense layer to the concatenation [q; c]: activation(W_q q + W_c c + b).
 
-    The same function as `Dense(units)(concat([q, c]))`, but for a list of candidates the query's
-    product W_q q is computed once and not once per candidate: "Query features are computed once per
-    request while impression features are computed for each item scored" (Covington et al. 2016,
+    This is the same function as `Dense(units)(concat([q, c]))`, but for a list of candidates the
+    product W_q q is computed once instead of once per candidate: "Query features are computed once
+    per request while impression features are computed for each item scored" (Covington et al. 2016,
     §4.1).
 
     Args:
         units: Width of the output.
-        activation: Applied to the sum.
-        l2: L2 penalty on both kernels (not on the bias).
-        seed: Of the initial kernels.
+        activation: Activation function of the output.
+        l2: L2 penalty on both kernels, not on the bias.
+        seed: Seed of the initial kernels.
 
     Call arguments:
-        query: [batch, query width]
-        candidate: [batch, candidate width] or [batch, candidates, candidate width]
+        query: Query vectors, [batch, query width].
+        candidate: Candidate vectors, [batch, candidate width] or
+            [batch, candidates, candidate width].
 
     Returns:
-        [batch, units] or [batch, candidates, units]
+        The output of the layer, [batch, units] or [batch, candidates, units].
     """
 
     def __init__(
@@ -44,7 +45,7 @@ class TwoSidedDense(tf.keras.layers.Layer):
         self.seed = seed
 
     def build(self, input_shape: Any) -> None:
-        """Creates both kernels with the variance a single kernel over [q; c] would have."""
+        """Creates both kernels with the variance that a single kernel over [q; c] would have."""
         query, candidate = (int(shape[-1]) for shape in input_shape)
         limit = (6.0 / (query + candidate + self.units)) ** 0.5
         regularizer = tf.keras.regularizers.L2(self.l2) if self.l2 else None
@@ -61,7 +62,7 @@ class TwoSidedDense(tf.keras.layers.Layer):
         super().build(input_shape)
 
     def call(self, inputs: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
-        """Sums both sides; see the class."""
+        """Returns the activated sum of the query's and the candidate's part."""
         query, candidate = inputs
         from_query = tf.linalg.matmul(query, self.query_kernel) + self.bias
         if candidate.shape.rank == 3:
@@ -69,7 +70,7 @@ class TwoSidedDense(tf.keras.layers.Layer):
         return self.activation(from_query + tf.tensordot(candidate, self.candidate_kernel, 1))
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the arguments."""
+        """Returns the constructor arguments as a JSON-serializable dict."""
         return {
             **super().get_config(),
             "units": self.units,

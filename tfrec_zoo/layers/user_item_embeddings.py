@@ -1,4 +1,4 @@
-"""UserItemEmbeddings: a vector for the user's id and one for the item's."""
+"""UserItemEmbeddings: one latent vector per user and one per item."""
 
 from typing import Any
 
@@ -15,10 +15,10 @@ from tfrec_zoo.features import (
 
 
 def user_and_item(features: Features) -> tuple[VocabularyColumn, VocabularyColumn]:
-    """The two columns of a model that knows ids alone.
+    """Returns the user and the item column of a model that reads nothing but these two ids.
 
     Raises:
-        ValueError: If the spec has others than one `VocabularyColumn` on either side.
+        ValueError: If the query or the candidate is anything but one `VocabularyColumn`.
     """
     return _only_ids("query", features.spec.query), _only_ids("candidate", features.spec.candidate)
 
@@ -34,21 +34,23 @@ def _only_ids(side: str, columns: tuple[Column, ...]) -> VocabularyColumn:
 
 
 class UserItemEmbeddings(tf.keras.layers.Layer):
-    """p_u and q_i: the latent vectors of a user and an item; those of unknown ids are zero.
+    """Looks up the latent vectors p_u of a user and q_i of an item; unknown ids get zeros.
 
     Args:
-        features: Fitted features, with one column of users and one of items.
+        features: Fitted features, with one column of user ids and one of item ids.
         dimension: Width of the vectors.
-        stddev: Of the normal distribution that initial vectors are drawn from.
-        l2: L2 penalty on both tables as a whole.
-        batch_l2: L2 penalty on the rows of a batch.
-        seed: Of the initial vectors.
+        stddev: Standard deviation of the normal distribution that the initial vectors are drawn
+            from.
+        l2: L2 penalty on the whole embedding tables.
+        batch_l2: L2 penalty on the embedding rows that a batch looks up.
+        seed: Seed of the initial vectors.
 
     Call arguments:
-        encoded: What a `Preprocessor` returned.
+        encoded: Encoded features, as a `Preprocessor` returns them.
 
     Returns:
-        p, [batch, dimension], and q, [batch, dimension] or [batch, candidates, dimension].
+        The pair of p, [batch, dimension], and q, [batch, dimension] or
+        [batch, candidates, dimension].
     """
 
     def __init__(
@@ -77,11 +79,15 @@ class UserItemEmbeddings(tf.keras.layers.Layer):
         )
 
     def call(self, encoded: Encoded) -> tuple[tf.Tensor, tf.Tensor]:
-        """Looks both up; see the class."""
+        """Returns the vectors of the users and of the items."""
         user, item = self.columns
         return self.user(encoded["ids"][user.name]), self.item(encoded["ids"][item.name])
 
 
 def beside(query: tf.Tensor, candidate: tf.Tensor) -> tf.Tensor:
-    """A [batch, dim] query as [batch, 1, dim] where candidates are [batch, candidates, dim]."""
+    """Adds a candidate axis to a [batch, dim] query if the candidates have one.
+
+    Returns:
+        The query, [batch, 1, dim] if `candidate` is [batch, candidates, dim], else [batch, dim].
+    """
     return query[:, None] if candidate.shape.rank == 3 else query

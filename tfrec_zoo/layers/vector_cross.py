@@ -1,4 +1,4 @@
-"""VectorCross: a layer of the cross network of DCN, whose weights are one vector."""
+"""VectorCross: a cross layer of DCN, whose weights are one vector."""
 
 from typing import Any
 
@@ -6,20 +6,21 @@ import tensorflow as tf
 
 
 class VectorCross(tf.keras.layers.Layer):
-    """x_{l+1} = x_0 (x_l · w) + b + x_l: the input times a learned number, layer upon layer.
+    """Crosses x_l with the network's input: x_{l+1} = x_0 (x_l · w) + b + x_l.
 
-    Each layer raises the degree of the products of components by one, at the cost of two vectors.
+    Each layer multiplies the input by one learned number. It raises the degree of the products of
+    components by one, at the cost of two vectors of weights.
 
     Args:
-        l2: L2 penalty on w (not on b).
-        seed: Of the initial w.
+        l2: L2 penalty on w, not on b.
+        seed: Seed of the initial w.
 
     Call arguments:
-        x_0: [..., width] the input of the network.
-        x_l: [..., width] the output of the layer before; x_0 itself for the first.
+        x_0: Input of the cross network, [..., width].
+        x_l: Output of the previous layer, [..., width]; x_0 itself for the first layer.
 
     Returns:
-        [..., width]
+        The output of the layer, [..., width].
 
     References:
         Wang et al., "Deep & Cross Network for Ad Click Predictions", ADKDD 2017, equation 3.
@@ -43,10 +44,10 @@ class VectorCross(tf.keras.layers.Layer):
         super().build(input_shape)
 
     def call(self, inputs: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
-        """Crosses x_l with x_0; see the class."""
+        """Returns x_l crossed with x_0."""
         x_0, x_l = inputs
         return x_0 * tf.tensordot(x_l, self.w, 1) + self.b + x_l
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the arguments."""
+        """Returns the constructor arguments as a JSON-serializable dict."""
         return {**super().get_config(), "l2": self.l2, "seed": self.seed}

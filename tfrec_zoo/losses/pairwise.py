@@ -102,5 +102,5 @@ class WARP(_Pairwise):
         return tf.where(tf.reduce_any(violates, axis=1), weight, 0)
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the arguments."""
+        """Returns the constructor arguments as a JSON-serializable dict."""
         return {**super().get_config(), "num_items": self.num_items, "margin": self.margin}

@@ -50,6 +50,6 @@ class WeightedLogistic(Pointwise):
         return weight * tf.math.softplus(tf.where(is_watched, -y_pred, y_pred))
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the arguments."""
+        """Returns the constructor arguments as a JSON-serializable dict."""
         config = {"weighted": self.weighted, "exact_odds": self.exact_odds}
         return {**super().get_config(), **config}

@@ -135,7 +135,7 @@ class AutoInt(EmbeddingRankingModel):
         return logit + self.deep_logit(self.tower(flatten_fields(v), training=training))
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the arguments."""
+        """Returns the constructor arguments as a JSON-serializable dict."""
         return {
             **super().get_config(),
             "num_attention_layers": self.num_attention_layers,

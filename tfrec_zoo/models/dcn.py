@@ -111,7 +111,7 @@ class DCN(EmbeddingRankingModel):
         return self.bias + self.logit(tf.concat([x, h], axis=-1))
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the arguments."""
+        """Returns the constructor arguments as a JSON-serializable dict."""
         return {
             **super().get_config(),
             "num_cross_layers": self.num_cross_layers,

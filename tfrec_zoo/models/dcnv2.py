@@ -137,7 +137,7 @@ class DCNV2(EmbeddingRankingModel):
         return self.bias + self.logit(tf.concat([x, h], axis=-1))
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the arguments."""
+        """Returns the constructor arguments as a JSON-serializable dict."""
         return {
             **super().get_config(),
             "structure": self.structure,

@@ -94,5 +94,5 @@ class DeepCrossing(EmbeddingRankingModel):
         return self.bias + self.logit(x)
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the arguments."""
+        """Returns the constructor arguments as a JSON-serializable dict."""
         return {**super().get_config(), "hidden_units": self.hidden_units}

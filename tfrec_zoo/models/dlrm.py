@@ -116,7 +116,7 @@ class DLRM(EmbeddingRankingModel):
         return self.bias + self.logit(self.top(x, training=training))
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the arguments."""
+        """Returns the constructor arguments as a JSON-serializable dict."""
         return {
             **super().get_config(),
             "bottom_units": self.bottom_units,

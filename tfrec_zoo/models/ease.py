@@ -65,5 +65,5 @@ class EASE(ItemToItem):
         return identity - p / np.diag(p)  # Column j over P_jj, so the diagonal is exactly 0.
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the arguments."""
+        """Returns the constructor arguments as a JSON-serializable dict."""
         return {**super().get_config(), "l2": self.l2}

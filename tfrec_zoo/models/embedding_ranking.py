@@ -82,7 +82,7 @@ class EmbeddingRankingModel(RankingModel):
         return LinearFeatures(self.features, self.features.spec.columns, self.l2, self.batch_l2)
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the arguments."""
+        """Returns the constructor arguments as a JSON-serializable dict."""
         return {
             **super().get_config(),
             "embedding_dim": self.embedding_dim,

@@ -92,5 +92,5 @@ class FactorizationMachine(EmbeddingRankingModel):
         return self.bias + sum_fields([self.linear(encoded), pairs])
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the arguments."""
+        """Returns the constructor arguments as a JSON-serializable dict."""
         return {**super().get_config(), "loss": self.loss_name}

@@ -121,7 +121,7 @@ class FiBiNET(EmbeddingRankingModel):
         return self.bias + sum_fields([self.linear(encoded), interactions])
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the arguments."""
+        """Returns the constructor arguments as a JSON-serializable dict."""
         return {
             **super().get_config(),
             "bilinear": self.bilinear,

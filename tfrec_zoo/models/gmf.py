@@ -73,7 +73,7 @@ class GMF(RankingModel):
         return tf.cast(tf.squeeze(logit, axis=-1), tf.float32)
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the arguments."""
+        """Returns the constructor arguments as a JSON-serializable dict."""
         return {
             **super().get_config(),
             "embedding_dim": self.embedding_dim,

@@ -70,5 +70,5 @@ class ItemKNN(ItemToItem):
         return s
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the arguments."""
+        """Returns the constructor arguments as a JSON-serializable dict."""
         return {**super().get_config(), "shrink": self.shrink}

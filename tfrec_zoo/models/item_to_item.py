@@ -181,5 +181,5 @@ class ItemToItem(RetrievalModel):
         return tf.tensor_scatter_nd_update(x, at, tf.ones([tf.size(ids)]))[:, 1:]
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the arguments."""
+        """Returns the constructor arguments as a JSON-serializable dict."""
         return {**super().get_config(), "max_neighbors": self.max_neighbors}

@@ -73,7 +73,7 @@ class LogisticRegression(RankingModel):
         return self.bias + self.linear(self.encode(inputs))
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the arguments."""
+        """Returns the constructor arguments as a JSON-serializable dict."""
         return {
             **super().get_config(),
             "l2": self.l2,

@@ -165,7 +165,7 @@ class MatrixFactorization(RetrievalModel):
         return label, predictions if self.loss_name == "squared" else tf.math.sigmoid(predictions)
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the arguments."""
+        """Returns the constructor arguments as a JSON-serializable dict."""
         return {
             **super().get_config(),
             "embedding_dim": self.embedding_dim,

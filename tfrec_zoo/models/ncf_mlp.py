@@ -85,7 +85,7 @@ class NCFMLP(RankingModel):
         return tf.cast(tf.squeeze(logit, axis=-1), tf.float32)
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the arguments."""
+        """Returns the constructor arguments as a JSON-serializable dict."""
         return {
             **super().get_config(),
             "hidden_units": self.hidden_units,

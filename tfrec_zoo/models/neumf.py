@@ -140,7 +140,7 @@ class NeuMF(RankingModel):
         return tf.cast(tf.squeeze(self.logit(fused), axis=-1), tf.float32)
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the arguments."""
+        """Returns the constructor arguments as a JSON-serializable dict."""
         return {
             **super().get_config(),
             "embedding_dim": self.embedding_dim,

@@ -81,5 +81,5 @@ class Popularity(RetrievalModel):
         return self.step_results()
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the arguments."""
+        """Returns the constructor arguments as a JSON-serializable dict."""
         return {**super().get_config(), "window": self.window}

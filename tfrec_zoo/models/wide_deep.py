@@ -180,7 +180,7 @@ class WideDeep(EmbeddingRankingModel):
         return strongest.head(number).reset_index(drop=True)
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the arguments."""
+        """Returns the constructor arguments as a JSON-serializable dict."""
         return {
             **super().get_config(),
             "hidden_units": self.hidden_units,

@@ -115,7 +115,7 @@ class xDeepFM(EmbeddingRankingModel):
         return self.bias + sum_fields(logits)
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the arguments."""
+        """Returns the constructor arguments as a JSON-serializable dict."""
         return {
             **super().get_config(),
             "cin_units": self.cin_units,

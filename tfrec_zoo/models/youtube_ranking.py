@@ -110,7 +110,7 @@ class YouTubeRanking(RankingModel):
         return tf.exp(logits) if self.weighted else tf.math.sigmoid(logits)
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the arguments."""
+        """Returns the constructor arguments as a JSON-serializable dict."""
         return {
             **super().get_config(),
             "hidden_units": self.hidden_units,

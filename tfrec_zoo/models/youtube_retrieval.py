@@ -145,7 +145,7 @@ class YouTubeRetrieval(RetrievalModel):
         )
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the arguments."""
+        """Returns the constructor arguments as a JSON-serializable dict."""
         return {
             **super().get_config(),
             "hidden_units": self.hidden_units,
