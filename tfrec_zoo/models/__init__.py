@@ -1,4 +1,4 @@
-"""Models: one file per architecture, named as in its paper."""
+"""Models: one file per architecture, under the name that its paper gives it."""
 
 from tfrec_zoo.models.autoint import AutoInt
 from tfrec_zoo.models.base import RecommenderModel

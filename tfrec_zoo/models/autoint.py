@@ -1,4 +1,4 @@
-"""AutoInt: fields attend to one another, layer upon layer.
+"""AutoInt: fields attend to one another in a stack of self-attention layers.
 
 Song, Shi, Xiao, Duan, Xu, Zhang & Tang, "AutoInt: Automatic Feature Interaction Learning via
 Self-Attentive Neural Networks", CIKM 2019.
@@ -18,29 +18,30 @@ from tfrec_zoo.models.embedding_ranking import EmbeddingRankingModel
 class AutoInt(EmbeddingRankingModel):
     """Learns by self-attention which fields to combine, to a higher order with each layer.
 
-    Fields are those of `DeepFM`. There are no linear weights: bare categorical columns are left
-    out. Given `hidden_units` it is AutoInt+, whose logit is the sum with that of a network over the
-    concatenated v. Anything above 0 is a positive.
+    The fields are those of `DeepFM`. There are no linear weights, so bare categorical columns are
+    ignored. With `hidden_units` the model is AutoInt+, which adds the logit of a tower over the
+    concatenated v. Labels above 0 are positives.
 
-    Not in here are what the authors' code has and the paper has not: layer normalisation, scaled
-    scores, and ReLU and biases in the projections.
+    What the authors' code adds to the paper is left out: layer normalization, scaled scores, and
+    ReLU and biases in the projections.
 
     Args:
         features: Fitted features, with at least one dense column.
-        num_attention_layers: 3 in the paper; with 0 the logit is linear in v.
-        num_heads: 2 in the paper.
-        attention_dim: Width of a field after a layer, that of all heads together: 64 in the paper,
-            whose d' = 32 is the width of a head.
-        residual: Whether layers add a projection of what they read.
-        embedding_dim: Width of the vectors v; 16 in the paper.
-        hidden_units: The network of AutoInt+, two layers in the paper. () is AutoInt.
-        dropout: Between the layers of that network, in training; none in the paper but on
+        num_attention_layers: Number of attention layers, 3 in the paper; with 0 the logit is linear
+            in v.
+        num_heads: Number of heads of each attention layer; 2 in the paper.
+        attention_dim: Width of a field after an attention layer, all heads together; 64 in the
+            paper, whose d' = 32 is the width of one head.
+        residual: Whether each attention layer adds a projection of its input.
+        embedding_dim: Width of the embedding vectors; 16 in the paper.
+        hidden_units: Width of each layer of the tower of AutoInt+, two in the paper; () is AutoInt.
+        dropout: Dropout rate between the layers of the tower; 0 in the paper, except on
             MovieLens-1M.
-        activation: Of that network.
-        embedding_initializer: Of the vectors; by default normal with standard deviation 0.01.
-        l2: L2 penalty on whole embedding tables and on kernels.
-        batch_l2: L2 penalty on the embedding rows of a batch.
-        seed: Of initial weights and dropout.
+        activation: Activation function of the tower's layers.
+        embedding_initializer: Initializer of the embedding tables; normal (stddev 0.01) by default.
+        l2: L2 penalty on the kernels and on the whole embedding tables.
+        batch_l2: L2 penalty on the embedding rows that a batch looks up.
+        seed: Seed of the initial weights and of dropout.
 
     Raises:
         ValueError: If an embedding column declares another width, there is no dense column, or an
@@ -101,7 +102,7 @@ class AutoInt(EmbeddingRankingModel):
             )
 
         # Layers.
-        kernels = 4 * num_attention_layers  # Up to four kernels each.
+        kernels = 4 * num_attention_layers  # Each layer has up to four kernels.
         layers = kernels + len(hidden_units)
         offsets = (*range(0, kernels, 4), kernels, layers, layers + 1)
         seeds = [None if seed is None else seed + offset for offset in offsets]

@@ -1,32 +1,36 @@
-"""What all models share: raw features in, an honest loss, and Keras's own `fit`."""
+"""Base of all models: raw features in, a comparable loss out, and Keras's own `fit`."""
 
 from typing import Any
 
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
-import tfrec_zoo.optimizers  # noqa: F401 (`compile` knows them by name)
+import tfrec_zoo.optimizers  # noqa: F401 (registers their names with `compile`)
 from tfrec_zoo.features import Encoded, Features, Preprocessor, request_arrays
 
 
 class RecommenderModel(tfrs.models.Model):
-    """Base of all models: `tfrs.Model` with training semantics one can rely on.
+    """Adds preprocessing and well-defined loss semantics to `tfrs.Model`.
 
     `fit`, `evaluate` and `compile` are Keras's. Batches are `features`, `(features, label)` or
-    `(features, label, sample_weight)`, features raw or encoded by a `Preprocessor`.
+    `(features, label, sample_weight)`, with features raw or encoded by a `Preprocessor`.
 
-    The loss of a batch is `sum(sample_weight * loss) / batch size`, plus regularization: weight 0
-    moves nothing, weight 2 pulls exactly twice as hard, and under `tf.distribute` the batch is the
-    global one. The reported `loss` is its mean over all examples so far, which does not depend on
-    the batch size. `compile(metrics=...)` are updated with predictions as `metric_inputs` gives
-    them.
+    The loss of a batch is `sum(sample_weight * loss) / batch size` plus regularization. An example
+    of weight 0 has no effect, one of weight 2 has exactly twice the gradient, and under
+    `tf.distribute` the batch is the global one. The reported `loss` is the mean over all examples
+    so far, so it does not depend on the batch size. Metrics passed to `compile` are updated with
+    what `metric_inputs` returns.
 
     Args:
         features: Fitted features.
+        name: Name of the model.
+
+    Raises:
+        TypeError: If `features` is not a fitted `Features`.
     """
 
     def __init__(self, features: Features, name: str | None = None) -> None:
-        # Without autocast, a half-precision policy leaves numbers their digits.
+        # Autocasting would round numeric features to half precision under a mixed policy.
         super().__init__(name=name, autocast=False)
         if not isinstance(features, Features):
             raise TypeError(
@@ -38,35 +42,45 @@ class RecommenderModel(tfrs.models.Model):
         self.loss_tracker = tf.keras.metrics.Mean(name="loss")
 
     def encode(self, inputs: Any) -> Encoded:
-        """Returns features as ids and numbers, whether they came raw or encoded."""
-        # What is encoded already may lack crosses of parts that were encoded apart.
+        """Returns features as ids and numbers, whether they are raw or encoded."""
+        # Encoded features pass through, but may lack crosses of parts that were encoded separately.
         return self.preprocessor(inputs)
 
     def example_losses(
         self, inputs: Encoded, label: tf.Tensor | None, training: bool
     ) -> tuple[tf.Tensor, tf.Tensor | None]:
-        """The [batch] losses of a batch, and predictions for metrics (None: no metrics now)."""
+        """Computes the loss of each example; subclasses implement it.
+
+        Args:
+            inputs: Encoded features, as a `Preprocessor` returns them.
+            label: Labels of the batch, or None if it has none.
+            training: Whether dropout and sampling are active.
+
+        Returns:
+            The losses, and the predictions that metrics are updated with (None to skip the
+            metrics).
+        """
         raise NotImplementedError
 
     def metric_inputs(
         self, label: tf.Tensor, predictions: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """What compiled metrics see as (y_true, y_pred)."""
+        """Returns the `(y_true, y_pred)` that compiled metrics are updated with."""
         return label, predictions
 
     def compute_loss(self, inputs: Any, training: bool = False) -> tf.Tensor:
-        """Returns the loss to minimise, and updates the metrics.
+        """Returns the loss to minimize, and updates the metrics.
 
         Args:
             inputs: A batch as the data set yields it.
-            training: Whether dropout and sampling are on.
+            training: Whether dropout and sampling are active.
         """
         features, label, sample_weight = tf.keras.utils.unpack_x_y_sample_weight(inputs)
         losses, predictions = self.example_losses(self.encode(features), label, training)
         if sample_weight is not None:
             weight = tf.cast(sample_weight, losses.dtype)
             if weight.shape.rank < 2 or weight.shape[1] == 1:
-                # One weight for a whole list of candidates, [batch, candidates].
+                # One weight per list applies to all its candidates, [batch, candidates].
                 weight = tf.reshape(weight, [-1] + [1] * (losses.shape.rank - 1))
             losses = losses * weight
         penalty = tf.add_n(self.losses) if self.losses else tf.zeros([], losses.dtype)
@@ -74,14 +88,14 @@ class RecommenderModel(tfrs.models.Model):
         if predictions is not None and self.compiled_metrics is not None:
             y_true, y_pred = self.metric_inputs(label, predictions)
             self.compiled_metrics.update_state(y_true, y_pred, sample_weight)
-        # Replicas may have different shares of the batch.
+        # Replicas may get parts of the global batch that differ in size.
         replica = tf.distribute.get_replica_context()
         size = replica.all_reduce("SUM", tf.cast(tf.size(losses), losses.dtype))
         loss = tf.math.divide_no_nan(tf.reduce_sum(losses), size)
         return loss + tf.nn.scale_regularization_loss(penalty)
 
     def train_step(self, inputs: Any) -> dict[str, tf.Tensor]:
-        """One step of gradient descent."""
+        """Takes one step of gradient descent."""
         with tf.GradientTape() as tape:
             loss = self.compute_loss(inputs, training=True)
             scaled = loss
@@ -100,11 +114,11 @@ class RecommenderModel(tfrs.models.Model):
         return {metric.name: metric.result() for metric in self.metrics}
 
     def step_results(self) -> dict[str, tf.Tensor]:
-        """What a training step reports: the loss, and the metrics that training updates."""
+        """Returns what a training step reports: the loss, and the metrics that training updates."""
         return {metric.name: metric.result() for metric in self.metrics}
 
     def build_weights(self) -> None:
-        """Scores a row in which everything is missing, as layers make their weights when called."""
+        """Creates all weights by scoring a row in which every feature is missing."""
         raw = self.features.spec.raw
         row: dict[str, Any] = {key: [[]] if f.is_bag else [None] for key, f in raw.items()}
         self(request_arrays(raw, row))
@@ -115,5 +129,5 @@ class RecommenderModel(tfrs.models.Model):
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
-        """Makes an untrained model of the same configuration."""
+        """Returns an untrained model with the configuration that `get_config` returned."""
         return cls(**{**config, "features": Features.from_config(config["features"])})

@@ -1,4 +1,4 @@
-"""DCN: explicit products of the input's components beside a deep network, Deep & Cross.
+"""DCN: explicit feature crosses by a cross network, in parallel with a deep network.
 
 Wang, Fu, Fu & Wang, "Deep & Cross Network for Ad Click Predictions", ADKDD 2017.
 
@@ -16,26 +16,27 @@ from tfrec_zoo.models.embedding_ranking import EmbeddingRankingModel
 
 
 class DCN(EmbeddingRankingModel):
-    """Learns crosses of a bounded degree by a cross network, one degree a layer, and no declaring.
+    """Learns crosses of bounded degree, one degree per cross layer, without declaring any.
 
-    x_0 is the concatenation of embeddings and normalised numbers. Both networks read it, and one
-    logit reads both. Bare categorical columns are left out. Anything above 0 is a positive.
+    x_0 is the concatenation of embeddings and normalized numbers. Both networks read it, and one
+    logit reads both networks. Bare categorical columns are ignored. Labels above 0 are positives.
 
-    Not in here is the paper's batch normalisation, which would make the score of a row depend on
-    its batch in training.
+    The paper's batch normalization is left out, because it makes the training score of a row depend
+    on the rest of its batch.
 
     Args:
         features: Fitted features, with at least one dense column.
-        num_cross_layers: Depth of the cross network; 6 in the paper's best on Criteo.
+        num_cross_layers: Number of cross layers; 6 in the paper's best model on Criteo.
         embedding_dim: Width of the embedding columns that declare none; None is the paper's
             6 n^(1/4) for n ids.
-        hidden_units: The tower; (1024, 1024) in the paper's best on Criteo.
-        dropout: Between the layers of the tower, in training; the paper has none.
-        activation: Of the tower.
-        embedding_initializer: Of the tables; by default normal with standard deviation 0.01.
-        l2: L2 penalty on whole embedding tables and on kernels.
-        batch_l2: L2 penalty on the embedding rows of a batch.
-        seed: Of initial weights and dropout.
+        hidden_units: Width of each layer of the tower; (1024, 1024) in the paper's best model on
+            Criteo.
+        dropout: Dropout rate between the layers of the tower; the paper uses none.
+        activation: Activation function of the tower's layers.
+        embedding_initializer: Initializer of the embedding tables; normal (stddev 0.01) by default.
+        l2: L2 penalty on the kernels and on the whole embedding tables.
+        batch_l2: L2 penalty on the embedding rows that a batch looks up.
+        seed: Seed of the initial weights and of dropout.
 
     Raises:
         ValueError: If there is no cross layer.

@@ -1,4 +1,4 @@
-"""DCN-V2: Deep & Cross with a matrix per cross layer, of full or low rank, or a mixture of those.
+"""DCN-V2: Deep & Cross with a matrix per cross layer: full-rank, low-rank or a mixture of experts.
 
 Wang, Shivanna, Cheng, Jain, Lin, Hong & Chi, "DCN V2: Improved Deep & Cross Network and Practical
 Lessons for Web-scale Learning to Rank Systems", WWW 2021.
@@ -17,33 +17,33 @@ from tfrec_zoo.models.embedding_ranking import EmbeddingRankingModel
 
 
 class DCNV2(EmbeddingRankingModel):
-    """Weighs each product of two components by itself, where DCN has one number per layer.
+    """Weights every product of two components separately, where DCN has one number per layer.
 
-    x_0 is the concatenation of embeddings and normalised numbers. The deep network stands on the
-    cross network (`"stacked"`), or beside it with one logit over [x_L; h] (`"parallel"`). Bare
-    categorical columns are left out. Anything above 0 is a positive.
+    x_0 is the concatenation of embeddings and normalized numbers. The deep network reads the output
+    of the cross network (`"stacked"`), or x_0 like the cross network, with one logit over [x_L; h]
+    (`"parallel"`). Bare categorical columns are ignored. Labels above 0 are positives.
 
-    The paper tunes everything to each data set: the defaults are ours.
+    The paper tunes all sizes to each data set, so the defaults are not the paper's.
 
     Args:
         features: Fitted features, with at least one dense column.
-        structure: `"stacked"` or `"parallel"`.
-        num_cross_layers: Depth of the cross network: crosses have a degree of up to one more.
+        structure: How the two networks are combined, `"stacked"` or `"parallel"`.
+        num_cross_layers: Number of cross layers; the degree of the crosses is at most one higher.
         projection_dim: Rank of the matrices, or of each expert's; None is full rank.
-        num_experts: Low-rank experts per cross layer, mixed by gates; 1 is no mixture.
+        num_experts: Number of low-rank experts per cross layer, mixed by gates; 1 is no mixture.
         embedding_dim: Width of the embedding columns that declare none; None is 6 n^(1/4) for n
             ids, as in DCN.
-        hidden_units: The tower.
-        dropout: Between the layers of the tower, in training.
-        activation: Of the tower; that of the experts is tanh.
-        embedding_initializer: Of the tables; by default normal with standard deviation 0.01.
-        l2: L2 penalty on whole embedding tables and on kernels.
-        batch_l2: L2 penalty on the embedding rows of a batch.
-        seed: Of initial weights and dropout.
+        hidden_units: Width of each layer of the tower.
+        dropout: Dropout rate between the layers of the tower.
+        activation: Activation function of the tower's layers; that of the experts is tanh.
+        embedding_initializer: Initializer of the embedding tables; normal (stddev 0.01) by default.
+        l2: L2 penalty on the kernels and on the whole embedding tables.
+        batch_l2: L2 penalty on the embedding rows that a batch looks up.
+        seed: Seed of the initial weights and of dropout.
 
     Raises:
-        ValueError: If the structure is none of these, there is no cross layer or no expert, or
-            there are several and no `projection_dim`.
+        ValueError: If `structure` is unknown, there is no cross layer or no expert, or there are
+            several experts and no `projection_dim`.
 
     Example:
 
@@ -105,7 +105,7 @@ class DCNV2(EmbeddingRankingModel):
 
         # Layers.
         def cross(i: int) -> MatrixCross | MixtureCross:
-            layer_seed = None if seed is None else seed + 4 * i  # Up to four kernels each.
+            layer_seed = None if seed is None else seed + 4 * i  # Each layer has up to four.
             if projection_dim is not None and num_experts > 1:
                 return MixtureCross(projection_dim, num_experts, l2=l2, seed=layer_seed)
             return MatrixCross(projection_dim, l2, layer_seed)

@@ -1,4 +1,4 @@
-"""DeepCrossing: residual units over all features, and no crosses made by hand.
+"""DeepCrossing: residual units over all features, without hand-crafted crosses.
 
 Shan, Hoens, Jiao, Wang, Yu & Mao, "Deep Crossing: Web-Scale Modeling without Manually Crafted
 Combinatorial Features", KDD 2016.
@@ -16,21 +16,21 @@ from tfrec_zoo.models.embedding_ranking import EmbeddingRankingModel
 
 
 class DeepCrossing(EmbeddingRankingModel):
-    """Stacks the features into x_0 and passes it through residual units of its own width.
+    """Stacks the features into x_0 and passes it through residual units of the same width.
 
-    An embedding is ReLU(v + b), but for the zero vector of a missing value; numbers and indicators
-    are stacked as they are. Bare categorical columns take no part. Anything above 0 is a positive.
+    An embedding enters as ReLU(v + b), and a missing value as the zero vector; numbers and
+    indicators enter unchanged. Bare categorical columns are ignored. Labels above 0 are positives.
 
     Args:
         features: Fitted features, with at least one dense column.
-        embedding_dim: Width of the embedding columns that declare none; 256 in the paper. If None
-            it grows with the logarithm of the number of ids.
+        embedding_dim: Width of the embedding columns that declare none; 256 in the paper. None lets
+            it grow with the logarithm of the number of ids.
         hidden_units: Inner width of each residual unit; (512, 512, 256, 128, 64) in the paper. With
             () the logit is linear in the stacked features.
-        embedding_initializer: Of the tables; by default normal with standard deviation 0.01.
-        l2: L2 penalty on whole embedding tables and on kernels.
-        batch_l2: L2 penalty on the embedding rows of a batch.
-        seed: Of initial weights.
+        embedding_initializer: Initializer of the embedding tables; normal (stddev 0.01) by default.
+        l2: L2 penalty on the kernels and on the whole embedding tables.
+        batch_l2: L2 penalty on the embedding rows that a batch looks up.
+        seed: Seed of the initial weights.
 
     Raises:
         ValueError: If a width is not a positive integer.

@@ -16,22 +16,22 @@ from tfrec_zoo.models.embedding_ranking import EmbeddingRankingModel
 
 
 class DeepFM(EmbeddingRankingModel):
-    """Replaces the crosses of Wide & Deep by a factorization machine, which needs no declaring.
+    """Replaces the crosses of Wide & Deep with a factorization machine: none has to be declared.
 
-    Every dense column is a field with a vector, a bag pooled into one, a number with its powers
-    times a kernel; the machine and the network share them. Bare categorical columns have linear
-    weights alone. Anything above 0 is a positive.
+    Every dense column is a field with one vector: a bag is pooled, and a number with its powers is
+    multiplied by a kernel. The machine and the tower share these vectors. Bare categorical columns
+    have linear weights only. Labels above 0 are positives.
 
     Args:
         features: Fitted features, with at least one dense column.
-        embedding_dim: Width of the vectors; 10 in the paper.
-        hidden_units: The tower; (400, 400, 400) in the paper.
-        dropout: Between the layers of the tower, in training; 0.5 in the paper's experiments.
-        activation: Of the tower.
-        embedding_initializer: Of the vectors; by default normal with standard deviation 0.01.
-        l2: L2 penalty on whole embedding tables and on kernels.
-        batch_l2: L2 penalty on the embedding rows of a batch.
-        seed: Of initial weights and dropout.
+        embedding_dim: Width of the embedding vectors; 10 in the paper.
+        hidden_units: Width of each layer of the tower; (400, 400, 400) in the paper.
+        dropout: Dropout rate between the layers of the tower; 0.5 in the paper's experiments.
+        activation: Activation function of the tower's layers.
+        embedding_initializer: Initializer of the embedding tables; normal (stddev 0.01) by default.
+        l2: L2 penalty on the kernels and on the whole embedding tables.
+        batch_l2: L2 penalty on the embedding rows that a batch looks up.
+        seed: Seed of the initial weights and of dropout.
 
     Raises:
         ValueError: If an embedding column declares another width, or there is no dense column.

@@ -1,4 +1,4 @@
-"""DLRM: dot products of embeddings with each other and with a vector made of all the numbers.
+"""DLRM: dot products of embeddings with each other and with one vector for all the numbers.
 
 Naumov et al., "Deep Learning Recommendation Model for Personalization and Recommendation Systems",
 arXiv 1906.00091, 2019.
@@ -16,27 +16,28 @@ from tfrec_zoo.models.embedding_ranking import EmbeddingRankingModel
 
 
 class DLRM(EmbeddingRankingModel):
-    """Crosses whole vectors and not their components: a pair of fields gives one number.
+    """Crosses whole vectors instead of components: each pair of fields yields one number.
 
-    Embedding columns are fields. All other dense columns, concatenated, pass through the bottom
-    tower into one more; without any there is no bottom. Bare categorical columns are left out.
-    Anything above 0 is a positive.
+    Every embedding column is a field. All other dense columns are concatenated and passed through
+    the bottom tower, whose output is one more field; without such columns there is no bottom tower.
+    Bare categorical columns are ignored. Labels above 0 are positives.
 
     Args:
         features: Fitted features, with an embedding column and a second dense column.
-        embedding_dim: Width of the vectors; 16 in the paper's experiment on Criteo Kaggle.
-        bottom_units: The bottom tower, to which a layer of `embedding_dim` is added;
-            (512, 256, 64) in the paper.
-        hidden_units: The top tower; (512, 256) in the paper.
-        dropout: Between the layers of each tower, in training; the paper has none.
-        activation: Of the towers.
-        embedding_initializer: Of the tables; by default normal with standard deviation 0.01.
-        l2: L2 penalty on whole embedding tables and on kernels.
-        batch_l2: L2 penalty on the embedding rows of a batch.
-        seed: Of initial weights and dropout.
+        embedding_dim: Width of the embedding vectors; 16 in the paper on Criteo Kaggle.
+        bottom_units: Width of each layer of the bottom tower, to which a layer of `embedding_dim`
+            is added; (512, 256, 64) in the paper.
+        hidden_units: Width of each layer of the top tower; (512, 256) in the paper.
+        dropout: Dropout rate between the layers of each tower; the paper uses none.
+        activation: Activation function of both towers' layers.
+        embedding_initializer: Initializer of the embedding tables; normal (stddev 0.01) by default.
+        l2: L2 penalty on the kernels and on the whole embedding tables.
+        batch_l2: L2 penalty on the embedding rows that a batch looks up.
+        seed: Seed of the initial weights and of dropout.
 
     Raises:
-        ValueError: If an embedding column declares another width, or there is no pair of fields.
+        ValueError: If an embedding column declares another width, or there are fewer than two
+            fields.
 
     Example:
 

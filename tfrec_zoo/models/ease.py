@@ -1,4 +1,4 @@
-"""EASE: an item-to-item regression with a closed form.
+"""EASE: a linear item-to-item regression, solved in closed form.
 
 Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019, equation 8.
 
@@ -14,16 +14,16 @@ from tfrec_zoo.models.item_to_item import ItemToItem
 
 
 class EASE(ItemToItem):
-    """Each item regressed on all others, ridge-regularized, at once.
+    """Predicts each item from all others by ridge regression.
 
-    Weights may be negative: an item can speak against another. See `ItemToItem` for how it is
-    trained, and how large a catalogue may be.
+    Weights may be negative: a watched item can count against another. See `ItemToItem` for how the
+    model is trained and how large a catalogue may be.
 
     Args:
         features: Fitted features; the query is one bag of item ids, the history.
-        l2: λ, the ridge. 500 is the paper's for MovieLens-20M; it is all there is to tune.
-        max_neighbors: Keep this many weights of each row of B, the largest by absolute value, for a
-            small export: an addition of ours. None keeps all, as in the paper.
+        l2: Ridge penalty λ, the only hyperparameter; 500 in the paper on MovieLens-20M.
+        max_neighbors: Number of weights to keep in each row of B, the largest by absolute value,
+            for a small export. None keeps all, as in the paper, which does not prune.
 
     Example:
 
@@ -62,7 +62,7 @@ class EASE(ItemToItem):
         """Returns B, [items, items]."""
         identity = np.eye(len(gram))
         p = np.linalg.inv(gram + self.l2 * identity)
-        return identity - p / np.diag(p)  # Column j over P_jj, so the diagonal is exactly 0.
+        return identity - p / np.diag(p)  # Column j is divided by P_jj: the diagonal is exactly 0.
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor arguments as a JSON-serializable dict."""

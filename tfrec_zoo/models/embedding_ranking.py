@@ -1,4 +1,4 @@
-"""Base of the ranking models that are made of embeddings."""
+"""Base of the ranking models that are built on embeddings."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,22 +12,25 @@ from tfrec_zoo.models.ranking import RankingModel
 
 
 class EmbeddingRankingModel(RankingModel):
-    """Embedding tables and a bias, and the layers with which models read the features.
+    """Holds the embedding tables and the bias, and makes the layers that read the features.
 
-    `l2` is a penalty on embeddings as whole tables, each step, and on kernels: every id shrinks as
-    often as any other, and a step costs by the table. `batch_l2` is one on the rows of embeddings
-    that a batch looks up: a step costs by the batch, and frequent ids shrink more often.
+    Two L2 penalties differ in what they cost and whom they affect. `l2` covers whole embedding
+    tables in each step: all ids shrink equally often, and the cost of a step grows with the tables.
+    `batch_l2` covers only the rows that the batch looks up: the cost grows with the batch, and
+    frequent ids shrink more often.
 
     Args:
         features: Fitted features.
-        embedding_dim: Width of the embedding columns that declare none; if None it grows with the
+        embedding_dim: Width of the embedding columns that declare none; None lets it grow with the
             number of ids.
-        embedding_initializer: Of the tables; by default normal with standard deviation 0.01.
-        l2: L2 penalty on whole embedding tables and on kernels.
-        batch_l2: L2 penalty on the embedding rows of a batch.
-        seed: Of initial weights and dropout.
-        loss: A Keras loss of (label, logit) with reduction NONE; by default `Logistic`.
-        dimension_of: How width grows with the number of ids; by default with its logarithm.
+        embedding_initializer: Initializer of the embedding tables; normal (stddev 0.01) by default.
+        l2: L2 penalty on the kernels and on the whole embedding tables.
+        batch_l2: L2 penalty on the embedding rows that a batch looks up.
+        seed: Seed of the initial weights and of dropout.
+        loss: Keras loss of (label, logit) with reduction NONE; `Logistic` by default.
+        dimension_of: Function from the number of ids to the width, if `embedding_dim` is None; by
+            default the width grows with the logarithm.
+        name: Name of the model.
     """
 
     def __init__(
@@ -52,7 +55,7 @@ class EmbeddingRankingModel(RankingModel):
         initializer = seeded(embedding_initializer, seed)
         dimension = dimension_of if embedding_dim is None else embedding_dim
         self.tables = make_embedding_tables(features, initializer, regularizer, dimension, batch_l2)
-        # In half precision a logit would lose its digits.
+        # Logits stay in float32, because half precision is too coarse for them.
         self.bias = self.add_weight(
             "bias", shape=[], initializer="zeros", experimental_autocast=False
         )
@@ -65,7 +68,7 @@ class EmbeddingRankingModel(RankingModel):
         self.seed = seed
 
     def field_embeddings(self) -> FieldEmbeddings:
-        """Makes the layer of one vector per field, all `embedding_dim` wide."""
+        """Returns a layer that makes one vector per field, each `embedding_dim` wide."""
         assert self.embedding_dim is not None
         initializer = seeded(self.embedding_initializer, self.seed)
         columns = self.features.spec.columns
@@ -74,11 +77,11 @@ class EmbeddingRankingModel(RankingModel):
         )
 
     def dense_features(self) -> DenseFeatures:
-        """Makes the layer that concatenates embeddings and normalised numbers."""
+        """Returns a layer that concatenates embeddings and normalized numbers."""
         return DenseFeatures(self.features, self.features.spec.columns, self.tables)
 
     def linear_features(self) -> LinearFeatures:
-        """Makes the layer w · x over all columns."""
+        """Returns a layer that computes w · x over all columns."""
         return LinearFeatures(self.features, self.features.spec.columns, self.l2, self.batch_l2)
 
     def get_config(self) -> dict[str, Any]:

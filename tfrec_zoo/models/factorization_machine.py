@@ -1,4 +1,4 @@
-"""FactorizationMachine: every pair of features interacts, by the product of their vectors.
+"""FactorizationMachine: every pair of features interacts, by the dot product of their vectors.
 
 Rendle, "Factorization Machines", ICDM 2010.
 
@@ -16,22 +16,22 @@ from tfrec_zoo.models.embedding_ranking import EmbeddingRankingModel
 
 
 class FactorizationMachine(EmbeddingRankingModel):
-    """Linear regression with factorised pairwise interactions, for clicks or for ratings.
+    """Adds factorized pairwise interactions to a linear model, for clicks or for ratings.
 
-    Every dense column is a field with a vector, x_i times its factors in the paper: a pooled bag is
-    one field, and so is a number with its powers. Columns sharing an ID space share factors, but
-    not linear weights; bare categorical columns have linear weights alone. A prediction costs
-    O(fields · embedding_dim), and the query's sums are made once for a list of candidates.
+    Every dense column is a field with one vector, x_i times its factors in the paper; a pooled bag
+    is one field, and so is a number with its powers. Columns of one ID space share factors but not
+    linear weights, and bare categorical columns have linear weights only. A prediction costs
+    O(fields · embedding_dim), and the query's sums are computed once for a list of candidates.
 
     Args:
         features: Fitted features, with at least one dense column.
-        embedding_dim: Number of factors; embedding columns declare none, or the same.
-        loss: `"logistic"`, anything above 0 being a positive, or `"squared"`, for ratings:
-            `predictions` are then ratings as well.
-        embedding_initializer: Of the factors; by default normal with standard deviation 0.01.
-        l2: L2 penalty on all factors and linear weights (not on the bias).
-        batch_l2: L2 penalty on the factors and weights of the ids in a batch.
-        seed: Of the initial factors.
+        embedding_dim: Number of factors; embedding columns declare the same width or none.
+        loss: `"logistic"`, in which labels above 0 are positives, or `"squared"`, in which labels
+            and `predictions` are ratings.
+        embedding_initializer: Initializer of the embedding tables; normal (stddev 0.01) by default.
+        l2: L2 penalty on all factors and linear weights, not on the bias.
+        batch_l2: L2 penalty on the factors and linear weights of the ids in a batch.
+        seed: Seed of the initial factors.
 
     Raises:
         ValueError: If an embedding column declares another width, or there is no dense column.
@@ -83,10 +83,10 @@ class FactorizationMachine(EmbeddingRankingModel):
         self.linear = self.linear_features()
 
         # Config.
-        self.loss_name = loss  # Keras has a `loss` of its own.
+        self.loss_name = loss  # `loss` is an attribute of Keras models.
 
     def call(self, inputs: Any, training: bool | None = None) -> tf.Tensor:
-        """Returns the logits, or ratings, [batch] or [batch, candidates]."""
+        """Returns the logits or ratings, [batch] or [batch, candidates]."""
         encoded = self.encode(inputs)
         pairs = second_order(self.fields.vectors(encoded))
         return self.bias + sum_fields([self.linear(encoded), pairs])

@@ -16,14 +16,15 @@ from tfrec_zoo.models.ranking import RankingModel
 
 
 class GMF(RankingModel):
-    """Matrix factorization whose latent dimensions each have a weight, trained on clicks.
+    """Gives each latent dimension of matrix factorization a weight, and learns from clicks.
 
     Args:
-        features: Fitted features: one column of users and one of items.
+        features: Fitted features, with one column of user ids and one of item ids.
         embedding_dim: Width of p and q, the paper's number of predictive factors.
-        l2: L2 penalty on the embedding tables.
-        batch_l2: L2 penalty on the rows of a batch.
-        seed: Of initial weights: normal with standard deviation .01, as in the paper.
+        l2: L2 penalty on the whole embedding tables.
+        batch_l2: L2 penalty on the embedding rows that a batch looks up.
+        seed: Seed of the initial weights, which are normal with standard deviation .01, as in the
+            paper.
 
     Example:
 

@@ -1,4 +1,4 @@
-"""ItemKNN: items that the same users watched, by shrunk cosine.
+"""ItemKNN: neighbors are the items watched by the same users, by shrunk cosine similarity.
 
 Sarwar et al., "Item-based Collaborative Filtering Recommendation Algorithms", WWW 2001; the top N
 by Deshpande & Karypis, "Item-based Top-N Recommendation Algorithms", TOIS 2004.
@@ -15,17 +15,17 @@ from tfrec_zoo.models.item_to_item import ItemToItem
 
 
 class ItemKNN(ItemToItem):
-    """Each item of the history nominates its nearest neighbours, N(j).
+    """Recommends the nearest neighbors N(j) of each item j of the history.
 
-    G counts the users who watched both items, so s is the cosine of the items' columns of the
-    user-item matrix; shrinkage moves that of items with few users towards zero. Well tuned, it is
-    hard to beat. See `ItemToItem` for how it is trained.
+    G counts the users who watched both items, so without shrinkage s is the cosine of two item
+    columns of the user-item matrix. Shrinkage moves the similarity of items with few users towards
+    zero. Well tuned, this baseline is hard to beat. See `ItemToItem` for how it is trained.
 
     Args:
         features: Fitted features; the query is one bag of item ids, the history.
         max_neighbors: Size of N(j); None for all items. Ferrari Dacrema et al. search 5 to 1,000.
-        shrink: Added to the denominator; 0 is the plain cosine. Ferrari Dacrema et al. search 0 to
-            1,000.
+        shrink: Constant added to the denominator; 0 is the plain cosine. Ferrari Dacrema et al.
+            search 0 to 1,000.
 
     Example:
 
@@ -62,7 +62,7 @@ class ItemKNN(ItemToItem):
         self.shrink = shrink
 
     def solution(self, gram: np.ndarray) -> np.ndarray:
-        """Returns the similarities s, [items, items], 0 of an item to itself."""
+        """Returns the similarities s, [items, items], with zeros on the diagonal."""
         norm = np.sqrt(np.diag(gram))
         denominator = np.outer(norm, norm) + self.shrink
         s = np.divide(gram, denominator, out=np.zeros_like(gram), where=denominator > 0)

@@ -1,4 +1,4 @@
-"""Base of the item-to-item models: what was watched nominates what goes with it.
+"""Base of the item-to-item models: each item of the history nominates related items.
 
 scores(u) = x_u W,    x_u: the user's history, multi-hot;    W from G = Σ_u w_u x_uᵀ x_u
 """
@@ -14,27 +14,28 @@ from tfrec_zoo.models.retrieval import RetrievalModel
 
 
 class ItemToItem(RetrievalModel):
-    """Learns in one pass: `fit` for one epoch counts co-occurrences, then solves for W.
+    """Learns in one pass: one epoch of `fit` counts co-occurrences, then solves for W.
 
-    An example (history, item) is a basket, history ∪ {item}: give `fit` one example per user, the
-    user's last one, with a bag that holds the longest history. An item that is in a history twice
-    counts once; examples whose item is unknown are left out. Counts add up over epochs and calls
-    of `fit`.
+    An example (history, item) is a basket, history ∪ {item}. Give `fit` one example per user, the
+    user's last, with a bag long enough for the longest history. An item that appears twice in a
+    history counts once, and examples whose item is unknown are skipped. Counts add up over epochs
+    and over calls of `fit`.
 
-    Nothing descends along a loss; the one reported is the share of the other items that score
-    higher than the example's own, given the history (one half for those that score the same), so
-    0.5 is chance. During `fit` it is that of the weights before.
+    There is no loss to descend. The reported one is the share of the other items that score higher
+    than the example's own item (ties count one half), so 0.5 is chance. During `fit` it is computed
+    with the weights from before that call.
 
-    The counts G take 4 · items² bytes in memory and in checkpoints, 55 MB for 3,706 items and
-    1.6 GB for 20,000; solving takes up to twelve times as much for a while. Larger catalogues need
-    another model. Exports hold the weights alone.
+    The counts G take 4 · items² bytes in memory and in checkpoints: 55 MB for 3,706 items, 1.6 GB
+    for 20,000. Solving temporarily takes up to twelve times as much, so larger catalogues need
+    another model. Exports contain the weights only.
 
-    Subclasses give `solution`.
+    Subclasses implement `solution`.
 
     Args:
-        features: Fitted features. The query is one bag of the candidate's item ids, nothing else.
-        max_neighbors: Keep this many weights per item of the history, the largest by absolute
-            value (among equals, those of the more frequent items); None keeps all.
+        features: Fitted features. The query is a single bag column in the items' ID space.
+        max_neighbors: Number of weights to keep per item of the history, the largest by absolute
+            value (among equals, those of more frequent items); None keeps all.
+        name: Name of the model.
 
     Raises:
         ValueError: If the query is anything else, or `max_neighbors` is not positive.
@@ -62,23 +63,23 @@ class ItemToItem(RetrievalModel):
         self.max_neighbors = max_neighbors
 
     def solution(self, gram: np.ndarray) -> np.ndarray:
-        """The [items, items] weights W for counts G: row j is what item j nominates."""
+        """Returns the weights W for counts G, [items, items]; row j is what item j nominates."""
         raise NotImplementedError
 
     @property
     def training_state(self) -> list[tf.Variable]:
-        """The counts."""
+        """The counts G."""
         return [self.gram]
 
     def call(self, inputs: Any, training: bool | None = None) -> tf.Tensor:
-        """Returns the scores of all items, x W, [batch, items]."""
+        """Returns the scores x W of all items, [batch, items]."""
         x = self._multi_hot(self._history_ids(inputs))
         if self.max_neighbors is None:
             user, item = tf.unstack(tf.where(x > 0), axis=1)
             return tf.sparse.segment_sum(
                 tf.convert_to_tensor(self.item_weights), item, user, num_segments=tf.shape(x)[0]
             )
-        # (Wᵀ xᵀ)ᵀ with only those rows of W and xᵀ that someone's history has.
+        # (Wᵀ xᵀ)ᵀ over only the rows of W and xᵀ whose items appear in the batch's histories.
         watched = tf.where(tf.reduce_any(x > 0, axis=0))[:, 0]
         x = tf.gather(tf.transpose(x), watched)  # [watched, batch]
         column = tf.cast(tf.gather(self.neighbors, watched), tf.int64)  # [watched, neighbors]
@@ -92,23 +93,23 @@ class ItemToItem(RetrievalModel):
         return tf.ensure_shape(tf.transpose(scores), [None, self.num_items])
 
     def candidates(self) -> None:
-        """Returns None: `call` returns scores."""
+        """Returns None, because `call` returns the scores themselves."""
         return None
 
     def example_losses(
         self, inputs: Encoded, label: tf.Tensor | None, training: bool
     ) -> tuple[tf.Tensor, tf.Tensor | None]:
-        """The share of the other items that score higher than the label; ties are half."""
+        """Returns the share of other items that score higher than the label; a tie is 1/2."""
         classes = self.classes(label)
         scores = self(inputs, training=training)
         own = tf.gather(scores, tf.maximum(classes, 0), batch_dims=1)[:, None]
-        # 1 above, 1/2 level, 0 below; the label is level with itself.
+        # 1 above the label, 1/2 for a tie, 0 below; the label ties with itself, hence − 0.5.
         ahead = tf.reduce_sum((tf.sign(scores - own) + 1) / 2, axis=1) - 0.5
         losses = tf.math.divide_no_nan(ahead, float(self.num_items - 1))
         return tf.where(classes >= 0, losses, 0.0), None if training else scores
 
     def train_step(self, inputs: Any) -> dict[str, tf.Tensor]:
-        """Counts one batch: G += Xᵀ diag(w) X."""
+        """Adds one batch to the counts: G += Xᵀ diag(w) X."""
         features, label, weight = tf.keras.utils.unpack_x_y_sample_weight(inputs)
         encoded, classes = self.encode(features), self.classes(label)
         x = self._multi_hot(tf.concat([self._history_ids(encoded), classes[:, None] + 1], axis=1))
@@ -120,7 +121,7 @@ class ItemToItem(RetrievalModel):
         return self.step_results()
 
     def solve(self) -> None:
-        """Sets the weights to the solution for the counts; to be called after `train_on_batch`."""
+        """Sets the weights to the solution for the counts; call it after `train_on_batch`."""
         gram = tf.convert_to_tensor(self.gram).numpy().astype(np.float64)
         weights = self.solution(gram).astype(np.float32)
         if self.max_neighbors is None:
@@ -133,7 +134,7 @@ class ItemToItem(RetrievalModel):
 
     @functools.wraps(tf.keras.Model.fit)
     def fit(self, *args: Any, **kwargs: Any) -> Any:
-        """Counts, and solves."""
+        """Counts the co-occurrences, then solves for the weights."""
         self._is_stale = True
         history = super().fit(*args, **kwargs)
         self.solve()
@@ -142,7 +143,7 @@ class ItemToItem(RetrievalModel):
 
     @functools.wraps(tf.keras.Model.evaluate)
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
-        """Within `fit`, validation is of what has been counted until then."""
+        """Evaluates; within `fit`, this first solves for what has been counted so far."""
         if self._is_stale:
             self.solve()
         return super().evaluate(*args, **kwargs)
@@ -173,7 +174,7 @@ class ItemToItem(RetrievalModel):
         return self.encode(inputs)["ids"][self.bag.name]
 
     def _multi_hot(self, ids: tf.Tensor) -> tf.Tensor:
-        """[batch, items] ones where an item is among [batch, length] ids."""
+        """Returns [batch, items] ones where an item is among the [batch, length] ids."""
         batch = tf.shape(ids)[0]
         row = tf.broadcast_to(tf.range(batch)[:, None], tf.shape(ids))
         at = tf.reshape(tf.stack([row, ids], axis=-1), [-1, 2])

@@ -1,4 +1,4 @@
-"""LogisticRegression: the baseline of click prediction, a weight per id and per number.
+"""LogisticRegression: the baseline of click prediction, one weight per id and per number.
 
 Richardson, Dominowska & Ragno, "Predicting Clicks: Estimating the Click-Through Rate for New Ads",
 WWW 2007.
@@ -17,17 +17,18 @@ from tfrec_zoo.models.ranking import RankingModel
 
 
 class LogisticRegression(RankingModel):
-    """Logistic regression on the one-hot, multi-hot and normalised features, without embeddings.
+    """Fits a logistic regression on one-hot, multi-hot and normalized features, without embeddings.
 
-    Every column takes part, bare categorical columns and crosses too; see `LinearFeatures`. Without
-    a cross of query and candidate the order of the candidates is the same for everyone. Anything
-    above 0 is a positive.
+    Every column takes part, including bare categorical columns and crosses; see `LinearFeatures`.
+    Without a cross of query and candidate, all users get the same order of candidates. Labels above
+    0 are positives.
 
     Args:
         features: Fitted features.
-        l2: L2 penalty on all weights (not on the bias).
+        l2: L2 penalty on all weights, not on the bias.
         batch_l2: L2 penalty on the weights of the ids in a batch.
-        seed: Taken as by every model; weights start at 0, so nothing is drawn.
+        seed: Unused, because weights start at 0; accepted so that all models take the same
+            arguments.
 
     Example:
 
@@ -58,7 +59,7 @@ class LogisticRegression(RankingModel):
 
         # Layers.
         self.linear = LinearFeatures(features, features.spec.columns, l2, batch_l2)
-        # In half precision a logit would lose its digits.
+        # Logits stay in float32, because half precision is too coarse for them.
         self.bias = self.add_weight(
             "bias", shape=[], initializer="zeros", experimental_autocast=False
         )

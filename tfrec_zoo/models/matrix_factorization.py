@@ -1,4 +1,4 @@
-"""MatrixFactorization: the dot product of two latent vectors, and biases.
+"""MatrixFactorization: the dot product of a user's and an item's latent vector, plus biases.
 
 Koren, Bell & Volinsky, "Matrix Factorization Techniques for Recommender Systems", Computer 2009.
 
@@ -17,29 +17,30 @@ from tfrec_zoo.models.retrieval import RetrievalModel
 
 
 class MatrixFactorization(RetrievalModel):
-    """The model to beat: with the right loss and enough regularization it still is.
+    """Factorizes the user-item matrix; well regularized, it is still the model to beat.
 
-    What a batch is depends on the loss. `"softmax"` learns which of all items was chosen, from
-    batches (features of the user, item). The others learn from pairs: features hold the item too,
-    [batch] or a list [batch, candidates] (`Examples.dataset` makes them with `negatives`), and the
-    label is a rating (`"squared"`) or whether it was chosen (`"logistic"`); `"bpr"` and `"warp"`
-    compare the first candidate of each list with the others. In each case the model scores all
-    items, and can be searched and exported as a retrieval model.
+    The loss decides what a batch is. `"softmax"` learns which of all items was chosen, from batches
+    (features of the user, item). The others learn from pairs, so the features include the item,
+    [batch] or a list [batch, candidates] (`Examples.dataset` makes them with `negatives`). The
+    label is a rating (`"squared"`) or whether the item was chosen (`"logistic"`); `"bpr"` and
+    `"warp"` compare the first candidate of each list with the others. With any loss the model
+    scores all items, and can be searched and exported as a retrieval model.
 
-    The user's bias and the global one are there for `"squared"` and `"logistic"`; the other losses
-    compare items for one user, where they cancel.
+    Only `"squared"` and `"logistic"` use the user's bias and the global one; the other losses
+    compare items for the same user, where both cancel.
 
     Args:
-        features: Fitted features: one column of users and one of items.
+        features: Fitted features, with one column of user ids and one of item ids.
         embedding_dim: Width of p and q.
-        loss: `"softmax"`, `"logistic"`, `"squared"`, `"bpr"` or `"warp"`, the loss of YouTube's
-            predecessor of deep networks.
-        num_sampled: Classes sampled per batch for `"softmax"`; None for all of them.
-        margin: Of `"warp"`.
-        stddev: Of the normal distribution that initial vectors are drawn from; biases start at 0.
-        l2: L2 penalty on the embedding tables (not on biases).
-        batch_l2: L2 penalty on the embedding rows of a batch: Rendle et al.'s λ / 2.
-        seed: Of initial weights and sampling.
+        loss: `"softmax"`, `"logistic"`, `"squared"`, `"bpr"` or `"warp"`. WARP is the loss of
+            YouTube's recommender before deep networks.
+        num_sampled: Number of negative classes sampled per batch, for `"softmax"`; None is the full
+            softmax.
+        margin: Margin by which positives should lead, for `"warp"`.
+        stddev: Standard deviation of the normal initial vectors; biases start at 0.
+        l2: L2 penalty on the whole embedding tables, not on biases.
+        batch_l2: L2 penalty on the embedding rows that a batch looks up: Rendle et al.'s λ / 2.
+        seed: Seed of the initial weights and of sampling.
 
     Example:
 
@@ -93,7 +94,7 @@ class MatrixFactorization(RetrievalModel):
         self.embeddings = UserItemEmbeddings(features, embedding_dim, stddev, l2, batch_l2, seed)
         user, item = self.embeddings.user, self.embeddings.item
         self.item_bias = EmbeddingTable(item.num_ids, 1, "zeros", name="item_bias")
-        # Where items are compared with each other, what is the user's alone cancels.
+        # Losses that compare items for one user do not see a bias that depends on the user only.
         self.is_pointwise = loss in ("logistic", "squared")
         if self.is_pointwise:
             self.user_bias = EmbeddingTable(user.num_ids, 1, "zeros", name="user_bias")
@@ -110,7 +111,7 @@ class MatrixFactorization(RetrievalModel):
         self.batch_l2 = batch_l2
 
     def call(self, inputs: Any, training: bool | None = None) -> tf.Tensor:
-        """Returns the queries [p_u; 1; b_u + b], [batch, dim + 2]; b_u + b if it matters."""
+        """Returns the queries [p_u; 1; b_u + b], [batch, dim + 2], or [p_u; 1] if biases cancel."""
         ids = self.encode(inputs)["ids"][self.embeddings.columns[0].name]
         p = self.embeddings.user(ids)
         parts = [p, tf.ones_like(p[:, :1])]
@@ -119,11 +120,11 @@ class MatrixFactorization(RetrievalModel):
         return tf.cast(tf.concat(parts, axis=-1), tf.float32)
 
     def candidates(self) -> tf.Tensor:
-        """Returns [q_i; b_i; 1] of all items, [items, dim + 2]."""
+        """Returns [q_i; b_i; 1] for all items, [items, dim + 2], without the 1 if biases cancel."""
         return self.item_vectors(tf.range(self.num_items))
 
     def item_vectors(self, classes: tf.Tensor) -> tf.Tensor:
-        """Returns [q_i; b_i; 1] of some items, by class; −1 is unknown, zero but for the 1."""
+        """Returns [q_i; b_i; 1] for some classes; for −1, an unknown item, q_i and b_i are zero."""
         bias = self.item_bias(classes + 1)
         parts = [self.embeddings.item(classes + 1), bias]
         if self.is_pointwise:
@@ -131,9 +132,9 @@ class MatrixFactorization(RetrievalModel):
         return tf.cast(tf.concat(parts, axis=-1), tf.float32)
 
     def pair_scores(self, inputs: Any) -> tf.Tensor:
-        """The scores of the items that the features hold; an unknown one has no vector or bias."""
+        """Returns the scores of the features' items; unknown ones have no vector and no bias."""
         encoded = self.encode(inputs)
-        # The query first: calling the model clears the penalties of all its layers.
+        # The query comes first, because calling the model clears the penalties of all its layers.
         query = self(encoded)
         candidates = self.item_vectors(encoded["ids"][self.item_column.name] - 1)
         return tf.reduce_sum(beside(query, candidates) * candidates, axis=-1)
@@ -141,7 +142,7 @@ class MatrixFactorization(RetrievalModel):
     def example_losses(
         self, inputs: Encoded, label: tf.Tensor | None, training: bool
     ) -> tuple[tf.Tensor, tf.Tensor | None]:
-        """Cross-entropy among all items, or the loss of the pairs or lists that are given."""
+        """Returns the cross-entropy among all items, or the loss of the given pairs or lists."""
         if self.loss_name == "softmax":
             return super().example_losses(inputs, label, training)
         item = self.item_column.name
@@ -159,7 +160,7 @@ class MatrixFactorization(RetrievalModel):
     def metric_inputs(
         self, label: tf.Tensor, predictions: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Ratings and scores (`"squared"`), labels and probabilities, or classes and scores."""
+        """Returns ratings and scores, labels and probabilities, or classes and scores, by loss."""
         if self.loss_name == "softmax":
             return super().metric_inputs(label, predictions)
         return label, predictions if self.loss_name == "squared" else tf.math.sigmoid(predictions)

@@ -1,4 +1,4 @@
-"""NCFMLP: the interaction of user and item learned by a multi-layer perceptron.
+"""NCFMLP: a multi-layer perceptron learns the interaction of user and item.
 
 He, Liao, Zhang, Nie, Hu & Chua, "Neural Collaborative Filtering", WWW 2017, §3.3.
 
@@ -16,19 +16,20 @@ from tfrec_zoo.models.ranking import RankingModel
 
 
 class NCFMLP(RankingModel):
-    """ "MLP" of the NCF paper: the two vectors concatenated, through a tower that halves.
+    """Passes the concatenated user and item vectors through a tower: the "MLP" of the NCF paper.
 
     Args:
-        features: Fitted features: one column of users and one of items.
-        hidden_units: The tower, whose last layer has the predictive factors. (32, 16, 8) is MLP-3
-            with 8 factors, () is MLP-0.
+        features: Fitted features, with one column of user ids and one of item ids.
+        hidden_units: Width of each layer of the tower; the last is the number of predictive
+            factors. (32, 16, 8) is MLP-3 with 8 factors, () is MLP-0.
         embedding_dim: Width of p and q; by default half of the first layer, as in the paper.
-        dropout: Between the layers of the tower, in training.
-        l2: L2 penalty on kernels and embedding tables.
-        batch_l2: L2 penalty on the embedding rows of a batch.
-        activation: Of the tower.
-        seed: Of initial weights and dropout. Embeddings are drawn from a normal distribution with
-            standard deviation .01; kernels, as in the authors' code, uniformly by their fan.
+        dropout: Dropout rate between the layers of the tower.
+        l2: L2 penalty on the kernels and on the whole embedding tables.
+        batch_l2: L2 penalty on the embedding rows that a batch looks up.
+        activation: Activation function of the tower's layers.
+        seed: Seed of the initial weights and of dropout. Embeddings are drawn from a normal
+            distribution with standard deviation .01; kernels, as in the authors' code, from a
+            uniform one scaled by fan.
 
     Example:
 
@@ -99,5 +100,5 @@ class NCFMLP(RankingModel):
 
 
 def default_width(hidden_units: tuple[int, ...]) -> int:
-    """The paper's width of p and q: their concatenation is as wide as the first layer."""
+    """Returns the paper's width of p and q: their concatenation is as wide as the first layer."""
     return max(hidden_units[0] // 2, 1) if hidden_units else 8

@@ -18,18 +18,20 @@ from tfrec_zoo.models.ranking import RankingModel
 
 
 class NeuMF(RankingModel):
-    """Neural matrix factorization: GMF and MLP with embeddings of their own, and one output.
+    """Fuses GMF and MLP, each with its own embeddings, in one output layer.
 
     Args:
-        features: Fitted features: one column of users and one of items.
+        features: Fitted features, with one column of user ids and one of item ids.
         embedding_dim: Width of the GMF path, the paper's number of predictive factors.
-        hidden_units: The tower of the MLP path; (32, 16, 8) is the paper's with 8 factors.
+        hidden_units: Width of each layer of the tower of the MLP path; (32, 16, 8) in the paper
+            with 8 factors.
         mlp_embedding_dim: Width of the MLP path's p and q; by default half of the first layer.
-        dropout: Between the layers of the tower, in training.
-        l2: L2 penalty on kernels of the tower and embedding tables.
-        batch_l2: L2 penalty on the embedding rows of a batch.
-        activation: Of the tower.
-        seed: Of initial weights and dropout, which are as in `GMF` and `NCFMLP`.
+        dropout: Dropout rate between the layers of the tower.
+        l2: L2 penalty on the tower's kernels and on the whole embedding tables.
+        batch_l2: L2 penalty on the embedding rows that a batch looks up.
+        activation: Activation function of the tower's layers.
+        seed: Seed of the initial weights and of dropout; weights are initialized as in `GMF` and
+            `NCFMLP`.
 
     Example:
 
@@ -98,21 +100,22 @@ class NeuMF(RankingModel):
 
     @classmethod
     def from_pretrained(cls, gmf: GMF, mlp: NCFMLP, alpha: float = 0.5, **kwargs: Any) -> "NeuMF":
-        """Starts from a trained GMF and a trained MLP, as §3.4.1 of the paper does.
+        """Starts from a trained GMF and a trained MLP, as in §3.4.1 of the paper.
 
-        Both paths take over embeddings and tower. The output layer is h = [α h^G ; (1 − α) h^M],
-        and its bias likewise: with α = ½ the logit is the mean of the two models' logits. Train on
-        with plain SGD, as Adam's moments of the two are not there (for tables of any size
-        `tf.keras.optimizers.legacy.SGD`, which touches the batch's rows only).
+        Each path takes over its model's embeddings, and the MLP path the tower. The output layer is
+        h = [α h^G ; (1 − α) h^M], and its bias likewise: with α = ½ the logit is the mean of the
+        two models' logits. Continue training with plain SGD, because the moments of both models'
+        Adam are lost. `tf.keras.optimizers.legacy.SGD` suits tables of any size, because it updates
+        the batch's rows only.
 
         Args:
-            gmf: Trained GMF.
-            mlp: Trained MLP, on the same features.
-            alpha: Weight of GMF.
-            **kwargs: Other arguments of NeuMF than the widths, such as `dropout`.
+            gmf: Trained GMF model.
+            mlp: Trained MLP model, on the same features.
+            alpha: Weight α of the GMF model.
+            **kwargs: Arguments of `NeuMF` other than the widths, such as `dropout`.
 
         Raises:
-            ValueError: If the two were not made for the same features.
+            ValueError: If the two models were made for different features.
         """
         if gmf.features != mlp.features:
             raise ValueError("`gmf` and `mlp` must have the same features. Received different ones")

@@ -1,4 +1,4 @@
-"""Popularity: the baseline that every table has, of all time or of late.
+"""Popularity: the non-personalized baseline, over all time or over a recent window.
 
 score(i) = log(1 + number of examples of item i, or of those younger than a window)
 """
@@ -12,14 +12,15 @@ from tfrec_zoo.models.retrieval import RetrievalModel
 
 
 class Popularity(RetrievalModel):
-    """Recommends what most examples were of, the same to everyone.
+    """Recommends the items with the most examples, the same to every user.
 
-    `fit` for one epoch counts; the loss is that of the counts so far, smoothed by one.
+    One epoch of `fit` counts. The reported loss is the cross-entropy under the counts so far,
+    smoothed by adding one.
 
     Args:
-        features: Fitted features; only the candidate's item column is used, and `example_age`, a
-            numeric query column, where there is a window.
-        window: Count only examples at most this old by their `example_age`; None for all time.
+        features: Fitted features. Only the candidate's item column is used and, if there is a
+            window, the numeric query column `example_age`.
+        window: Greatest `example_age` of an example that counts; None counts all examples.
 
     Example:
 
@@ -59,7 +60,7 @@ class Popularity(RetrievalModel):
         self.window = window
 
     def call(self, inputs: Any, training: bool | None = None) -> tf.Tensor:
-        """Returns ones, [batch, 1]: every user is the same."""
+        """Returns ones, [batch, 1], because all users are alike."""
         return tf.ones([tf.shape(tf.nest.flatten(inputs)[0])[0], 1])
 
     def candidates(self) -> tf.Tensor:
@@ -67,7 +68,7 @@ class Popularity(RetrievalModel):
         return tf.math.log1p(tf.convert_to_tensor(self.counts))[:, None]
 
     def train_step(self, inputs: Any) -> dict[str, tf.Tensor]:
-        """Counts one batch."""
+        """Adds one batch to the counts."""
         features, label, weight = tf.keras.utils.unpack_x_y_sample_weight(inputs)
         encoded, classes = self.encode(features), self.classes(label)
         counted = tf.cast(classes >= 0, tf.float32)

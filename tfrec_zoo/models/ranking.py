@@ -1,4 +1,4 @@
-"""Base of the ranking models: one logit per impression."""
+"""Base of the ranking models, which compute one logit per impression."""
 
 from typing import Any
 
@@ -11,15 +11,16 @@ from tfrec_zoo.models.base import RecommenderModel
 
 
 class RankingModel(RecommenderModel):
-    """Scores impressions independently: `call` returns logits, `predictions` what they mean.
+    """Scores impressions independently; `call` returns logits, and `predictions` interprets them.
 
-    Candidate features may be [batch], one impression per row, or [batch, candidates], a list to
-    rank per request; logits are shaped likewise. A label above 0 is a positive, whose probability
-    compiled metrics see; where the loss is `Squared`, labels and logits are ratings.
+    Candidate features are [batch], one impression per row, or [batch, candidates], a list to rank
+    per request; logits have the same shape. Labels above 0 are positives, and compiled metrics see
+    their probability. If the loss is `Squared`, labels and logits are ratings.
 
     Args:
         features: Fitted features.
-        loss: A Keras loss of (label, logit) with reduction NONE.
+        loss: Keras loss of (label, logit) with reduction NONE.
+        name: Name of the model.
     """
 
     def __init__(
@@ -30,13 +31,13 @@ class RankingModel(RecommenderModel):
         self.predicts_ratings = isinstance(loss, Squared)
 
     def predictions(self, logits: tf.Tensor) -> tf.Tensor:
-        """What the logits mean to who asks: the probability of a positive, or a rating."""
+        """Returns what the logits stand for: the probability of a positive, or a rating."""
         return logits if self.predicts_ratings else tf.math.sigmoid(logits)
 
     def metric_inputs(
         self, label: tf.Tensor, predictions: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Whether it is a positive, and its probability; or both ratings."""
+        """Returns labels (0 or 1) and probabilities, or true and predicted ratings."""
         if self.predicts_ratings:
             return label, predictions
         return tf.cast(label > 0, tf.float32), tf.math.sigmoid(predictions)
@@ -44,7 +45,7 @@ class RankingModel(RecommenderModel):
     def example_losses(
         self, inputs: Encoded, label: tf.Tensor | None, training: bool
     ) -> tuple[tf.Tensor, tf.Tensor | None]:
-        """The task's loss of each impression."""
+        """Returns the loss of each impression, and its logit."""
         if label is None:
             raise ValueError(
                 "A ranking model needs batches (features, label). Received batches of features."
@@ -55,6 +56,6 @@ class RankingModel(RecommenderModel):
         return losses, logits
 
     def predict_step(self, data: Any) -> tf.Tensor:
-        """What `predict` returns for a batch: `predictions`."""
+        """Returns the `predictions` for a batch, which `predict` collects."""
         features, _, _ = tf.keras.utils.unpack_x_y_sample_weight(data)
         return self.predictions(self(features, training=False))

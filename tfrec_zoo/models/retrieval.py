@@ -1,4 +1,4 @@
-"""Base of the retrieval models: a query vector against one vector per item."""
+"""Base of the retrieval models, which match a query vector with one vector per item."""
 
 from typing import Any
 
@@ -11,25 +11,36 @@ from tfrec_zoo.models.base import RecommenderModel
 
 
 def match(query: tf.Tensor, candidates: tf.Tensor | None) -> tf.Tensor:
-    """The [batch, items] scores of query vectors, given what `candidates` returned."""
+    """Returns the scores of query vectors, [batch, items].
+
+    Args:
+        query: Query vectors, [batch, dim].
+        candidates: What `RetrievalModel.candidates` returns.
+    """
     if candidates is None:
         return query
     return tf.linalg.matmul(query, candidates, transpose_b=True)
 
 
 class RetrievalModel(RecommenderModel):
-    """Scores every item of the vocabulary as a dot product, score = query · candidate.
+    """Scores every item of the vocabulary by a dot product, score = query · candidate.
 
-    Subclasses give `call`, the query vectors, and `candidates`, the items' vectors (or None, if
-    `call` returns the scores themselves); class `i` is the item with id `i + 1`. Labels are item
-    ids as the log has them, or encoded. Compiled metrics see `(classes, scores of all items)` and
-    run in evaluation only, never in training steps. A label outside the vocabulary trains nothing
-    and counts as a miss: to metrics it is one class more, which scores -inf.
+    Subclasses implement `call`, which returns query vectors, and `candidates`, which returns item
+    vectors (or None if `call` returns the scores themselves). Class `i` is the item with id `i +
+    1`. Labels are raw item ids, or encoded ones. Compiled metrics see `(classes, scores of all
+    items)` and run in evaluation only, never in training steps. A label outside the vocabulary has
+    no effect in training and counts as a miss: metrics see it as one extra class, which scores
+    -inf.
 
     Args:
         features: Fitted features; the candidate's first vocabulary column is the item.
-        num_sampled: Classes sampled per batch in training; None for the full softmax.
-        seed: Of the sampling.
+        num_sampled: Number of negative classes sampled per batch in training; None is the full
+            softmax.
+        seed: Seed of sampling.
+        name: Name of the model.
+
+    Raises:
+        ValueError: If `num_sampled` is not between 1 and the number of items.
     """
 
     def __init__(
@@ -49,38 +60,38 @@ class RetrievalModel(RecommenderModel):
             )
         self.num_sampled = num_sampled
         self.seed = seed
-        # The softmax is over candidates laid out by hand, hence the loss per example.
+        # The default task sums over the batch; sample weights need the loss of each example.
         reduction = tf.keras.losses.Reduction.NONE
         softmax = tf.keras.losses.CategoricalCrossentropy(from_logits=True, reduction=reduction)
         self.task: tfrs.tasks.Task = tfrs.tasks.Retrieval(loss=softmax)
 
     def build_weights(self) -> None:
-        """Makes the weights, those of the items' vectors included."""
+        """Creates all weights, including those of the item vectors."""
         super().build_weights()
         self.candidates()
 
     @property
     def training_state(self) -> list[tf.Variable]:
-        """Variables for further training alone: checkpoints hold them, exports don't."""
+        """Variables that only training needs: checkpoints contain them, exports do not."""
         return []
 
     def candidates(self) -> tf.Tensor | None:
-        """The [items, dim] vectors of all items, in class order.
+        """Returns the vectors of all items, [items, dim], in class order.
 
-        None means that the query vectors are the [batch, items] scores.
+        None means that the query vectors are the scores themselves, [batch, items].
         """
         raise NotImplementedError
 
     def item_vectors(self, classes: tf.Tensor) -> tf.Tensor:
-        """The [n, dim] vectors of some items, by class."""
+        """Returns the vectors of the given classes, [n, dim]."""
         return tf.gather(self.candidates(), classes)
 
     def scores(self, inputs: Any) -> tf.Tensor:
-        """The [batch, items] scores of all items for raw or encoded query features."""
+        """Returns the scores of all items, [batch, items], for raw or encoded query features."""
         return match(self(inputs), self.candidates())
 
     def pair_scores(self, inputs: Any) -> tf.Tensor:
-        """The scores of the items that the features hold, [batch] or [batch, candidates].
+        """Returns the scores of the items in the features, [batch] or [batch, candidates].
 
         An item outside the vocabulary scores −∞.
         """
@@ -91,7 +102,7 @@ class RetrievalModel(RecommenderModel):
         return tf.where(ids > 0, scores, -float("inf"))
 
     def classes(self, label: tf.Tensor | None) -> tf.Tensor:
-        """The [batch] int32 classes of labels, raw items or int32 ids; −1 where unknown."""
+        """Returns the classes of labels (raw items or int32 ids), int32 [batch]; −1 is unknown."""
         if label is None:
             raise ValueError(
                 "A retrieval model needs batches (features, item). Received batches of features."
@@ -104,7 +115,7 @@ class RetrievalModel(RecommenderModel):
     def metric_inputs(
         self, label: tf.Tensor, predictions: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Classes and scores of all items, and of one more for labels that are unknown."""
+        """Returns the classes and the scores of all items, plus one class for unknown labels."""
         classes = self.classes(label)
         scores = tf.pad(predictions, [[0, 0], [0, 1]], constant_values=-float("inf"))
         return tf.where(classes >= 0, classes, self.num_items), scores
@@ -112,7 +123,7 @@ class RetrievalModel(RecommenderModel):
     def example_losses(
         self, inputs: Encoded, label: tf.Tensor | None, training: bool
     ) -> tuple[tf.Tensor, tf.Tensor | None]:
-        """Cross-entropy of the label among all items."""
+        """Returns the cross-entropy of each label among all items, and the scores."""
         classes = self.classes(label)
         is_known = classes >= 0
         query = self(inputs, training=training)
@@ -122,9 +133,10 @@ class RetrievalModel(RecommenderModel):
     def softmax_losses(
         self, query: tf.Tensor, classes: tf.Tensor, training: bool
     ) -> tuple[tf.Tensor, tf.Tensor | None]:
-        """The [batch] losses, and [batch, items] scores unless they are sampled.
+        """Computes the full softmax, or the sampled one when training with `num_sampled`.
 
-        The full softmax, or when training with `num_sampled` the sampled one.
+        Returns:
+            The losses, [batch], and the scores, [batch, items], which are None if sampled.
         """
         if training and self.num_sampled is not None:
             losses = sampled_softmax_losses(
@@ -144,11 +156,11 @@ class RetrievalModel(RecommenderModel):
         return losses, scores
 
     def step_results(self) -> dict[str, tf.Tensor]:
-        """Only the loss: metrics over the corpus don't run in training steps."""
+        """Returns only the loss, because corpus-wide metrics don't run in training steps."""
         return {"loss": self.loss_tracker.result()}
 
     def get_metrics_result(self) -> dict[str, Any]:
-        """Leaves out metrics that nothing was added to since they were reset."""
+        """Returns the metrics, except those that have not been updated since their reset."""
         results = super().get_metrics_result()
         for metric in self.metrics:
             if not any(tf.reduce_any(v != tf.zeros_like(v)) for v in metric.variables):

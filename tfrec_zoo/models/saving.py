@@ -1,4 +1,4 @@
-"""Checkpoints: a model on disk, to be trained or evaluated further with this package."""
+"""Checkpoints: models on disk, to be trained or evaluated further with this package."""
 
 import json
 import pathlib
@@ -11,7 +11,7 @@ from tfrec_zoo.models.base import RecommenderModel
 
 
 def save(model: RecommenderModel, directory: str | pathlib.Path) -> None:
-    """Writes a model's configuration and weights into a folder, whole or not at all."""
+    """Writes a model's configuration and weights into a folder, atomically."""
     model.build_weights()
     with whole_folder(directory) as folder:
         config = {"model": type(model).__name__, "config": model.get_config()}
@@ -20,11 +20,11 @@ def save(model: RecommenderModel, directory: str | pathlib.Path) -> None:
 
 
 def restore(directory: str | pathlib.Path) -> RecommenderModel:
-    """Makes the model that `save` wrote.
+    """Returns the model that `save` wrote into a folder.
 
     Raises:
         FileNotFoundError: If there is no checkpoint.
-        ValueError: If it is damaged.
+        ValueError: If the checkpoint is damaged.
     """
     folder = pathlib.Path(directory)
     if not (folder / "model.json").is_file():

@@ -1,4 +1,4 @@
-"""WideDeep: a linear model of crosses that memorises, and a deep network that generalises.
+"""WideDeep: a linear model of crosses that memorizes, and a deep network that generalizes.
 
 Cheng et al., "Wide & Deep Learning for Recommender Systems", DLRS 2016.
 
@@ -17,24 +17,24 @@ from tfrec_zoo.models.embedding_ranking import EmbeddingRankingModel
 
 
 class WideDeep(EmbeddingRankingModel):
-    """A weight for each sparse feature and each declared cross-product, beside a deep network.
+    """Combines one weight per sparse feature and declared cross-product with a deep network.
 
-    The wide side weighs every id of the categorical columns, bare, embedded or crossed
+    The wide side weights every id of the categorical columns, bare, embedded or crossed
     (`CrossedColumn`: φ in the paper, "AND(installed=netflix, shown=pandora)"). The deep side reads
-    the dense columns: embeddings, numbers, indicators. Both are trained together, each by an
-    optimizer of its own: FTRL with L1, which makes weights exactly zero, and AdaGrad.
+    the dense columns: embeddings, numbers and indicators. Both are trained jointly, each by its own
+    optimizer: FTRL with L1, which makes weights exactly zero, and AdaGrad.
 
     Args:
         features: Fitted features, with at least one categorical and one dense column.
-        hidden_units: The deep side's tower; (1024, 512, 256) in the paper.
+        hidden_units: Width of each layer of the tower; (1024, 512, 256) in the paper.
         embedding_dim: Width of the embedding columns that declare none; 32 in the paper.
         sides: `"wide"` or `"deep"` leaves out the other side, for comparison.
-        dropout: Between the layers of the tower, in training.
-        activation: Of the tower.
-        embedding_initializer: Of the embeddings; by default normal with standard deviation 0.01.
-        l2: L2 penalty on the deep side's whole embedding tables and kernels.
-        batch_l2: L2 penalty on the deep side's embedding rows of a batch.
-        seed: Of initial weights and dropout.
+        dropout: Dropout rate between the layers of the tower.
+        activation: Activation function of the tower's layers.
+        embedding_initializer: Initializer of the embedding tables; normal (stddev 0.01) by default.
+        l2: L2 penalty on the tower's kernels and on the whole embedding tables.
+        batch_l2: L2 penalty on the embedding rows that a batch looks up.
+        seed: Seed of the initial weights and of dropout.
 
     Raises:
         ValueError: If there is no column for a side.
@@ -90,7 +90,7 @@ class WideDeep(EmbeddingRankingModel):
             sparse = tuple(c for c in features.spec.columns if not isinstance(c, numbers))
             self.wide = LinearFeatures(features, sparse)
         if sides == "wide":
-            self.tables = {}  # Nothing would read them, nor train them.
+            self.tables = {}  # Without a deep side, nothing reads or trains them.
         else:
             self.deep_inputs = self.dense_features()
             self.tower = Tower(hidden_units, activation, dropout, l2, seed)
@@ -114,11 +114,11 @@ class WideDeep(EmbeddingRankingModel):
         return self.bias + sum_fields(logits)
 
     def compile(self, optimizer: Any = ("ftrl", "adagrad"), *args: Any, **kwargs: Any) -> None:
-        """As every Keras model's; but `optimizer` may be two, the wide side's first.
+        """Configures training as in Keras; `optimizer` may be a pair, the wide side's first.
 
-        A name means what `optimizers.make` makes of it; give instances to choose rates and L1:
+        Names are resolved by `optimizers.make`; pass instances to choose rates and L1:
         `[optimizers.make("ftrl", learning_rate=0.1, l1_regularization_strength=1e-4), "adagrad"]`.
-        The bias counts to the deep side: L1 doesn't reach it.
+        The bias belongs to the deep side, so L1 does not reach it.
         """
         if isinstance(optimizer, list | tuple):
             if len(optimizer) != 2:
@@ -141,12 +141,12 @@ class WideDeep(EmbeddingRankingModel):
 
     @property
     def deep_variables(self) -> list[tf.Variable]:
-        """All other trainable variables, the bias included."""
+        """All other trainable variables, including the bias."""
         wide = {variable.ref() for variable in self.wide_variables}
         return [v for v in self.trainable_variables if v.ref() not in wide]
 
     def zeros(self) -> pd.DataFrame:
-        """How many wide weights are exactly zero: `column`, `weights` and `zeros`, a row each."""
+        """Counts the exact zeros among wide weights, per column: `column`, `weights`, `zeros`."""
         counts = [
             (name, table.num_ids, int((table.table.numpy() == 0).sum()))
             for name, table in self.wide.tables.items()
@@ -154,10 +154,10 @@ class WideDeep(EmbeddingRankingModel):
         return pd.DataFrame(counts, columns=["column", "weights", "zeros"])
 
     def strongest_crosses(self, number: int = 10) -> pd.DataFrame:
-        """The crosses with the greatest weights, either sign, in words: `cross` and `weight`.
+        """Returns the largest cross weights of either sign, in words: `cross` and `weight`.
 
-        Those of crosses with a vocabulary (`CrossedColumn(..., top_n=)`): of a hash nobody knows
-        what it stands for.
+        Only crosses with a vocabulary (`CrossedColumn(..., top_n=)`) count: hashed ones have no
+        words.
 
         Raises:
             ValueError: If there is no such cross.

@@ -1,4 +1,4 @@
-"""xDeepFM: products of fields of a bounded order beside a deep network.
+"""xDeepFM: products of fields up to a bounded order, in parallel with a deep network.
 
 Lian, Zhou, Zhang, Chen, Xie & Sun, "xDeepFM: Combining Explicit and Implicit Feature Interactions
 for Recommender Systems", KDD 2018.
@@ -16,27 +16,28 @@ from tfrec_zoo.models.embedding_ranking import EmbeddingRankingModel
 
 
 class xDeepFM(EmbeddingRankingModel):
-    """Replaces the pairs of DeepFM's machine by the CIN, whose layer k multiplies k + 1 vectors.
+    """Replaces DeepFM's factorization machine with the CIN, whose layer k multiplies k + 1 vectors.
 
-    The CIN crosses vectors as wholes, the network their components; they share the embeddings.
-    Fields are those of `DeepFM`; bare categorical columns have linear weights alone. Anything above
-    0 is a positive.
+    The CIN crosses whole vectors and the tower crosses their components; they share the embeddings.
+    The fields are those of `DeepFM`, and bare categorical columns have linear weights only. Labels
+    above 0 are positives.
 
     Args:
         features: Fitted features, with at least one dense column.
-        cin_units: Feature maps of each layer of the CIN; (200, 200, 200) in the paper on Criteo,
-            and 100 each on its other data.
-        cin_activation: Of the feature maps; the identity was best in the paper.
-        split_half: Whether half of the feature maps go on to the next layer and half to the output,
-            as in the authors' code, instead of all to both, as in the paper.
-        embedding_dim: Width of the vectors; 10 in the paper.
-        hidden_units: The tower; (400, 400) in the paper on Criteo. () leaves the network out.
-        dropout: Between the layers of the tower, in training; the paper has none.
-        activation: Of the tower.
-        embedding_initializer: Of the vectors; by default normal with standard deviation 0.01.
-        l2: L2 penalty on whole embedding tables and on kernels; 0.0001 in the paper.
-        batch_l2: L2 penalty on the embedding rows of a batch.
-        seed: Of initial weights and dropout.
+        cin_units: Number of feature maps of each layer of the CIN; (200, 200, 200) in the paper on
+            Criteo, 100 per layer on its other data sets.
+        cin_activation: Activation function of the feature maps; the identity is best in the paper.
+        split_half: Whether half of the feature maps feed the next layer and half the output, as in
+            the authors' code, instead of all feeding both, as in the paper.
+        embedding_dim: Width of the embedding vectors; 10 in the paper.
+        hidden_units: Width of each layer of the tower; (400, 400) in the paper on Criteo. () leaves
+            the tower out.
+        dropout: Dropout rate between the layers of the tower; the paper uses none.
+        activation: Activation function of the tower's layers.
+        embedding_initializer: Initializer of the embedding tables; normal (stddev 0.01) by default.
+        l2: L2 penalty on the kernels and on the whole embedding tables; 0.0001 in the paper.
+        batch_l2: L2 penalty on the embedding rows that a batch looks up.
+        seed: Seed of the initial weights and of dropout.
 
     Raises:
         ValueError: If an embedding column declares another width, there is no dense column, or an

@@ -16,25 +16,27 @@ from tfrec_zoo.models.ranking import RankingModel
 
 
 class YouTubeRanking(RankingModel):
-    """The ranker of the YouTube recommender, trained by weighted logistic regression.
+    """Ranks impressions by expected watch time, trained by weighted logistic regression.
 
-    Labels are watch times, 0 for an impression that was not watched; positives weigh their watch
-    time, negatives one, so that the odds e^logit are the expected watch time, which `predictions`
-    and the exported model return. For a list of candidates the query's part is computed once.
+    Labels are watch times, 0 for an impression that was not watched. Positives are weighted by
+    their watch time and negatives by one, so the odds e^logit are the expected watch time, which
+    `predictions` and the exported model return. For a list of candidates the query's part is
+    computed once.
 
     Args:
         features: Fitted features, with query and candidate columns.
-        hidden_units: The tower; (1024, 512, 256) was best in the paper's table 1. () is logistic
-            regression on the features.
-        weighted: If False positives weigh one: click prediction, the paper's comparison, and
-            `predictions` are click probabilities.
-        exact_odds: Whether e^logit estimates the watch time also where clicks are not rare, which
-            the paper's loss overestimates; see `WeightedLogistic`.
-        embedding_initializer: Of the embedding tables.
-        dropout: Between the layers of the tower, in training.
-        l2: L2 penalty on embeddings and kernels.
-        activation: Of the tower.
-        seed: Of initial weights and dropout.
+        hidden_units: Width of each layer of the tower; (1024, 512, 256) is best in the paper's
+            table 1. () is logistic regression on the features.
+        weighted: Whether positives are weighted by watch time. If False they weigh one, for the
+            click prediction that the paper compares with, and `predictions` are click
+            probabilities.
+        exact_odds: Whether e^logit estimates the watch time even if clicks are not rare, in which
+            case the paper's loss overestimates it; see `WeightedLogistic`.
+        embedding_initializer: Initializer of the embedding tables.
+        dropout: Dropout rate between the layers of the tower.
+        l2: L2 penalty on the kernels and on the whole embedding tables.
+        activation: Activation function of the tower's layers.
+        seed: Seed of the initial weights and of dropout.
 
     Example:
 
@@ -106,7 +108,7 @@ class YouTubeRanking(RankingModel):
         return tf.cast(tf.squeeze(h, axis=-1), tf.float32)
 
     def predictions(self, logits: tf.Tensor) -> tf.Tensor:
-        """The expected watch time e^logit (a click probability if not `weighted`)."""
+        """Returns the expected watch time e^logit, or the click probability if not `weighted`."""
         return tf.exp(logits) if self.weighted else tf.math.sigmoid(logits)
 
     def get_config(self) -> dict[str, Any]:

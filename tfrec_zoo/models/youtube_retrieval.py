@@ -26,27 +26,28 @@ def _initializer(seed: int | None) -> tf.keras.initializers.Initializer:
 
 
 class YouTubeRetrieval(RetrievalModel):
-    """The candidate generator of the YouTube recommender.
+    """Generates candidates for a user from the history of watches and searches.
 
     Bags of watches and search tokens are embedded and averaged, concatenated with everything else
-    that is known of the user and context, and passed through a tower of ReLU layers; its output u
-    is classified by a softmax over all items. No user id is needed: a new user is recommended to
-    from the history alone.
+    known about the user and the context, and passed through a tower of ReLU layers. A softmax over
+    all items classifies its output u. No user id is needed, so a new user gets recommendations from
+    the history alone.
 
     Args:
-        features: Fitted features. The query columns are the network's input; the candidate's
+        features: Fitted features. The query columns are the input of the network; the candidate's
             vocabulary column is the item to predict.
-        hidden_units: The tower, widest at the bottom. The paper's depths 1 to 4 are (256,),
-            (512, 256), (1024, 512, 256), (2048, 1024, 512, 256); () is its depth 0, a linear layer.
-        embedding_dim: Width of u for depth 0; elsewhere it is the last of `hidden_units`.
-        num_sampled: Negative classes sampled per batch in training ("several thousand" in the
-            paper), corrected by importance weighting; None for the full softmax.
-        tied: Whether the item vectors v are the input embeddings instead of a table of their own.
-        temperature: Divides the scores.
-        dropout: On the concatenated input and between the layers of the tower, in training.
-        l2: L2 penalty on embeddings and kernels.
-        activation: Of the tower.
-        seed: Of initial weights, dropout and sampling.
+        hidden_units: Width of each layer of the tower, the widest first. The paper's depths 1 to 4
+            are (256,), (512, 256), (1024, 512, 256) and (2048, 1024, 512, 256); () is its depth 0,
+            a linear layer.
+        embedding_dim: Width of u at depth 0; at other depths it is the last of `hidden_units`.
+        num_sampled: Number of negative classes sampled per batch in training ("several thousand" in
+            the paper), corrected by importance weighting; None is the full softmax.
+        tied: Whether the item vectors v are the input embeddings instead of a separate table.
+        temperature: Temperature that the scores are divided by.
+        dropout: Dropout rate on the concatenated input and between the layers of the tower.
+        l2: L2 penalty on the kernels and on the whole embedding tables.
+        activation: Activation function of the tower's layers.
+        seed: Seed of the initial weights, of dropout and of sampling.
 
     Example:
 
@@ -124,7 +125,7 @@ class YouTubeRetrieval(RetrievalModel):
         return tf.convert_to_tensor(self.output_table.table)
 
     def item_vectors(self, classes: tf.Tensor) -> tf.Tensor:
-        """Returns the vectors v of some items, by class."""
+        """Returns the vectors v of the given classes, [n, dim]."""
         return self.output_table(classes + 1)
 
     def _input_table(self, dim: int) -> EmbeddingTable:
