@@ -1,4 +1,4 @@
-"""Features: what a raw request looks like, and how it becomes tensors."""
+"""Features: the declaration of what a raw request contains, and its conversion to tensors."""
 
 from tfrec_zoo.features.columns import (
     BagColumn,

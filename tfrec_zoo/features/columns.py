@@ -1,9 +1,9 @@
-"""Feature columns: what a raw request holds, declared once as frozen dataclasses.
+"""Feature columns: the contents of a raw request, declared once as frozen dataclasses.
 
-The names follow `tf.feature_column` where it had one. A *categorical* column turns a raw value into
-an integer id, where id 0 always means "nothing" (unknown, empty or missing); a *dense* column turns
-ids or numbers into the vector a network reads. Columns hold no data: vocabularies and quantiles are
-learned from the log by `Features.fit`.
+The names follow `tf.feature_column`, for the columns that it has. A *categorical* column maps a raw
+value to an integer id, where id 0 always means "nothing" (unknown, empty or missing). A *dense*
+column maps ids or numbers to the vector that a network reads. Columns contain no data:
+`Features.fit` learns vocabularies and quantiles from the log.
 """
 
 import dataclasses
@@ -21,7 +21,7 @@ def _require(condition: bool, message: str, received: object) -> None:
 
 
 def _check_key(key: object) -> None:
-    # Keys are the argument names of the exported signatures.
+    # Keys become the argument names of the exported signatures.
     _require(
         isinstance(key, str) and key.isidentifier(),
         "`key` must be a name of letters, digits and underscores.",
@@ -39,10 +39,10 @@ class VocabularyColumn:
 
     Args:
         key: Name of the raw feature.
-        dtype: Raw type. A missing value is `""`, or a negative number for `"int64"`.
-        space: The ID space. Columns of one space share one vocabulary and, unless told otherwise,
-            one embedding table. Defaults to `key`.
-        top_n: Keep only the most frequent values of the space; the rest are unknown.
+        dtype: Type of the raw values. A missing value is `""`, or a negative number for `"int64"`.
+        space: ID space, `key` by default. Columns of one space share a vocabulary and, unless
+            declared otherwise, an embedding table.
+        top_n: Number of most frequent values of the space to keep; the others are unknown.
     """
 
     key: str
@@ -61,18 +61,18 @@ class VocabularyColumn:
 
     @property
     def name(self) -> str:
-        """Name of the ids in an encoded batch."""
+        """Name of the column's ids in an encoded batch."""
         return self.key
 
 
 @dataclasses.dataclass(frozen=True)
 class HashedColumn:
-    """A univalent categorical feature hashed into `num_buckets` ids; no vocabulary needed.
+    """A univalent categorical feature hashed into `num_buckets` ids, without a vocabulary.
 
     Args:
         key: Name of the raw feature.
-        num_buckets: Number of ids, besides 0.
-        dtype: Raw type. A missing value is `""`, or a negative number for `"int64"`.
+        num_buckets: Number of ids, not counting 0.
+        dtype: Type of the raw values. A missing value is `""`, or a negative number for `"int64"`.
     """
 
     key: str
@@ -86,7 +86,7 @@ class HashedColumn:
 
     @property
     def name(self) -> str:
-        """Name of the ids in an encoded batch."""
+        """Name of the column's ids in an encoded batch."""
         return f"{self.key}_hashed"
 
     @property
@@ -97,11 +97,11 @@ class HashedColumn:
 
 @dataclasses.dataclass(frozen=True)
 class BucketizedColumn:
-    """A number as a category: id `i + 1` for the half-open bucket `[b[i-1], b[i])`; NaN is 0.
+    """A number as a category: id `i + 1` is the half-open bucket `[b[i-1], b[i])`, and NaN is 0.
 
     Args:
         key: Name of the raw feature.
-        boundaries: Increasing bucket boundaries; `len(boundaries) + 1` buckets.
+        boundaries: Increasing boundaries `b` of `len(boundaries) + 1` buckets.
     """
 
     key: str
@@ -120,7 +120,7 @@ class BucketizedColumn:
 
     @property
     def name(self) -> str:
-        """Name of the ids in an encoded batch."""
+        """Name of the column's ids in an encoded batch."""
         return f"{self.key}_bucketized"
 
     @property
@@ -133,13 +133,13 @@ class BucketizedColumn:
 class BagColumn:
     """A multivalent categorical feature: an unordered bag of values, pooled when embedded.
 
-    Only the *last* `max_length` non-missing values of a row count, so a history is given oldest
-    first. Unknown and missing values are left out of the pooling, so a mean is over known values.
+    Only the *last* `max_length` non-missing values of a row count, so give histories oldest first.
+    Unknown and missing values are not pooled, so a mean is over known values only.
 
     Args:
-        values: How one value of the bag becomes an id.
-        max_length: Bag size; 50 in Covington et al. (2016).
-        combiner: How the embeddings are pooled.
+        values: Column that maps one value of the bag to an id.
+        max_length: Number of values that count; 50 in Covington et al. (2016).
+        combiner: How the embeddings of the values are pooled.
     """
 
     values: VocabularyColumn | HashedColumn
@@ -166,7 +166,7 @@ class BagColumn:
 
     @property
     def name(self) -> str:
-        """Name of the ids in an encoded batch."""
+        """Name of the column's ids in an encoded batch."""
         return f"{self.values.name}_bag{self.max_length}"
 
     @property
@@ -175,27 +175,27 @@ class BagColumn:
         return self.values.space
 
 
-#: What crosses are made of.
+#: The columns that a cross can combine.
 CrossPart = VocabularyColumn | HashedColumn | BucketizedColumn | BagColumn
 
 
 @dataclasses.dataclass(frozen=True)
 class CrossedColumn:
-    """The cross-product transformation: an id for each combination (AND) of its parts' values.
+    """The cross-product transformation: one id per combination (AND) of the values of its parts.
 
-    Cheng et al., "Wide & Deep Learning for Recommender Systems", DLRS 2016, equation 1. The ids of
-    the parts are crossed, so a part that is unknown, empty or missing makes no combination. A bag
-    is taken as a set: each of its distinct values is combined with each of the other parts', and a
-    combination is there once, however often its values are.
+    Cheng et al., "Wide & Deep Learning for Recommender Systems", DLRS 2016, equation 1. The cross
+    works on the ids of its parts, so a part that is unknown, empty or missing forms no combination.
+    A bag counts as a set: each distinct value is combined with each value of the other parts, and a
+    combination appears once, however often its values do.
 
-    A cross of the query and the candidate ("installed this AND is shown that") is a candidate
-    column. Its parts whose raw features query columns read too are the query's.
+    A cross of query and candidate ("installed this AND is shown that") is a candidate column; a
+    part belongs to the query if query columns read the same raw feature.
 
     Args:
-        columns: The columns to cross, two or more.
-        num_buckets: Hash the combinations into so many ids, besides 0.
-        top_n: Give ids to the `top_n` most frequent combinations of the data, and 0 to the others.
-            Exactly one of `num_buckets` and `top_n` is given.
+        columns: Columns to cross, two or more.
+        num_buckets: Number of ids to hash the combinations into, not counting 0.
+        top_n: Number of most frequent combinations in the data that get an id; the others are 0.
+            Exactly one of `num_buckets` and `top_n` must be given.
     """
 
     columns: tuple[CrossPart, ...]
@@ -229,7 +229,7 @@ class CrossedColumn:
 
     @property
     def name(self) -> str:
-        """Name of the ids in an encoded batch."""
+        """Name of the column's ids in an encoded batch."""
         return "_X_".join(column.name for column in self.columns)
 
     @property
@@ -243,13 +243,13 @@ CategoricalColumn = CrossPart | CrossedColumn
 
 @dataclasses.dataclass(frozen=True)
 class EmbeddingColumn:
-    """A categorical feature as a learned vector; a bag is pooled.
+    """A categorical feature as a learned vector; bags are pooled.
 
     Args:
-        categorical: Where the ids come from.
-        dimension: Width. Defaults to one that grows with the logarithm of the number of ids.
-        table: Embedding table; columns naming the same table share it, and are fed apart. Defaults
-            to the ID space: one table per space.
+        categorical: Column that the ids come from.
+        dimension: Width of the vector; by default it grows with the logarithm of the number of ids.
+        table: Name of the embedding table, the ID space by default. Columns that name the same
+            table share its vectors but are separate inputs.
     """
 
     categorical: CategoricalColumn
@@ -278,7 +278,7 @@ class EmbeddingColumn:
 
 @dataclasses.dataclass(frozen=True)
 class IndicatorColumn:
-    """A categorical feature as a multi-hot vector, one element per id; nothing is all zeros."""
+    """A categorical feature as a multi-hot vector, one element per id; id 0 is all zeros."""
 
     categorical: CategoricalColumn
 
@@ -297,16 +297,16 @@ class IndicatorColumn:
 
 @dataclasses.dataclass(frozen=True)
 class NumericColumn:
-    """A continuous feature, normalised to [0, 1) by its quantiles (Covington et al. 2016, §4.1).
+    """A continuous feature, normalized to [0, 1) by its quantiles (Covington et al. 2016, §4.1).
 
     A missing value is NaN and becomes 0 in every power.
 
     Args:
         key: Name of the raw feature.
-        normalization: `"quantile"`, or `"none"` to feed the value as it is.
-        powers: Whether x², √x are fed beside x.
-        serving: The value that requests have, if it is the same for all: such features are no input
-            of an exported model. Example age is 0 when serving (§3.3 of the paper).
+        normalization: `"quantile"`, or `"none"` to use the value as it is.
+        powers: Whether to add x² and √x to x.
+        serving: Value to use in serving, if it is the same for all requests; an exported model then
+            has no such input. Example age is 0 in serving (§3.3 of the paper).
     """
 
     key: str
@@ -335,17 +335,17 @@ class NumericColumn:
 
 @dataclasses.dataclass(frozen=True)
 class InteractionColumn:
-    """The user's past with what is being scored: how often, and how long ago.
+    """The user's past interactions with what is being scored: how many, and how long ago.
 
     "How many videos has the user watched from this channel? When was the last time the user watched
-    a video on this topic?" (Covington et al. 2016, §4.1). Given a bag of past values and the
-    candidate's value of the same space, it counts the equal ones and takes the age of the latest;
-    both are normalised by their quantiles, with powers. A bag of the videos recently *shown* to the
-    user, with the candidate's own id, counts previous impressions, the paper's "churn".
+    a video on this topic?" (Covington et al. 2016, §4.1). The column counts the values of a bag
+    that equal the candidate's value, and takes the age of the latest one. Both numbers are
+    normalized by their quantiles, with powers. With a bag of the videos recently *shown* to the
+    user and the candidate's own id, it counts previous impressions, the paper's "churn".
 
     Args:
-        bag: The user's past values; each value counts, not only distinct ones.
-        candidate: The candidate's value; same space as the bag.
+        bag: Column of the user's past values; repeated values count repeatedly.
+        candidate: Column of the candidate's value, in the ID space of the bag.
         ages: Key of a numeric bag parallel to `bag` with the age of each value, or None to count
             only.
     """
@@ -370,7 +370,7 @@ class InteractionColumn:
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """Names of the continuous features it makes, each with quantiles of its own."""
+        """Names of the continuous features that the column makes, each with its own quantiles."""
         return (f"{self.name}/count",) + ((f"{self.name}/age",) if self.ages else ())
 
 
@@ -381,7 +381,7 @@ _COLUMNS: dict[str, type] = {cls.__name__: cls for cls in get_args(Column)}
 
 
 def column_to_config(column: Any) -> dict[str, Any]:
-    """Returns a JSON-able dictionary from which `column_from_config` makes an equal column."""
+    """Returns a JSON-serializable dict from which `column_from_config` makes an equal column."""
     config: dict[str, Any] = {"column": type(column).__name__}
     for field in dataclasses.fields(column):
         value = getattr(column, field.name)
@@ -394,10 +394,10 @@ def column_to_config(column: Any) -> dict[str, Any]:
 
 
 def column_from_config(config: Mapping[str, Any]) -> Any:
-    """Makes the column that `column_to_config` described.
+    """Makes the column that `column_to_config` describes.
 
     Raises:
-        ValueError: If the kind of column, or one of its arguments, is unknown.
+        ValueError: If the kind of column or one of its arguments is unknown.
     """
     kind = config.get("column")
     _require(kind in _COLUMNS, f"`column` must be one of {sorted(_COLUMNS)}.", kind)

@@ -1,7 +1,7 @@
-"""Combinations: the keys that stand for what a cross crosses, counted and put in words.
+"""Combinations: integer keys for the crossed values of a `CrossedColumn`, counted and decoded.
 
-The key of a combination is a number whose digits are its parts' ids less one, the last part's the
-lowest, plus one; a cross with `top_n` has a vocabulary of keys.
+The key of a combination is a mixed-radix number plus one. Its digits are the ids of the parts, less
+one, and the last part is the lowest digit. A cross with `top_n` has a vocabulary of keys.
 """
 
 import math
@@ -24,18 +24,18 @@ from tfrec_zoo.features.request import raw_array
 from tfrec_zoo.features.spec import vocabulary_column
 from tfrec_zoo.features.vocabulary import Vocabulary, VocabularyCounter
 
-#: Combinations that are looked at at a time.
+#: Number of combinations that are counted at a time.
 _SLICE = 2**22
 
 
 def is_last(bag: np.ndarray, dtype: RawType, max_length: int) -> np.ndarray:
-    """Whether a value is among the last `max_length` non-missing ones, as in the preprocessor."""
+    """Returns which values are among the last `max_length` non-missing ones of their row."""
     is_present = bag != "" if dtype == "string" else bag >= 0
     return is_present & (is_present[:, ::-1].cumsum(axis=1)[:, ::-1] <= max_length)
 
 
 def num_ids_of(column: CategoricalColumn, vocabularies: Mapping[str, Vocabulary]) -> int:
-    """Number of ids of a categorical column, besides 0."""
+    """Returns the number of ids of a categorical column, not counting 0."""
     if isinstance(column, BucketizedColumn):
         return len(column.boundaries) + 1
     if isinstance(column, BagColumn):
@@ -46,7 +46,7 @@ def num_ids_of(column: CategoricalColumn, vocabularies: Mapping[str, Vocabulary]
 
 
 def radices(column: CrossedColumn, vocabularies: Mapping[str, Vocabulary]) -> list[int]:
-    """The number of ids of each part of a cross: the radices of its keys."""
+    """Returns the number of ids of each part of a cross, which are the radices of its keys."""
     sizes = [num_ids_of(part, vocabularies) for part in column.columns]
     if math.prod(sizes) > np.iinfo(np.int64).max:
         raise ValueError(
@@ -57,7 +57,7 @@ def radices(column: CrossedColumn, vocabularies: Mapping[str, Vocabulary]) -> li
 
 
 def part_in_words(column: CrossPart, digit: int, vocabularies: Mapping[str, Vocabulary]) -> str:
-    """The value of one part of a combination, whose id is `digit + 1`."""
+    """Returns one part of a combination in words, for the id `digit + 1`."""
     if not isinstance(column, BucketizedColumn):
         return f"{column.key}={vocabularies[column.space].tokens[digit]}"
     bounds = [np.format_float_positional(b, trim="-") for b in column.boundaries]
@@ -69,7 +69,7 @@ def part_in_words(column: CrossPart, digit: int, vocabularies: Mapping[str, Voca
 
 
 class CombinationCounter:
-    """Counts the combinations of a cross, each once a row, chunk by chunk."""
+    """Counts the combinations of a cross, at most once per row, chunk by chunk."""
 
     def __init__(self, column: CrossedColumn, vocabularies: Mapping[str, Vocabulary]) -> None:
         self.column = column
@@ -80,7 +80,7 @@ class CombinationCounter:
         self.counter = VocabularyCounter("int64")
 
     def update(self, chunk: Mapping[str, Any]) -> None:
-        """Counts the rows of a chunk, if all parts are there."""
+        """Counts the combinations of a chunk, if it contains all parts of the cross."""
         columns = self.column.columns
         if any(part.key not in chunk for part in columns):
             return
@@ -97,7 +97,7 @@ class CombinationCounter:
             self.counter.update(keys[keys > 0])
 
     def vocabulary(self) -> Vocabulary:
-        """The keys of the most frequent combinations."""
+        """Returns a vocabulary with the keys of the most frequent combinations."""
         if self.counter.counts.empty:
             raise ValueError(
                 f"The data hold no combination of the cross {self.column.name!r}: its rows must "
@@ -106,7 +106,7 @@ class CombinationCounter:
         return Vocabulary.from_counts(self.counter.counts, "int64", self.column.top_n)
 
     def _ids(self, part: CrossPart, values: Any) -> np.ndarray:
-        """[rows, values] distinct ids of a part, as the preprocessor makes them."""
+        """Returns the distinct ids of a part, [rows, values], as the preprocessor makes them."""
         if isinstance(part, BucketizedColumn):
             numbers = raw_array(values, "float32")
             boundaries = np.array(part.boundaries, np.float32)
@@ -125,7 +125,7 @@ class CombinationCounter:
         return ids
 
     def _keys(self, parts: Sequence[np.ndarray]) -> np.ndarray:
-        """[rows, combinations] keys, 0 where a part is nothing."""
+        """Returns the keys, [rows, combinations], 0 where the id of a part is 0."""
         keys = parts[0].astype(np.int64)
         for ids, size in zip(parts[1:], self.sizes[1:], strict=True):
             left, right = keys[:, :, None], ids[:, None, :]

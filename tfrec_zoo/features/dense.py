@@ -1,4 +1,4 @@
-"""DenseFeatures: encoded features to the vectors that networks read."""
+"""DenseFeatures: encoded features as the vectors that networks read."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -22,22 +22,21 @@ from tfrec_zoo.features.quantile import QuantileNormalization
 
 
 class DenseFeatures(tf.keras.layers.Layer):
-    """Turns encoded features into one vector per column, or all of them concatenated.
+    """Turns encoded features into one vector per column, and concatenates them.
 
     Args:
         features: Fitted features.
-        columns: The columns to feed, a part of the spec's; categorical columns that are not dense
-            are left out.
-        tables: Embedding tables by name, as `make_embedding_tables` makes them; layers given the
+        columns: Columns to read, from the spec; categorical columns that are not dense are ignored.
+        tables: Embedding tables by name, as `make_embedding_tables` returns them. Layers given the
             same tables share them.
 
     Call arguments:
-        encoded: What a `Preprocessor` returned. Univalent candidate features may be [batch] or, for
-            a list of candidates per query, [batch, candidates].
+        encoded: Encoded features, as a `Preprocessor` returns them. Univalent candidate features
+            are [batch] or, for a list per query, [batch, candidates].
 
     Returns:
-        [batch, width] or [batch, candidates, width], the columns in order; the query's repeat
-        beside each candidate.
+        The vectors in the order of the columns, [batch, width] or [batch, candidates, width], with
+        the query's vectors repeated for each candidate.
     """
 
     def __init__(
@@ -47,7 +46,7 @@ class DenseFeatures(tf.keras.layers.Layer):
         tables: Mapping[str, EmbeddingTable],
         **kwargs: Any,
     ) -> None:
-        # Without autocast, a half-precision policy leaves numbers their digits.
+        # Autocasting would round numeric features to half precision under a mixed policy.
         super().__init__(autocast=False, **kwargs)
         self.columns = tuple(column for column in columns if isinstance(column, DenseColumn))
         self.tables = dict(tables)
@@ -73,7 +72,7 @@ class DenseFeatures(tf.keras.layers.Layer):
         }
 
     def call(self, encoded: Encoded) -> tf.Tensor:
-        """Concatenates the vectors of all columns; see the class."""
+        """Returns the vectors of all columns, concatenated."""
         vectors = [self.vector(column, encoded) for column in self.columns]
         if not vectors:
             raise ValueError("There is no dense column to feed. Received: columns=()")
@@ -86,7 +85,7 @@ class DenseFeatures(tf.keras.layers.Layer):
         )
 
     def vector(self, column: DenseColumn, encoded: Encoded) -> tf.Tensor:
-        """The vector of one column, [batch, width] or [batch, candidates, width]."""
+        """Returns the vector of one column, [batch, width] or [batch, candidates, width]."""
         ids, values = encoded["ids"], encoded["values"]
         if isinstance(column, EmbeddingColumn):
             table, categorical = self.tables[column.table], column.categorical
@@ -97,10 +96,10 @@ class DenseFeatures(tf.keras.layers.Layer):
             return table(ids[categorical.name])
         if isinstance(column, IndicatorColumn):
             categorical = column.categorical
-            # Id 0 becomes -1, which one_hot leaves all zeros.
+            # Id 0 becomes -1, for which `tf.one_hot` returns zeros.
             hot = tf.one_hot(ids[categorical.name] - 1, self._depths[column.name])
             if isinstance(categorical, BagColumn | CrossedColumn):
-                # The maximum over a bag of width 0 is -inf.
+                # The maximum over an empty axis is -inf.
                 hot = tf.maximum(tf.reduce_max(hot, axis=-2), 0.0)
             return tf.cast(hot, self.compute_dtype)
         if isinstance(column, InteractionColumn):
@@ -125,7 +124,7 @@ class DenseFeatures(tf.keras.layers.Layer):
             ages = _as_long_as(encoded["values"][column.ages], tf.shape(bag)[-1])
             ages = tf.where(tf.math.is_nan(ages), tf.float32.max, ages)
             ages = tf.where(match, ages[:, None, :] if is_list else ages, tf.float32.max)
-            # An empty reduce_min is inf. No match has no age: NaN, the missing value.
+            # Without a match there is no age, which is a missing value: NaN.
             latest = tf.reduce_min(ages, axis=-1)
             latest = tf.where(latest < tf.float32.max, latest, float("nan"))
             vectors.append(self._normalizations[column.parts[1]](latest))
@@ -133,6 +132,6 @@ class DenseFeatures(tf.keras.layers.Layer):
 
 
 def _as_long_as(bag: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
-    """A numeric bag cut or filled up with NaN to a length: ages may be left out of a request."""
+    """Cuts a numeric bag to a length or pads it with NaN: a request may omit some ages."""
     missing = tf.maximum(length - tf.shape(bag)[1], 0)
     return tf.pad(bag, [[0, 0], [0, missing]], constant_values=float("nan"))[:, :length]

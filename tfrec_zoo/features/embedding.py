@@ -11,18 +11,18 @@ from tfrec_zoo.features.features import Features
 
 
 class EmbeddingTable(tf.keras.layers.Layer):
-    """One learned vector per id from 1 up; id 0 (unknown, empty, missing) is the zero vector.
+    """Stores one learned vector per id; id 0 (unknown, empty, missing) is the zero vector.
 
     Covington et al. (2016), §4.1: "Out-of-vocabulary values are simply mapped to the zero
-    embedding". Row `i` of `table` belongs to id `i + 1`; id 0 has no row, hence no gradient.
+    embedding". Row `i` of `table` belongs to id `i + 1`. Id 0 has no row and therefore no gradient.
 
     Args:
-        num_ids: Number of ids besides 0.
+        num_ids: Number of ids, not counting 0.
         dimension: Width of a vector.
-        initializer: Of the rows.
-        regularizer: On the whole table, each step.
-        batch_l2: L2 penalty on the rows that a batch looks up, mean over its ids or bags: its cost
-            does not grow with the table, and frequent ids are held back more often.
+        initializer: Initializer of the rows.
+        regularizer: Regularizer of the whole table, applied in each step.
+        batch_l2: L2 penalty on the rows that a batch looks up, averaged over its ids or bags. Its
+            cost does not grow with the table, and it shrinks frequent ids more often.
 
     Example:
 
@@ -59,21 +59,22 @@ class EmbeddingTable(tf.keras.layers.Layer):
         )
 
     def call(self, ids: tf.Tensor) -> tf.Tensor:
-        """Looks ids of any shape up; returns them with a last axis of `dimension`."""
+        """Returns the vectors of ids of any shape, [..., dimension]."""
         known = tf.cast(ids > 0, self.compute_dtype)
         rows = self._rows(ids) * known[..., None]
         self._penalise(rows)
         return rows
 
     def pooled(self, ids: tf.Tensor, combiner: Combiner = "mean") -> tf.Tensor:
-        """Pools the vectors of bags over their known ids; an empty bag is the zero vector.
+        """Pools the vectors of the known ids of each bag; an empty bag is the zero vector.
 
         Args:
-            ids: [..., length] ids.
-            combiner: `"mean"`, `"sum"`, `"max"`, or `"sqrtn"` (sum over the root of the count).
+            ids: Ids of the bags, [..., length].
+            combiner: `"mean"`, `"sum"`, `"max"`, or `"sqrtn"` (sum divided by the root of the
+                count).
 
         Returns:
-            [..., dimension]
+            The pooled vectors, [..., dimension].
         """
         known = tf.cast(ids > 0, self.compute_dtype)
         count = tf.reduce_sum(known, axis=-1, keepdims=True)
@@ -113,17 +114,18 @@ class EmbeddingTable(tf.keras.layers.Layer):
 
 
 def seed_after(seed: int | None, offset: int) -> int | None:
-    """The seed of a layer that must not start as the one with `seed` does; None stays None."""
+    """Returns a seed for a layer that must not start like the one with `seed`; None stays None."""
     return None if seed is None else seed + offset
 
 
 def seeded(initializer: Any, seed: int | None = None, offset: int = 0) -> Any:
-    """An initializer of the same kind that draws other numbers.
+    """Returns an initializer of the same kind that draws different numbers.
 
     Args:
-        initializer: Any that Keras takes.
-        seed: Replaces its own seed; None keeps it. One that draws nothing, such as zeros, has none.
-        offset: Added to the seed, if there is one, so that weights don't start equal.
+        initializer: Anything that Keras accepts as an initializer.
+        seed: Seed to use instead of its own; None keeps that. An initializer that draws nothing,
+            such as zeros, has no seed.
+        offset: Number added to the seed, if there is one, so that weights do not start equal.
     """
     initializer = tf.keras.initializers.get(initializer)
     config = initializer.get_config()
@@ -135,7 +137,7 @@ def seeded(initializer: Any, seed: int | None = None, offset: int = 0) -> Any:
 
 
 def fourth_root_dimension(num_ids: int) -> int:
-    """6 · num_ids^(1/4), rounded: the width of the embeddings of Deep & Cross networks.
+    """Returns the embedding width of Deep & Cross networks, 6 · num_ids^(1/4), rounded.
 
     References:
         Wang et al., ADKDD 2017, §4.2.
@@ -150,15 +152,19 @@ def make_embedding_tables(
     dimension: int | Callable[[int], int] | None = None,
     batch_l2: float = 0.0,
 ) -> dict[str, EmbeddingTable]:
-    """Makes the embedding tables that the embedding columns of a spec name, each once.
+    """Makes each embedding table that the embedding columns of a spec name, once.
 
     Args:
         features: Fitted features.
-        initializer: Of each table, which differ from each other even if it has a seed.
-        regularizer: On each whole table, each step.
-        dimension: Width of the columns that declare none, or a function of their number of ids; by
-            default it grows with the logarithm of the number of ids.
-        batch_l2: L2 penalty on the rows that a batch looks up.
+        initializer: Initializer of the tables, which start different from each other even if it has
+            a seed.
+        regularizer: Regularizer of each whole table, applied in each step.
+        dimension: Width of the columns that declare none, or a function from their number of ids to
+            a width; by default the width grows with the logarithm of the number of ids.
+        batch_l2: L2 penalty on the embedding rows that a batch looks up.
+
+    Returns:
+        The embedding tables by name.
 
     Raises:
         ValueError: If columns that share a table differ in width or in ID space.
@@ -187,7 +193,7 @@ def make_embedding_tables(
             seeded(initializer, offset=offset),
             regularizer,
             batch_l2,
-            # TensorFlow's scopes take fewer names than tables may have.
+            # Table names may contain characters that TensorFlow does not accept in scopes.
             name="table_" + re.sub(r"[^A-Za-z0-9.]", "_", table),
         )
         for offset, (table, column) in enumerate(columns.items())

@@ -1,4 +1,4 @@
-"""Features: a FeatureSpec together with what was learned of the data in one pass."""
+"""Features: a FeatureSpec together with what was learned from the data in one pass."""
 
 import dataclasses
 import json
@@ -33,24 +33,26 @@ NUM_QUANTILES = 1000
 
 
 def default_dimension(num_ids: int) -> int:
-    """Embedding width that grows with the logarithm of the number of ids (Covington et al., §4.1).
+    """Returns an embedding width that grows with the logarithm of the number of ids.
 
-    `2 * ceil(log2(num_ids + 1))`: 2 for one id, 24 for 3,706, 40 for a million.
+    `2 * ceil(log2(num_ids + 1))`: 2 for one id, 24 for 3,706, 40 for a million (Covington et al.,
+    §4.1).
     """
     return 2 * math.ceil(math.log2(num_ids + 1))
 
 
 @dataclasses.dataclass(frozen=True)
 class Features:
-    """What a model needs to know of its features: the spec, vocabularies and quantiles.
+    """Contains all a model needs to know of its features: the spec, vocabularies and quantiles.
 
-    Plain data without TensorFlow; `fit` makes it from a log, `save` and `load` keep it in a folder.
+    This is plain data without TensorFlow. `fit` makes it from a log; `save` and `load` store it in
+    a folder.
 
     Args:
-        spec: The columns.
-        vocabularies: One vocabulary per ID space. That of a cross with `top_n` holds keys: numbers
-            from 1 up whose digits, of mixed radix, are the ids of the parts.
-        quantiles: Per continuous feature, the values at equally spaced ranks.
+        spec: Spec of the columns.
+        vocabularies: Vocabulary of each ID space. That of a cross with `top_n` contains keys:
+            numbers from 1 up whose mixed-radix digits are the ids of the parts.
+        quantiles: Values at equally spaced ranks, for each continuous feature.
 
     Example:
 
@@ -95,27 +97,31 @@ class Features:
         rows: Iterable[Mapping[str, Any]] | None = None,
         cross_rows: Iterable[Mapping[str, Any]] | None = None,
     ) -> "Features":
-        """Learns vocabularies and quantiles in one pass, in bounded memory but for the counts.
+        """Learns vocabularies and quantiles in one pass, in memory bounded except for the counts.
 
-        Crosses with `top_n` are made of ids, which are known after that pass: their combinations
-        are counted in a second one. Chunks that come only once, from a generator, are kept for it
-        as far as crosses read them. A combination counts once a row; of equally frequent ones,
-        those whose first parts have the lowest ids come first, then the second, and so on.
+        Crosses with `top_n` combine ids, which are known only after that pass, so their
+        combinations are counted in a second one. If chunks come from a generator, the keys that
+        crosses read are kept for it. A combination counts once per row. Among equally frequent
+        ones, those with the lowest id of the first part come first, then of the second part, and so
+        on.
 
         Args:
-            spec: The columns.
+            spec: Spec of the columns.
             data: Raw features by key (a mapping or a pandas frame), or chunks of them. Values of a
-                key may have any shape, and keys may be of different lengths.
-            vocabularies: Vocabularies by ID space that are known already and not learned, for
-                instance those of another model that should share its ids.
-            rows: Chunks for the interaction columns, which look at a bag ([rows, length]), its ages
-                and the candidate ([rows]) row by row; `data` if left out.
-            cross_rows: Chunks for the crosses with `top_n`, which look at all parts row by row;
-                `rows` if left out, or else `data`.
+                key may have any shape, and keys may differ in length.
+            vocabularies: Known vocabularies by ID space, which are not learned, such as those of
+                another model that should share its ids.
+            rows: Chunks for the interaction columns, which compare a bag ([rows, length]), its ages
+                and the candidate ([rows]) row by row; `data` by default.
+            cross_rows: Chunks for the crosses with `top_n`, which combine all parts row by row; by
+                default `rows` if given, else `data`.
+
+        Returns:
+            The fitted features.
 
         Raises:
-            ValueError: If the data hold nothing of a feature, or the combinations of a cross are
-                too many for int64.
+            ValueError: If the data contain no value of a feature, or a cross has too many
+                combinations for int64.
         """
         given = dict(vocabularies or {})
         chunks: Iterable[Mapping[str, Any]] = (
@@ -180,11 +186,11 @@ class Features:
         return cls(spec, known, quantiles)
 
     def num_ids(self, column: CategoricalColumn) -> int:
-        """Number of ids of a categorical column, besides 0."""
+        """Returns the number of ids of a categorical column, not counting 0."""
         return num_ids_of(column, self.vocabularies)
 
     def in_words(self, column: CrossedColumn, ids: Iterable[int]) -> list[str]:
-        """What the ids of a cross with `top_n` mean, such as "history=v1 AND age in [20, 30)".
+        """Returns the meaning of ids of a cross with `top_n`, as "history=v1 AND age in [20, 30)".
 
         Raises:
             ValueError: If the cross is hashed, or has no such id.
@@ -208,11 +214,11 @@ class Features:
         return texts
 
     def dimension(self, column: EmbeddingColumn) -> int:
-        """Width of an embedding column: as declared, or the default for its number of ids."""
+        """Returns the width of an embedding column: as declared, or the default for its ids."""
         return column.dimension or default_dimension(self.num_ids(column.categorical))
 
     def to_config(self) -> dict[str, Any]:
-        """Returns a JSON-able dictionary from which `from_config` makes equal features."""
+        """Returns a JSON-serializable dict from which `from_config` makes equal features."""
         return {
             "spec": self.spec.to_config(),
             "vocabularies": {
@@ -224,7 +230,7 @@ class Features:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> "Features":
-        """Makes the features that `to_config` described."""
+        """Makes the features that `to_config` describes."""
         return cls(
             FeatureSpec.from_config(config["spec"]),
             {

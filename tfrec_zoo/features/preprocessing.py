@@ -1,4 +1,4 @@
-"""Preprocessor: raw features to ids, the same in the model, in tf.data and when serving."""
+"""Preprocessor: raw features to ids, identical in the model, in tf.data and in serving."""
 
 import pathlib
 import tempfile
@@ -29,7 +29,7 @@ _DTYPES = {"string": tf.string, "int64": tf.int64, "float32": tf.float32}
 
 
 def is_encoded(features: Any) -> bool:
-    """Whether features have been through a `Preprocessor` already."""
+    """Returns whether features have already been through a `Preprocessor`."""
     return (
         isinstance(features, Mapping)
         and set(features) == {"ids", "values"}
@@ -38,7 +38,7 @@ def is_encoded(features: Any) -> bool:
 
 
 def raw_signature(raw: Mapping[str, RawFeature]) -> dict[str, tf.TensorSpec]:
-    """The `tf.TensorSpec` of each raw feature: [batch], or [batch, length] for a bag."""
+    """Returns the `tf.TensorSpec` of each raw feature: [batch], or [batch, length] for a bag."""
     return {
         key: tf.TensorSpec([None, None] if f.is_bag else [None], _DTYPES[f.dtype], name=key)
         for key, f in raw.items()
@@ -46,9 +46,9 @@ def raw_signature(raw: Mapping[str, RawFeature]) -> dict[str, tf.TensorSpec]:
 
 
 def parse_examples(serialized: tf.Tensor, raw: Mapping[str, RawFeature]) -> dict[str, tf.Tensor]:
-    """Parses serialized `tf.Example`s ([batch] strings) into raw features.
+    """Parses serialized `tf.Example`s (strings, [batch]) into raw features.
 
-    An absent feature, or one with an empty list, is missing.
+    A feature that is absent or has an empty list is missing.
     """
     spec = {key: tf.io.RaggedFeature(_DTYPES[f.dtype]) for key, f in raw.items()}
     parsed = tf.io.parse_example(serialized, spec)
@@ -65,28 +65,30 @@ def parse_examples(serialized: tf.Tensor, raw: Mapping[str, RawFeature]) -> dict
 
 
 class Preprocessor(tf.keras.layers.Layer):
-    """Turns raw features into ids and numbers, with the vocabularies as look-up tables.
+    """Turns raw features into ids and numbers, with the vocabularies as lookup tables.
 
-    One object serves three places: inside a model (raw features in), in `dataset.map(preprocessor)`
-    and in the exported graph, where the vocabularies become assets of the SavedModel. Columns whose
-    raw features are absent from the input are left out, so queries and candidates can be encoded
-    apart. Features that are encoded already pass through, completed by the crosses of what they
-    hold: those of queries and candidates that were encoded apart and then put together.
+    The same object works inside a model (raw features in), in `dataset.map(preprocessor)` and in
+    the exported graph, where the vocabularies become assets of the SavedModel. Columns whose raw
+    features are absent from the input are skipped, so queries and candidates can be encoded
+    separately. Encoded features pass through, and crosses are added for parts that were encoded
+    separately and then put together.
 
     Args:
         features: Fitted features.
 
     Call arguments:
-        raw: Raw features by key: [batch] (any shape for univalent features), bags [batch, length].
+        raw: Raw features by key, [batch] (any shape for univalent features), or [batch, length] for
+            bags.
 
     Returns:
-        `{"ids": {column name: int32}, "values": {key: float32}}`, shaped as the input. Id 0 is
-        unknown, empty or missing. The parts of crosses are among the ids; a cross is [batch,
-        combinations], or [batch, candidates, combinations] if a part is a candidate's.
+        `{"ids": {column name: int32}, "values": {key: float32}}`, shaped like the input. Id 0 is
+        unknown, empty or missing. The ids include the parts of crosses. A cross is
+        [batch, combinations], or [batch, candidates, combinations] if it has a part of the
+        candidate.
     """
 
     def __init__(self, features: Features, **kwargs: Any) -> None:
-        # Without autocast, a half-precision policy leaves numbers their digits.
+        # Autocasting would round numeric features to half precision under a mixed policy.
         super().__init__(trainable=False, autocast=False, **kwargs)
         self.features = features
         self._crosses = features.spec.crosses
@@ -111,11 +113,11 @@ class Preprocessor(tf.keras.layers.Layer):
 
     @property
     def tables(self) -> list[Any]:
-        """The look-up tables, which an exported graph must hold."""
+        """The lookup tables, which an exported graph must contain."""
         return [lookup.lookup_table for lookup in self._lookups.values()]
 
     def call(self, raw: Raw) -> Encoded:
-        """Encodes raw features; see the class."""
+        """Returns the encoded features."""
         if is_encoded(raw):
             return self.with_crosses(raw)
         spec = self.features.spec
@@ -136,7 +138,7 @@ class Preprocessor(tf.keras.layers.Layer):
         return self.with_crosses({"ids": ids, "values": values})
 
     def with_crosses(self, encoded: Mapping[str, Mapping[str, tf.Tensor]]) -> Encoded:
-        """Adds the ids of each cross whose parts are all there, and that is not there yet."""
+        """Adds the ids of the missing crosses whose parts are all present."""
         ids = dict(encoded["ids"])
         for column in self._crosses:
             if column.name not in ids and all(part.name in ids for part in column.columns):
@@ -144,7 +146,7 @@ class Preprocessor(tf.keras.layers.Layer):
         return {"ids": ids, "values": dict(encoded["values"])}
 
     def ids(self, column: CategoricalColumn, raw: Raw) -> tf.Tensor:
-        """The int32 ids of one categorical column, 0 for nothing."""
+        """Returns the int32 ids of one categorical column; 0 is unknown, empty or missing."""
         if isinstance(column, VocabularyColumn):
             return tf.cast(self._lookups[column.space](raw[column.key]), tf.int32)
         if isinstance(column, HashedColumn):
@@ -161,7 +163,7 @@ class Preprocessor(tf.keras.layers.Layer):
         return tf.where(_is_last(raw[column.key], column.max_length), ids, 0)
 
     def _crossed(self, column: CrossedColumn, ids: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        """The ids of a cross, [..., combinations], given those of its parts."""
+        """Returns the ids of a cross, [..., combinations], from the ids of its parts."""
         keys: tf.Tensor | None = None
         for part in column.columns:
             values = ids[part.name]
@@ -186,14 +188,14 @@ def _strings(values: tf.Tensor) -> tf.Tensor:
 
 
 def _is_last(bag: tf.Tensor, max_length: int) -> tf.Tensor:
-    """Whether a value is among the last `max_length` non-missing ones of its row."""
+    """Returns which values are among the last `max_length` non-missing ones of their row."""
     present = tf.logical_not(_is_missing(bag))
     from_end = tf.cumsum(tf.cast(present, tf.int32), axis=-1, reverse=True)
     return present & (from_end <= max_length)
 
 
 def _as_set(bag: tf.Tensor, max_length: int) -> tf.Tensor:
-    """The distinct ids of bags that have at most `max_length`, largest first, then zeros."""
+    """Returns the distinct ids of bags of up to `max_length`, largest first, padded with zeros."""
     width = bag.shape[-1]
     width = tf.minimum(tf.shape(bag)[-1], max_length) if width is None else min(width, max_length)
     ids = tf.math.top_k(bag, width).values
@@ -202,8 +204,8 @@ def _as_set(bag: tf.Tensor, max_length: int) -> tf.Tensor:
 
 
 def _cross(left: tf.Tensor, right: tf.Tensor, size: int) -> tf.Tensor:
-    """The keys of all pairs of keys and the next part's ids (1 to `size`), 0 where one is 0."""
-    # Beside a list of candidates, [batch, candidates, values], a query's [batch, values] has none.
+    """Combines each key with each id (1 to `size`) of the next part; 0 if either of them is 0."""
+    # A query's [batch, values] needs an axis to broadcast with [batch, candidates, values].
     if left.shape.rank < right.shape.rank:
         left = left[:, None]
     elif right.shape.rank < left.shape.rank:

@@ -1,4 +1,4 @@
-"""Normalising continuous features to [0, 1) by their quantiles."""
+"""Normalization of continuous features to [0, 1) by their quantiles."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -27,18 +27,19 @@ class QuantileNormalization(tf.keras.layers.Layer):
     Float32 keeps 24 bits, so feed an age rather than a Unix timestamp where seconds matter.
 
     Args:
-        num_quantiles: Number of boundaries; at least 2. Ignored where `boundaries` are given.
-        powers: Whether to output `x~**2` and `sqrt(x~)` beside `x~`, for super- and sub-linear
-            functions of the feature.
+        num_quantiles: Number of boundaries, at least 2. Ignored if `boundaries` are given.
+        powers: Whether to add `x~**2` and `sqrt(x~)` to `x~`, for super- and sub-linear functions
+            of the feature.
         boundaries: Quantiles at equally spaced fractions from 0 to 1, such as those of a
-            `QuantileSketch` that was filled together with others. By default `adapt` finds them.
+            `QuantileSketch` that was filled together with others. By default `adapt` computes them.
         **kwargs: Arguments of `tf.keras.layers.Layer`.
 
     Call arguments:
-        inputs: Numbers of any shape and numeric dtype, `[...]`.
+        inputs: Numbers of any shape and numeric dtype, [...].
 
     Returns:
-        float32 `[..., 1]`, or `[..., 3]` with `powers`, in the order `x~, x~**2, sqrt(x~)`.
+        The normalized values, float32 [..., 1], or with `powers` [..., 3], in the order `x~, x~**2,
+        sqrt(x~)`.
 
     Example:
         >>> layer = QuantileNormalization(num_quantiles=5, powers=True)
@@ -47,7 +48,7 @@ class QuantileNormalization(tf.keras.layers.Layer):
         [[0.25, 0.0625, 0.5], [0.0, 0.0, 0.0]]
 
     References:
-        Covington et al., "Deep Neural Networks for YouTube Recommendations", RecSys 2016, 4.1.
+        Covington et al., "Deep Neural Networks for YouTube Recommendations", RecSys 2016, §4.1.
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class QuantileNormalization(tf.keras.layers.Layer):
         boundaries: Sequence[float] | np.ndarray | None = None,
         **kwargs: Any,
     ) -> None:
-        # Without autocast, a half-precision policy leaves the inputs their digits.
+        # Autocasting would round the inputs to half precision under a mixed policy.
         super().__init__(autocast=False, **kwargs)
         if boundaries is None:
             if num_quantiles < 2:
@@ -74,7 +75,7 @@ class QuantileNormalization(tf.keras.layers.Layer):
         self.num_quantiles = values.size
         self.powers = powers
         self._adapted = boundaries is not None
-        # Made here, not in `build`, so that `adapt` and the first call share one weight.
+        # The weight is made here and not in `build`: `adapt` may come before the first call.
         self.boundaries = self.add_weight(
             name="boundaries",
             shape=values.shape,
@@ -85,11 +86,11 @@ class QuantileNormalization(tf.keras.layers.Layer):
         )
 
     def adapt(self, data: Any, max_error: float = 0.001) -> None:
-        """Sets the boundaries to the quantiles of the data, in one pass; NaN and inf are left out.
+        """Sets the boundaries to the quantiles of the data, in one pass; NaN and inf are ignored.
 
         Args:
             data: Array-like or tensor of any shape, or a finite `tf.data.Dataset` of tensors.
-            max_error: Largest rank error of the boundaries, see `QuantileSketch`.
+            max_error: Largest rank error of the boundaries; see `QuantileSketch`.
         """
         batches = [data]
         if isinstance(data, tf.data.Dataset):
@@ -109,7 +110,7 @@ class QuantileNormalization(tf.keras.layers.Layer):
         self._adapted = True
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Returns float32 `[..., 1]` or `[..., 3]`."""
+        """Returns the normalized values, float32 [..., 1] or [..., 3]."""
         self._check_adapted()
         boundaries = tf.convert_to_tensor(self.boundaries)
         x = tf.cast(inputs, tf.float32)
@@ -127,12 +128,15 @@ class QuantileNormalization(tf.keras.layers.Layer):
         cdf = tf.where(missing, 0.0, tf.minimum(cdf, _BELOW_ONE))
         if not self.powers:
             return cdf[..., tf.newaxis]
-        # The derivative of the root at 0 is infinite; this gives 0 there.
+        # The root has an infinite derivative at 0; the inner `where` makes the gradient 0 there.
         root = tf.where(cdf > 0, tf.sqrt(tf.where(cdf > 0, cdf, 1.0)), 0.0)
         return tf.stack([cdf, tf.square(cdf), root], axis=-1)
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the arguments, with the boundaries the layer has now."""
+        """Returns the constructor arguments as a JSON-serializable dict.
+
+        `boundaries` are the current ones, or None if the layer has not been adapted.
+        """
         boundaries = self.boundaries.numpy()
         return {
             **super().get_config(),
@@ -142,12 +146,12 @@ class QuantileNormalization(tf.keras.layers.Layer):
         }
 
     def _check_adapted(self) -> None:
-        # While Keras only infers shapes, the weights may still be on their way.
+        # Keras infers shapes in scratch graphs, possibly before the weights are loaded.
         graph_name = "" if tf.executing_eagerly() else tf.compat.v1.get_default_graph().name
         if self._adapted or graph_name.endswith(("_scratch_graph", "build_graph")):
             return
         with tf.init_scope():
-            # `set_weights` or `load_weights` may have set them; a TensorFlow 1 graph cannot tell.
+            # `set_weights` or `load_weights` may have set them; a TensorFlow 1 graph can't check.
             self._adapted = not tf.executing_eagerly() or not np.isnan(self.boundaries).any()
         if not self._adapted:
             raise ValueError(

@@ -1,4 +1,4 @@
-"""A one-pass summary of the quantiles of a stream, in bounded memory."""
+"""One-pass summary of the quantiles of a stream, in bounded memory."""
 
 import math
 from typing import Any
@@ -7,18 +7,18 @@ import numpy as np
 
 
 class QuantileSketch:
-    """Quantiles of a stream of numbers, read once, with a guaranteed rank error.
+    """Summarizes the quantiles of a stream of numbers, read once, with a guaranteed rank error.
 
     Every `capacity` values are sorted into a *summary*. As in a binary counter, two summaries of
-    the same level are merged, sorted, and every second value is kept: one summary of the next
-    level, whose values stand for twice as many. Nothing is random, so equal streams give equal
-    sketches. NaN and infinite values are ignored.
+    the same level are merged and sorted, and every second value is kept: this makes one summary of
+    the next level, whose values stand for twice as many. Nothing is random, so equal streams give
+    equal sketches. NaN and infinite values are ignored.
 
     **Error.** Halving a merged summary of values of weight `w` changes the estimated number of
-    values `<= x` by 0 to `+w` if the first of each pair is kept, by `-w` to 0 if the second is.
-    The sketch adds up these bounds and keeps whichever of the two balances them; `rank_error` is
-    what they sum to for the stream seen, so it holds for any data, order and tree of merges. With
-    `n` values there are at most `L = log2(n / capacity)` levels, each contributes at most
+    values `<= x` by 0 to `+w` if the first of each pair is kept, and by `-w` to 0 if the second is.
+    The sketch adds up these bounds and keeps whichever of the two balances them. `rank_error` is
+    their sum for the stream seen, so it holds for any data, order and tree of merges. With `n`
+    values there are at most `L = log2(n / capacity)` levels, and each contributes at most
     `n / (2 capacity)`, half of it on either side, hence `rank_error <= (L + 3) / (4 capacity)`: it
     grows with the logarithm of `n`. `capacity = 10 / max_error` keeps it below `max_error` up to
     `2**40` values. Up to `capacity` values the answers are exactly those of `numpy.quantile`.
@@ -37,8 +37,8 @@ class QuantileSketch:
         [1.0, 1.5, 3.0]
 
     References:
-        Munro and Paterson, "Selection and sorting with limited storage", TCS 1980; Manku et al.,
-        "Approximate medians and other quantiles in one pass and with limited memory", SIGMOD 1998.
+        Munro & Paterson, "Selection and Sorting with Limited Storage", TCS 1980; Manku et al.,
+        "Approximate Medians and Other Quantiles in One Pass and with Limited Memory", SIGMOD 1998.
     """
 
     def __init__(self, max_error: float = 0.001) -> None:
@@ -51,7 +51,7 @@ class QuantileSketch:
         self._buffer = np.empty(self.capacity)
         self._filled = 0
         self._levels: list[np.ndarray | None] = []  # [level]: capacity values of weight 2**level
-        self._over = self._under = 0  # by how much estimated ranks may be too high, too low
+        self._over = self._under = 0  # how far estimated ranks may be too high, too low
 
     @property
     def retained(self) -> int:
@@ -60,17 +60,17 @@ class QuantileSketch:
 
     @property
     def rank_error(self) -> float:
-        """Guaranteed bound of the error so far, as a fraction of `count`.
+        """Guaranteed bound of the rank error so far, as a fraction of `count`.
 
-        At most a fraction `q + e` of the values lie below `quantiles(q)` and at least `q - e` at
-        or below it, where `e` is `rank_error` plus the `1 / count` of `numpy.quantile` itself.
+        At most a fraction `q + e` of the values lie below `quantiles(q)` and at least `q - e` at or
+        below it, where `e` is `rank_error` plus the `1 / count` of `numpy.quantile` itself.
         """
         largest_weight = 2 ** max(len(self._levels) - 1, 0)
         error = max(self._over, self._under) + (largest_weight - 1) / 2
         return error / max(self.count, 1)
 
     def update(self, values: Any) -> None:
-        """Adds values.
+        """Adds values to the sketch.
 
         Args:
             values: Array-like of numbers, of any shape.
@@ -92,10 +92,10 @@ class QuantileSketch:
                 self._add_summary(np.sort(self._buffer), level=0)
 
     def merge(self, other: "QuantileSketch") -> None:
-        """Adds the values another sketch has seen, such as that of another part of the data.
+        """Adds the values that another sketch has seen, such as those of another part of the data.
 
         Args:
-            other: A sketch with the same `max_error`; it is left as it is.
+            other: Sketch with the same `max_error`, which stays unchanged.
         """
         if other.capacity != self.capacity:
             raise ValueError(
@@ -118,7 +118,7 @@ class QuantileSketch:
             q: Array-like of fractions in [0, 1]; 0 and 1 give the exact minimum and maximum.
 
         Returns:
-            Array of the shape of `q`; it does not decrease where `q` does not.
+            The quantiles, an array of the shape of `q`, nondecreasing in `q`.
         """
         q = np.asarray(q, dtype=np.float64)
         if not np.all((q >= 0) & (q <= 1)):
@@ -130,11 +130,11 @@ class QuantileSketch:
         values = np.concatenate([s for s, _ in summaries])
         weights = np.concatenate([np.full(s.size, weight) for s, weight in summaries])
         order = np.argsort(values, kind="stable")
-        # A value of weight w stands in the middle of the w ranks it covers.
+        # A value of weight w is placed in the middle of the w ranks that it covers.
         ranks = np.cumsum(weights[order]) - weights[order] / 2
         ranks = np.concatenate([[0.5], ranks, [self.count - 0.5]])
         values = np.concatenate([[self._min], values[order], [self._max]])
-        # A hair's breadth past the last of many equal values is still the last one.
+        # Rounding keeps a rank just past the last of many equal values at that value.
         wanted = np.round(q * (self.count - 1), 9) + 0.5
         return np.interp(wanted, ranks, values)
 

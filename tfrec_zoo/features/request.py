@@ -1,4 +1,4 @@
-"""Raw requests: from what a person writes to typed arrays, with one meaning of "missing"."""
+"""Raw requests: user input converted to typed arrays, with one representation of "missing"."""
 
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -9,7 +9,7 @@ import pandas as pd
 from tfrec_zoo.features.columns import RawType
 from tfrec_zoo.features.spec import RawFeature
 
-#: What a missing value is, by raw type; also what short bags are filled up with.
+#: The missing value of each raw type, which also pads short bags.
 MISSING: dict[str, Any] = {"string": "", "int64": -1, "float32": np.nan}
 
 _EXPECTED = {"string": "strings (UTF-8)", "int64": "whole numbers of 64 bits (int64)"}
@@ -17,16 +17,16 @@ _INT64 = np.iinfo(np.int64)
 
 
 def raw_values(values: Any, dtype: RawType | Literal["float32"]) -> np.ndarray:
-    """Returns values as an array of Python strings, int64 or float32, missing ones as `MISSING`.
+    """Returns values as an array of Python strings, int64 or float32, with `MISSING` filled in.
 
     Args:
-        values: Array-like of any shape: strings, bytes, numbers, None and NaN.
-        dtype: The raw type they should have.
+        values: Array-like of any shape, of strings, bytes, numbers, None and NaN.
+        dtype: Type of the raw values.
 
     Raises:
         TypeError: If a value is not of that type.
     """
-    # Left to itself, NumPy makes strings of the numbers and NaNs in a list of strings, and rounds
+    # By default NumPy would turn numbers and NaNs in a list of strings into strings, and round
     # pandas' nullable integers.
     is_object = isinstance(values, list | tuple) or pd.api.types.is_extension_array_dtype(values)
     array = np.array(values, object) if is_object else np.asarray(values)
@@ -37,11 +37,11 @@ def raw_values(values: Any, dtype: RawType | Literal["float32"]) -> np.ndarray:
         return array.astype(np.int64)
     if kind not in ("OSU" if dtype == "string" else "Ouf") and not _is_nan(array):
         raise TypeError(f"Expected {_EXPECTED[dtype]}. Received type {array.dtype}: {array!r:.80}")
-    # Each distinct value is looked at once; code -1 is None or NaN.
+    # Each distinct value is converted once; code -1 stands for None or NaN.
     try:
         flat = (array if kind in "uf" else np.asarray(array, object)).ravel()
         codes, distinct = pd.factorize(flat)
-    except TypeError:  # A list or another value without a hash.
+    except TypeError:  # A list, or another value that cannot be hashed.
         raise TypeError(f"Expected {_EXPECTED[dtype]}. Received: {array!r:.80}") from None
     tokens = [_token(value, dtype) for value in distinct]
     kinds = {"string": object, "int64": np.int64}
@@ -63,7 +63,7 @@ def _floats(array: np.ndarray) -> np.ndarray:
 
 
 def _is_nan(array: np.ndarray) -> bool:
-    """Whether nothing is there: what pandas makes of a column of missing strings."""
+    """Returns whether all is NaN, which is how pandas stores a column of missing strings."""
     return array.dtype.kind == "f" and bool(np.isnan(array).all())
 
 
@@ -87,16 +87,16 @@ def _token(value: Any, dtype: RawType) -> str | int:
 
 
 def raw_array(values: Any, dtype: RawType | Literal["float32"], is_bag: bool = False) -> np.ndarray:
-    """Returns one raw feature as an array of its type, missing values made explicit.
+    """Returns one raw feature as an array of its type, with missing values made explicit.
 
     Args:
-        values: [rows] values or, for a bag, [rows] sequences of any lengths (None: empty) or a
-            [rows, length] array.
-        dtype: Type of a value.
-        is_bag: Whether each row holds a bag.
+        values: Values, [rows], or for a bag sequences of any lengths, [rows] (None is empty), or an
+            array, [rows, length].
+        dtype: Type of the raw values.
+        is_bag: Whether each row contains a bag of values.
 
     Returns:
-        [rows], or [rows, longest bag] filled up at the end with the missing value.
+        An array, [rows], or [rows, longest bag] for bags, padded at the end with the missing value.
 
     Raises:
         TypeError: If a value is not of the type, or a bag is not a sequence.
@@ -129,14 +129,17 @@ def raw_array(values: Any, dtype: RawType | Literal["float32"], is_bag: bool = F
 def request_arrays(
     raw: Mapping[str, RawFeature], request: Mapping[str, Any]
 ) -> dict[str, np.ndarray]:
-    """Returns every raw feature of a request as a typed array; keys left out become missing.
+    """Returns every raw feature of a request as a typed array; absent keys become missing values.
 
     Args:
-        raw: The raw features expected.
-        request: By key, one value (or bag) per row: lists, arrays or a pandas frame.
+        raw: Expected raw features, by key.
+        request: Raw features by key, one value (or bag) per row: lists, arrays or a pandas frame.
+
+    Returns:
+        The arrays by key, each [rows], or [rows, longest bag] for a bag.
 
     Raises:
-        KeyError: If the request has a key that is no feature.
+        KeyError: If the request has a key that is not a feature.
         TypeError: If a value has the wrong type; the message names the key.
         ValueError: If features have different numbers of rows, or the request is empty.
     """

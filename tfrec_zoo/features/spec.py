@@ -1,4 +1,4 @@
-"""FeatureSpec: the columns of a model, split into those of the query and those of the candidate."""
+"""FeatureSpec: the columns of a model, split into query columns and candidate columns."""
 
 import dataclasses
 import json
@@ -28,10 +28,10 @@ class RawFeature:
     """One key of a raw request.
 
     Args:
-        key: Name.
-        dtype: Type of a value.
-        is_bag: Whether a row holds a bag of values or one.
-        serving: The value it always has when serving, if it is not for requests to give.
+        key: Name of the raw feature.
+        dtype: Type of the raw values.
+        is_bag: Whether each row contains a bag of values.
+        serving: Constant value in serving, or None if requests give it.
     """
 
     key: str
@@ -65,7 +65,7 @@ def _once(columns: Iterable[CategoricalColumn]) -> Iterator[CategoricalColumn]:
 
 
 def vocabulary_column(column: CategoricalColumn) -> VocabularyColumn | None:
-    """The vocabulary that a column's ids come from, if they come from one."""
+    """Returns the vocabulary column that a column's ids come from, or None."""
     if isinstance(column, BagColumn):
         return vocabulary_column(column.values)
     return column if isinstance(column, VocabularyColumn) else None
@@ -104,15 +104,16 @@ def _merge(features: Iterator[RawFeature]) -> dict[str, RawFeature]:
 
 @dataclasses.dataclass(frozen=True)
 class FeatureSpec:
-    """The features of a model: `query` columns, `candidate` columns; round-trips through JSON.
+    """Declares the features of a model, as `query` and `candidate` columns.
 
-    Query features are known once per request (the user and the context), candidate features once
-    per item scored. `InteractionColumn`s and crosses that look at both are candidate columns.
+    Query features (the user and the context) are known once per request, candidate features once
+    per scored item. An `InteractionColumn` or a cross that reads both is a candidate column. Specs
+    round-trip through JSON.
 
     Args:
-        query: Columns of the user and context.
+        query: Columns of the user and the context.
         candidate: Columns of the item. A retrieval model needs exactly one `VocabularyColumn` of
-            item ids here: its classes.
+            item ids among them: its classes.
 
     Example:
 
@@ -142,7 +143,7 @@ class FeatureSpec:
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"Two columns have the same name. Received: {name!r}")
-        self.raw  # noqa: B018 (raises where types disagree)
+        self.raw  # noqa: B018 (raises if types disagree)
         dtypes: dict[str, VocabularyColumn] = {}
         for column in self.vocabulary_columns:
             first = dtypes.setdefault(column.space, column)
@@ -159,13 +160,13 @@ class FeatureSpec:
 
     @property
     def raw_query(self) -> dict[str, RawFeature]:
-        """The raw features a request gives once: the query's, and the bags of interactions."""
+        """Raw features that a request gives once: the query's, and the bags of interactions."""
         interactions = [c for c in self.candidate if isinstance(c, InteractionColumn)]
         return _merge(f for c in (*self.query, *interactions) for f in _raw_features(c))
 
     @property
     def raw_candidate(self) -> dict[str, RawFeature]:
-        """The raw features of each item scored; of a cross, those that the query doesn't give."""
+        """Raw features of each scored item; of a cross, those that the query does not give."""
         of_query = set(self.raw_query.values())
         found: list[RawFeature] = []
         for column in self.candidate:
@@ -176,23 +177,23 @@ class FeatureSpec:
 
     @property
     def raw(self) -> dict[str, RawFeature]:
-        """Every raw feature, by key."""
+        """All raw features, by key."""
         return _merge(iter((*self.raw_query.values(), *self.raw_candidate.values())))
 
     @property
     def categorical(self) -> tuple[CategoricalColumn, ...]:
-        """Every categorical column that ids are read from, once; a cross's parts come before it."""
+        """All distinct categorical columns that ids are read from; parts precede their cross."""
         columns = categorical_columns(self.columns)
         return tuple(_once(p for c in columns for p in (*getattr(c, "columns", ()), c)))
 
     @property
     def crosses(self) -> tuple[CrossedColumn, ...]:
-        """Every cross that ids are read from, once."""
+        """All distinct crosses that ids are read from."""
         return tuple(c for c in self.categorical if isinstance(c, CrossedColumn))
 
     @property
     def vocabulary_columns(self) -> tuple[VocabularyColumn, ...]:
-        """Every column that needs a vocabulary; several may share a space."""
+        """All columns that need a vocabulary; several may share an ID space."""
         found = (vocabulary_column(column) for column in self.categorical)
         return tuple(dict.fromkeys(column for column in found if column is not None))
 
@@ -209,11 +210,11 @@ class FeatureSpec:
 
     @property
     def dense(self) -> tuple[DenseColumn, ...]:
-        """Every column that makes a vector."""
+        """All columns that make a vector."""
         return tuple(c for c in self.columns if isinstance(c, DenseColumn))
 
     def to_config(self) -> dict[str, Any]:
-        """Returns a JSON-able dictionary."""
+        """Returns a JSON-serializable dict from which `from_config` makes an equal spec."""
         return {
             "query": [column_to_config(column) for column in self.query],
             "candidate": [column_to_config(column) for column in self.candidate],
@@ -221,7 +222,7 @@ class FeatureSpec:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> "FeatureSpec":
-        """Makes the spec that `to_config` described."""
+        """Makes the spec that `to_config` describes."""
         return cls(
             query=tuple(column_from_config(c) for c in config["query"]),
             candidate=tuple(column_from_config(c) for c in config["candidate"]),

@@ -1,4 +1,4 @@
-"""Vocabularies: look-up tables built by passing over the data once, cut to the most frequent."""
+"""Vocabularies: lookup tables built in one pass over the data, cut to the most frequent values."""
 
 import dataclasses
 import pathlib
@@ -18,7 +18,7 @@ class Vocabulary:
 
     Args:
         tokens: Distinct values, none of them missing.
-        dtype: Their raw type.
+        dtype: Type of the raw values.
     """
 
     tokens: tuple[str | int, ...]
@@ -47,7 +47,7 @@ class Vocabulary:
     def from_counts(
         cls, counts: pd.Series, dtype: RawType = "string", top_n: int | None = None
     ) -> "Vocabulary":
-        """Makes a vocabulary from a series that maps value to count; equal counts by value."""
+        """Makes a vocabulary from a series of counts indexed by value; ties are sorted by value."""
         counts = counts[counts.index != ""] if dtype == "string" else counts[counts.index >= 0]
         frame = pd.DataFrame({"token": counts.index, "count": counts.to_numpy()})
         frame = frame.sort_values(["count", "token"], ascending=[False, True]).head(top_n)
@@ -69,7 +69,7 @@ class Vocabulary:
         return np.array(self.tokens, object if self.dtype == "string" else np.int64)
 
     def save(self, path: pathlib.Path) -> None:
-        """Writes one token a line, in id order."""
+        """Writes one token per line, in id order."""
         path.write_text("".join(f"{token}\n" for token in self.tokens), encoding="utf-8")
 
     @classmethod
