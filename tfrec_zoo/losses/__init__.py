@@ -1,4 +1,4 @@
-"""Losses that Keras and TensorFlow Recommenders don't have."""
+"""Losses that neither Keras nor TensorFlow Recommenders provides."""
 
 from tfrec_zoo.losses.pairwise import BPR, WARP
 from tfrec_zoo.losses.pointwise import Logistic, Squared

@@ -1,4 +1,4 @@
-"""Pairwise losses: what was chosen should score above what was not."""
+"""Pairwise losses, which push chosen candidates above those that were not chosen."""
 
 from typing import Any
 
@@ -6,14 +6,14 @@ import tensorflow as tf
 
 
 class _Pairwise(tf.keras.losses.Loss):
-    """Compares the first candidate of each list, the positive, with the others."""
+    """Compares the positive, the first candidate of each list, with the other candidates."""
 
     def __init__(self, **kwargs: Any) -> None:
         kwargs.setdefault("reduction", tf.keras.losses.Reduction.NONE)
         super().__init__(**kwargs)
 
     def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
-        """Returns the loss of each list."""
+        """Returns the loss of each list, [batch]."""
         y_pred = tf.convert_to_tensor(y_pred)
         if y_pred.shape.rank != 2 or y_pred.shape[1] == 1:
             raise ValueError(
@@ -21,23 +21,23 @@ class _Pairwise(tf.keras.losses.Loss):
                 "the batches with `negatives`, see `Examples.dataset`. "
                 f"Received scores of shape {y_pred.shape}"
             )
-        # [batch, negatives]: how far the positive is ahead of each.
+        # The lead of the positive over each negative, [batch, negatives].
         return self.list_losses(y_pred[:, :1] - y_pred[:, 1:])
 
     def list_losses(self, lead: tf.Tensor) -> tf.Tensor:
-        """The loss itself, of the [batch, negatives] leads of the positives."""
+        """Returns the loss of each list, [batch], for the positives' leads, [batch, negatives]."""
         raise NotImplementedError
 
 
 class BPR(_Pairwise):
-    """Bayesian personalized ranking: the mean over negatives j of −log σ(s_positive − s_j).
+    """Bayesian personalized ranking: the mean of −log σ(s_positive − s_j) over negatives j.
 
     Call arguments:
-        y_true: Ignored: the first candidate of each list is the positive.
-        y_pred: [batch, 1 + negatives] scores.
+        y_true: Ignored, because the first candidate of each list is the positive.
+        y_pred: Scores, [batch, 1 + negatives].
 
     Returns:
-        [batch]
+        The loss of each list, [batch].
 
     Example:
 
@@ -50,30 +50,32 @@ class BPR(_Pairwise):
     """
 
     def list_losses(self, lead: tf.Tensor) -> tf.Tensor:
-        """Returns the loss of each list."""
+        """Returns the loss of each list, [batch]."""
         return tf.reduce_mean(tf.math.softplus(-lead), axis=1)
 
 
 class WARP(_Pairwise):
-    """Weighted approximate-rank pairwise loss, that of YouTube's matrix factorization before 2016.
+    """Weighted approximate-rank pairwise loss, used by YouTube's matrix factorization before 2016.
 
-    Negatives are tried in the order they were drawn; the first that comes within a margin of the
-    positive, the t-th, tells that about (items − 1) / t do, and pays for that rank:
+    Negatives are tried in the order in which they were drawn. If the t-th is the first to come
+    within the margin of the positive, about (items − 1) / t items do, which estimates the
+    positive's rank. The loss grows with that rank:
 
         loss = L(⌊(items − 1) / t⌋) · (margin − s_positive + s_t),    L(r) = 1 + 1/2 + … + 1/r
 
-    None that comes so near: no loss. The more negatives in a list, the finer the estimate.
+    If no negative comes within the margin, the loss is 0. More negatives per list give a finer
+    estimate.
 
     Args:
-        num_items: How many items there are.
-        margin: By which the positive should be ahead.
+        num_items: Number of items in the catalogue.
+        margin: Margin by which the positive should lead.
 
     Call arguments:
-        y_true: Ignored: the first candidate of each list is the positive.
-        y_pred: [batch, 1 + negatives] scores.
+        y_true: Ignored, because the first candidate of each list is the positive.
+        y_pred: Scores, [batch, 1 + negatives].
 
     Returns:
-        [batch]
+        The loss of each list, [batch].
 
     References:
         Weston, Bengio & Usunier, "WSABIE: Scaling up to large vocabulary image annotation", IJCAI
@@ -91,7 +93,7 @@ class WARP(_Pairwise):
         self.margin = margin
 
     def list_losses(self, lead: tf.Tensor) -> tf.Tensor:
-        """Returns the loss of each list."""
+        """Returns the loss of each list, [batch]."""
         hinge = self.margin - lead
         violates = hinge > 0
         first = tf.argmax(violates, axis=1, output_type=tf.int32)

@@ -1,4 +1,4 @@
-"""Pointwise losses: one per impression, of the shape the logits have."""
+"""Pointwise losses: one loss per impression, in the shape of the logits."""
 
 from typing import Any
 
@@ -6,17 +6,17 @@ import tensorflow as tf
 
 
 class Pointwise(tf.keras.losses.Loss):
-    """One loss per element; Keras's own losses would average over the last axis, a list's."""
+    """Computes one loss per element, whereas Keras's losses average over the last axis, a list."""
 
     def __init__(self, **kwargs: Any) -> None:
         kwargs.setdefault("reduction", tf.keras.losses.Reduction.NONE)
         super().__init__(**kwargs)
 
     def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
-        """Returns the loss of each element."""
+        """Returns the loss of each element, in the shape of `y_pred`."""
         y_pred = tf.convert_to_tensor(y_pred)
         y_true = tf.cast(y_true, y_pred.dtype)
-        # Else every label would meet every logit.
+        # Other shapes would broadcast every label against every logit.
         if not y_true.shape.is_compatible_with(y_pred.shape):
             raise ValueError(
                 "`y_true` and `y_pred` must have the same shape. "
@@ -25,21 +25,23 @@ class Pointwise(tf.keras.losses.Loss):
         return self.element_losses(y_true, y_pred)
 
     def element_losses(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
-        """The loss itself, of labels and predictions of one shape."""
+        """Returns the loss of each element, for labels and predictions of equal shape."""
         raise NotImplementedError
 
 
 class Logistic(Pointwise):
-    """Cross-entropy of "is it a positive?": anything above 0 is one, so watch times will do.
+    """Cross-entropy of whether the label is positive.
 
         loss = softplus(−logit)   if label > 0,   softplus(logit)   otherwise.
 
+    Every label above 0 is a positive, so watch times can serve as labels.
+
     Call arguments:
-        y_true: [...] labels; 0 or 1, or any number whose being above 0 is what is predicted.
-        y_pred: [...] logits, of the same shape.
+        y_true: Labels, [...]: 0 or 1, or any numbers of which those above 0 are positives.
+        y_pred: Logits, [...], of the same shape.
 
     Returns:
-        [...] the loss of each impression.
+        The loss of each impression, [...].
 
     Example:
 
@@ -49,19 +51,19 @@ class Logistic(Pointwise):
     """
 
     def element_losses(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
-        """Returns the loss of each element."""
+        """Returns the loss of each element, [...]."""
         return tf.math.softplus(tf.where(y_true > 0, -y_pred, y_pred))
 
 
 class Squared(Pointwise):
-    """(prediction − label)²: for ratings.
+    """Squared error of a rating, (prediction − label)².
 
     Call arguments:
-        y_true: [...] ratings.
-        y_pred: [...] predicted ratings, of the same shape.
+        y_true: Ratings, [...].
+        y_pred: Predicted ratings, [...], of the same shape.
 
     Returns:
-        [...] the loss of each impression.
+        The loss of each impression, [...].
 
     Example:
 
@@ -70,5 +72,5 @@ class Squared(Pointwise):
     """
 
     def element_losses(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
-        """Returns the loss of each element."""
+        """Returns the loss of each element, [...]."""
         return tf.math.squared_difference(y_pred, y_true)

@@ -1,4 +1,4 @@
-"""Sampled softmax: a few classes stand for all, corrected for how they were drawn."""
+"""Sampled softmax: a few sampled classes stand for all, corrected for their sampling odds."""
 
 import dataclasses
 from collections.abc import Callable
@@ -9,12 +9,12 @@ import tensorflow as tf
 
 @dataclasses.dataclass(frozen=True)
 class SampledClasses:
-    """Classes drawn for a batch and how likely each was to be among them.
+    """Classes sampled for a batch, and the probability of each to be among them.
 
     Args:
-        negatives: [num_sampled] distinct classes.
-        negative_probability: [num_sampled] chance that each is drawn.
-        positive_probability: [batch] chance that each example's own class is drawn.
+        negatives: Distinct classes, [num_sampled].
+        negative_probability: Probability that each negative is drawn, [num_sampled].
+        positive_probability: Probability that each example's own class is drawn, [batch].
     """
 
     negatives: tf.Tensor
@@ -27,15 +27,18 @@ def sample_classes(
 ) -> SampledClasses:
     """Draws distinct classes from a log-uniform distribution over popularity ranks.
 
-    Class 0 is the most frequent, as in a `Vocabulary`; class k is drawn in proportion to
-    log((k + 2) / (k + 1)), close to Zipf's law: the "background distribution" that candidate
-    sampling corrects for (Covington et al. 2016, §3.1; Jean et al., ACL 2015).
+    Class 0 is the most frequent, as in a `Vocabulary`. Class k is drawn in proportion to log((k +
+    2) / (k + 1)), which is close to Zipf's law. This is the "background distribution" that
+    candidate sampling corrects for (Covington et al. 2016, §3.1; Jean et al., ACL 2015).
 
     Args:
-        positives: [batch] the examples' classes.
-        num_sampled: How many to draw.
+        positives: Classes of the examples, [batch].
+        num_sampled: Number of negative classes sampled per batch.
         num_classes: Number of classes.
-        seed: Of the drawing.
+        seed: Seed of sampling.
+
+    Returns:
+        The sampled classes and their probabilities.
     """
     negatives, positive_probability, negative_probability = tf.random.log_uniform_candidate_sampler(
         true_classes=tf.cast(positives, tf.int64)[:, None],
@@ -57,16 +60,19 @@ def sampled_softmax_losses(
     num_classes: int,
     seed: int | None = None,
 ) -> tf.Tensor:
-    """The [batch] losses of a sampled softmax, by a `tfrs.tasks.Retrieval`.
+    """Computes the losses of a sampled softmax with a `tfrs.tasks.Retrieval`.
 
     Args:
-        task: The task, with a loss of reduction NONE.
-        query: [batch, dim] query vectors.
-        vectors: Looks the vectors of classes up.
-        classes: [batch] the examples' classes.
-        num_sampled: How many others to draw.
+        task: Retrieval task whose loss has reduction NONE.
+        query: Query vectors, [batch, dim].
+        vectors: Function from classes, [n], to their vectors, [n, dim].
+        classes: Classes of the examples, [batch].
+        num_sampled: Number of negative classes sampled per batch.
         num_classes: Number of classes.
-        seed: Of the drawing.
+        seed: Seed of sampling.
+
+    Returns:
+        The loss of each example, [batch].
     """
     sampled = sample_classes(classes, num_sampled, num_classes, seed)
     candidates, probability, mask = sampled_candidates(classes, sampled)
@@ -83,15 +89,19 @@ def sampled_softmax_losses(
 def sampled_candidates(
     positives: tf.Tensor, sampled: SampledClasses
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Lays positives and sampled negatives out as candidates of a `tfrs.tasks.Retrieval`.
+    """Arranges positives and sampled negatives as candidates of a `tfrs.tasks.Retrieval`.
 
-    The task takes candidate i to be the positive of example i, and every other one a negative. The
-    mask leaves out what is no sampled negative: the positives of other examples, and draws of the
-    example's own class ("accidental hits").
+    The task takes candidate i as the positive of example i, and all others as negatives. The mask
+    excludes what is not a sampled negative: the positives of other examples, and samples equal to
+    the example's own class ("accidental hits").
+
+    Args:
+        positives: Classes of the examples, [batch].
+        sampled: Sampled classes and their probabilities.
 
     Returns:
-        [batch + num_sampled] classes, [batch + num_sampled] sampling probabilities, and the
-        [batch, batch + num_sampled] mask of the candidates that count.
+        Classes, [batch + num_sampled], sampling probabilities, [batch + num_sampled], and the mask
+        of the candidates that count, [batch, batch + num_sampled].
     """
     positives = tf.cast(positives, tf.int64)
     batch = tf.size(positives)
