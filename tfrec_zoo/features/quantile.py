@@ -42,10 +42,11 @@ class QuantileNormalization(tf.keras.layers.Layer):
         sqrt(x~)`.
 
     Example:
-        >>> layer = QuantileNormalization(num_quantiles=5, powers=True)
-        >>> layer.adapt(np.array([0.0, 10.0, 20.0, 30.0, 40.0]))
-        >>> layer(np.array([10.0, np.nan])).numpy().tolist()
-        [[0.25, 0.0625, 0.5], [0.0, 0.0, 0.0]]
+
+    >>> layer = QuantileNormalization(num_quantiles=5, powers=True)
+    >>> layer.adapt(np.array([0.0, 10.0, 20.0, 30.0, 40.0]))
+    >>> layer(np.array([10.0, np.nan])).numpy().tolist()
+    [[0.25, 0.0625, 0.5], [0.0, 0.0, 0.0]]
 
     References:
         Covington et al., "Deep Neural Networks for YouTube Recommendations", RecSys 2016, §4.1.

@@ -30,11 +30,12 @@ class QuantileSketch:
         max_error: Largest error in rank of any quantile, as a fraction of the number of values.
 
     Example:
-        >>> sketch = QuantileSketch()
-        >>> sketch.update([3.0, 1.0, float("nan")])
-        >>> sketch.update([2.0])
-        >>> sketch.quantiles([0.0, 0.25, 1.0]).tolist()
-        [1.0, 1.5, 3.0]
+
+    >>> sketch = QuantileSketch()
+    >>> sketch.update([3.0, 1.0, float("nan")])
+    >>> sketch.update([2.0])
+    >>> sketch.quantiles([0.0, 0.25, 1.0]).tolist()
+    [1.0, 1.5, 3.0]
 
     References:
         Munro & Paterson, "Selection and Sorting with Limited Storage", TCS 1980; Manku et al.,

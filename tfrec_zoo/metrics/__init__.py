@@ -1,9 +1,10 @@
-"""Keras metrics that agree with their published definitions, exactly.
+"""Keras metrics that agree exactly with their published definitions.
 
-Ranked lists: `HitRate`, `Recall`, `NDCG`, `MeanAveragePrecision`, `MRR`, on `target_ranks` (ties
-count against the relevant item); `CatalogueCoverage`. Scored impressions: `ExactAUC`, `GroupAUC`,
-`WeightedPerUserLoss`. For the log loss and the error of a rating take Keras's own
-`tf.keras.metrics.BinaryCrossentropy` and `tf.keras.metrics.RootMeanSquaredError`.
+For ranked lists there are `HitRate`, `Recall`, `NDCG`, `MeanAveragePrecision` and `MRR`, all on
+`target_ranks` (ties count against the relevant item), and `CatalogueCoverage`. For scored
+impressions there are `ExactAUC`, `GroupAUC` and `WeightedPerUserLoss`. For the log loss and the
+error of a rating use Keras's own `tf.keras.metrics.BinaryCrossentropy` and
+`tf.keras.metrics.RootMeanSquaredError`.
 """
 
 from tfrec_zoo.metrics.auc import ExactAUC, GroupAUC

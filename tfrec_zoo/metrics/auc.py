@@ -14,38 +14,39 @@ from tfrec_zoo.metrics.grouped import GroupedMetric, weight_scored_lower
 
 @tf.keras.utils.register_keras_serializable("tfrec_zoo")
 class ExactAUC(tf.keras.metrics.Metric):
-    """The probability that a positive scores higher than a negative, ties counting half.
+    """Computes the probability that a positive scores higher than a negative, ties counting half.
 
         AUC = sum over pairs of w_p w_n ([s_p > s_n] + [s_p = s_n] / 2) / sum over pairs of w_p w_n
 
-    It equals `sklearn.metrics.roc_auc_score`. `tf.keras.metrics.AUC` puts the scores into 200
-    bins first, which costs it the third decimal when they crowd together, as click probabilities
-    do. Only the order of the scores counts: logits and probabilities give the same result.
+    The result equals `sklearn.metrics.roc_auc_score`. `tf.keras.metrics.AUC` first sorts scores
+    into 200 bins, which costs the third decimal if scores crowd together, as click probabilities
+    do. Only the order of the scores matters: logits and probabilities give the same result.
 
-    Every example is kept: 24 bytes each, in a buffer that doubles when full. `result` sorts them
-    all, and Keras asks a compiled metric for its result after EVERY batch: fine for a validation
-    set in large batches; for a long training epoch use `tf.keras.metrics.AUC` there and this one
-    in `evaluate`, or call `update_state` in a loop and `result` once.
+    Every example is kept, at 24 bytes, in a buffer that doubles when full. `result` sorts them all,
+    and Keras asks a compiled metric for its result after EVERY batch. That is fine for a validation
+    set in large batches. For a long training epoch use `tf.keras.metrics.AUC`, and this metric in
+    `evaluate`; or call `update_state` in a loop and `result` once.
 
-    The buffer is part of the metric's state: call `reset_state` before saving a compiled model
-    whose file should not carry the labels and scores of its last evaluation.
+    The buffer is part of the metric's state. Call `reset_state` before saving a compiled model if
+    its file should not contain the labels and scores of the last evaluation.
 
-    With no example of one of the classes the result is NaN. The state cannot be summed over
-    replicas, so a `tf.distribute` strategy must have a single one. Not for `jit_compile=True`:
+    Without examples of both classes the result is NaN. The state cannot be summed over replicas, so
+    a `tf.distribute` strategy must have a single one. `jit_compile=True` is not supported, because
     the buffer has no static shape.
 
     Args:
-      name: name of the metric.
-      dtype: dtype of the result.
+        name: Name of the metric.
+        dtype: Data type of the result.
 
     Example:
-      >>> metric = ExactAUC()
-      >>> metric.update_state([1, 0, 1, 0], [0.9, 0.4, 0.4, 0.1])  # (1 + 1 + .5 + 1) / 4 pairs
-      >>> float(metric.result())
-      0.875
+
+    >>> metric = ExactAUC()
+    >>> metric.update_state([1, 0, 1, 0], [0.9, 0.4, 0.4, 0.1])  # (1 + 1 + .5 + 1) / 4 pairs
+    >>> float(metric.result())
+    0.875
 
     References:
-      Hanley and McNeil, 1982. The meaning and use of the area under a ROC curve.
+        Hanley & McNeil, "The Meaning and Use of the Area under a ROC Curve", Radiology 1982.
     """
 
     def __init__(self, name: str = "auc", dtype: Any = None) -> None:
@@ -57,7 +58,7 @@ class ExactAUC(tf.keras.metrics.Metric):
                 f"Received: a strategy with {replicas} replicas"
             )
         with tf.init_scope():
-            # A row is a label, a score, a weight. The first `_size` rows are in use.
+            # A row is a label, a score and a weight. The first `_size` rows are in use.
             self._rows = tf.Variable(
                 tf.zeros([0, 3], tf.float64), shape=[None, 3], trainable=False, name="rows"
             )
@@ -67,19 +68,19 @@ class ExactAUC(tf.keras.metrics.Metric):
         """Adds a batch of examples.
 
         Args:
-          y_true: [batch] or [batch, 1] labels 0 or 1.
-          y_pred: [batch] or [batch, 1] scores, logits or probabilities.
-          sample_weight: None, or [batch] weights of the examples.
+            y_true: Labels 0 or 1, [batch] or [batch, 1].
+            y_pred: Scores, logits or probabilities, [batch] or [batch, 1].
+            sample_weight: Weights of the examples, [batch], or None.
         """
         labels, scores, weights = binary_columns(y_true, y_pred, sample_weight)
         self._append(tf.stack([labels, scores, weights], axis=1))
 
     def result(self) -> tf.Tensor:
-        """The AUC over all examples seen, NaN without both classes."""
+        """Returns the AUC over all examples seen, NaN without both classes."""
         rows = self._rows[: self._size]
         labels, scores, weights = tf.unstack(tf.gather(rows, tf.argsort(rows[:, 1])), num=3, axis=1)
         before = tf.concat([scores[:1], scores[:-1]], axis=0)
-        ties = tf.cumsum(tf.cast(scores != before, tf.int32))  # equal scores, equal number
+        ties = tf.cumsum(tf.cast(scores != before, tf.int32))  # one number per distinct score
         positive = tf.math.segment_sum(labels * weights, ties)  # [distinct scores]
         negative = tf.math.segment_sum((1 - labels) * weights, ties)
         lower = tf.cumsum(negative, exclusive=True)
@@ -104,7 +105,7 @@ class ExactAUC(tf.keras.metrics.Metric):
         capacity = tf.shape(self._rows)[0]
 
         def grow() -> tf.Tensor:
-            # Doubling: n examples are copied O(n) times in all, not once per batch.
+            # Doubling the capacity makes O(n) copies of n examples in all, not n per batch.
             spare = tf.maximum(new_size, 2 * capacity) - capacity
             self._rows.assign(tf.pad(self._rows.read_value(), [[0, spare], [0, 0]]))
             return spare
@@ -116,30 +117,31 @@ class ExactAUC(tf.keras.metrics.Metric):
 
 @tf.keras.utils.register_keras_serializable("tfrec_zoo")
 class GroupAUC(GroupedMetric):
-    """GAUC: the AUC within each group, averaged with the group's impressions as weight.
+    """Computes GAUC: the AUC within each group, averaged with the groups' impressions as weights.
 
         GAUC = sum over users of impressions_u AUC_u / sum over users of impressions_u
 
-    AUC over all examples rewards telling active users from idle ones, which changes no ranking
-    that anyone sees; GAUC only compares what one user was shown. Groups without both classes are
-    left out; with none left the result is NaN. Given sample weights, they weight the examples
-    within a group, and their sum is the group's weight.
+    The AUC over all examples rewards telling active users from idle ones, which changes no ranking
+    that a user sees. GAUC only compares what the same user was shown. Groups without both classes
+    are left out; if none remains, the result is NaN. Sample weights apply to the examples within a
+    group, and their sum is the weight of the group.
 
-    Works eagerly only and keeps every impression (see `GroupedMetric`).
+    The metric works eagerly only and keeps every impression (see `GroupedMetric`).
 
     Args:
-      name: name of the metric.
-      dtype: dtype of the result.
+        name: Name of the metric.
+        dtype: Data type of the result.
 
     Example:
-      >>> metric = GroupAUC()
-      >>> metric.update_state([1, 0, 0, 1], [0.9, 0.1, 0.8, 0.2], groups=["a", "a", "b", "b"])
-      >>> float(metric.result())  # a: 1, b: 0
-      0.5
+
+    >>> metric = GroupAUC()
+    >>> metric.update_state([1, 0, 0, 1], [0.9, 0.1, 0.8, 0.2], groups=["a", "a", "b", "b"])
+    >>> float(metric.result())  # a: 1, b: 0
+    0.5
 
     References:
-      Zhou et al., 2018. Deep Interest Network for Click-Through Rate Prediction.
-      https://arxiv.org/abs/1706.06978
+        Zhou et al., "Deep Interest Network for Click-Through Rate Prediction", KDD 2018,
+        https://arxiv.org/abs/1706.06978
     """
 
     def __init__(self, name: str = "group_auc", dtype: Any = None) -> None:
@@ -151,15 +153,16 @@ class GroupAUC(GroupedMetric):
         """Adds a batch of impressions.
 
         Args:
-          y_true: [batch] or [batch, 1] labels 0 or 1.
-          y_pred: [batch] or [batch, 1] scores, logits or probabilities.
-          sample_weight: None, or [batch] weights of the impressions.
-          groups: [batch] integers or strings, whose impression it is. Required.
+            y_true: Labels 0 or 1, [batch] or [batch, 1].
+            y_pred: Scores, logits or probabilities, [batch] or [batch, 1].
+            sample_weight: Weights of the impressions, [batch], or None.
+            groups: Group of each impression, such as its user, [batch] integers or strings.
+                Required.
         """
         self._append(y_true, y_pred, sample_weight, groups)
 
     def result(self) -> tf.Tensor:
-        """The weighted mean AUC of the groups seen, NaN when no group has both classes."""
+        """Returns the weighted mean AUC of the groups seen, NaN if no group has both classes."""
         self._require_eager()
         labels, scores, weights, groups = self._log.columns()
         positive, negative = weights * labels, weights * (1 - labels)

@@ -1,4 +1,4 @@
-"""Checks of what a metric is given: the error names the argument and shows the bad values."""
+"""Checks of the inputs of metrics, whose errors name the argument and show the bad values."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ import tensorflow as tf
 
 
 def check_at_least_one(value: Any, name: str) -> int:
-    """Returns `value` as a Python int, if it is an integer >= 1."""
+    """Returns `value` as a Python int, or raises an error if it is not an integer >= 1."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
         raise ValueError(f"`{name}` must be an integer >= 1. Received: {name}={value!r}")
     return int(value)
 
 
 def require(valid: Any, values: Any, message: str) -> None:
-    """Stops when an entry of `valid` is False, showing the offending entries of `values`.
+    """Raises an error if an entry of `valid` is False, with the offending entries of `values`.
 
-    Eagerly this is a ValueError. Inside a `tf.function` it is an assertion in the graph, which
-    ends as a `tf.errors.InvalidArgumentError` with the same message.
+    In eager mode this is a ValueError. Inside a `tf.function` it is an assertion in the graph,
+    which raises a `tf.errors.InvalidArgumentError` with the same message.
 
     Args:
-      valid: bool, any shape.
-      values: what was received, same shape.
-      message: what was expected, starting with the name of the argument.
+        valid: Whether each entry is valid, booleans of any shape.
+        values: Received values, of the same shape.
+        message: What was expected, starting with the name of the argument.
     """
     if tf.executing_eagerly():
         valid = np.asarray(valid)
@@ -38,12 +38,12 @@ def require(valid: Any, values: Any, message: str) -> None:
 
 
 def flat_column(values: Any, name: str, rows: int | None = None) -> tf.Tensor:
-    """A float64 column [batch] from `values` of shape [batch] or [batch, 1].
+    """Returns values of shape [batch] or [batch, 1] as a float64 column, [batch].
 
     Args:
-      values: numbers, anything `tf.convert_to_tensor` takes.
-      name: the argument's name, for the error.
-      rows: how many rows there should be, where that is known.
+        values: Numbers, as anything that `tf.convert_to_tensor` accepts.
+        name: Name of the argument, for the error.
+        rows: Expected number of rows, if known.
     """
     values = tf.convert_to_tensor(values)
     shape = values.shape
@@ -60,11 +60,11 @@ def flat_column(values: Any, name: str, rows: int | None = None) -> tf.Tensor:
 
 
 def weight_column(sample_weight: Any, values: tf.Tensor) -> tf.Tensor:
-    """Sample weights as a float64 column as long as `values` [batch]; None means all ones.
+    """Returns sample weights as a float64 column, [batch].
 
     Args:
-      sample_weight: None, a number, or [batch] or [batch, 1] numbers >= 0.
-      values: [batch], gives the number of rows.
+        sample_weight: Numbers >= 0, [batch] or [batch, 1], a single number, or None for all ones.
+        values: Tensor that has the number of rows, [batch].
     """
     if sample_weight is None:
         return tf.ones_like(values, dtype=tf.float64)
@@ -84,7 +84,7 @@ def weight_column(sample_weight: Any, values: tf.Tensor) -> tf.Tensor:
 def binary_columns(
     y_true: Any, y_pred: Any, sample_weight: Any = None
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Labels, scores and weights of binary examples as three float64 columns [batch]."""
+    """Returns labels, scores and weights of binary examples as three float64 columns, [batch]."""
     scores = flat_column(y_pred, "y_pred")
     labels = flat_column(y_true, "y_true", scores.shape[0])
     require((labels == 0) | (labels == 1), labels, "`y_true` must hold labels 0 or 1.")

@@ -1,4 +1,4 @@
-"""How much of the catalogue the recommendations reach."""
+"""Coverage: how much of the catalogue the recommendations reach."""
 
 from __future__ import annotations
 
@@ -11,31 +11,32 @@ from tfrec_zoo.metrics.checks import check_at_least_one, require
 
 @tf.keras.utils.register_keras_serializable("tfrec_zoo")
 class CatalogueCoverage(tf.keras.metrics.Metric):
-    """The share of the catalogue that appears in at least one recommended list.
+    """Computes the share of the catalogue that appears in at least one recommended list.
 
-    A model that recommends the same ten blockbusters to everyone can score a fair hit rate; here
-    it scores 10 / num_items. Before any list the result is 0.
+    A model that recommends the same ten blockbusters to everyone can score a fair hit rate, but its
+    coverage is only 10 / num_items. Before any list the result is 0.
 
     Args:
-      num_items: size of the catalogue; the items are numbered 0 to num_items - 1.
-      name: name of the metric.
-      dtype: dtype of the result.
+        num_items: Number of items in the catalogue, which are numbered 0 to num_items - 1.
+        name: Name of the metric.
+        dtype: Data type of the result.
 
     Example:
-      >>> metric = CatalogueCoverage(num_items=4)
-      >>> metric.update_state([[0, 1], [1, -1]])
-      >>> float(metric.result())
-      0.5
+
+    >>> metric = CatalogueCoverage(num_items=4)
+    >>> metric.update_state([[0, 1], [1, -1]])
+    >>> float(metric.result())
+    0.5
 
     References:
-      Ge, Delgado-Battenfeld and Jannach, 2010. Beyond accuracy: evaluating recommender systems by
-      coverage and serendipity.
+        Ge, Delgado-Battenfeld & Jannach, "Beyond Accuracy: Evaluating Recommender Systems by
+        Coverage and Serendipity", RecSys 2010.
     """
 
     def __init__(self, num_items: int, name: str = "catalogue_coverage", dtype: Any = None) -> None:
         super().__init__(name=name, dtype=dtype)
         self.num_items = check_at_least_one(num_items, "num_items")
-        # A count rather than a flag: counts of replicas and of merged metrics add up.
+        # The state is a count and not a flag, so that replicas and merged metrics can add it up.
         self.appearances = self.add_weight(
             "appearances", shape=(self.num_items,), initializer="zeros", dtype=tf.int64
         )
@@ -44,7 +45,7 @@ class CatalogueCoverage(tf.keras.metrics.Metric):
         """Adds a batch of recommended lists.
 
         Args:
-          lists: int [batch, k], the items recommended; negative entries are filler.
+            lists: Recommended items, int [batch, k]; negative entries are padding.
         """
         lists = tf.convert_to_tensor(lists)
         if not lists.dtype.is_integer:
@@ -62,7 +63,7 @@ class CatalogueCoverage(tf.keras.metrics.Metric):
         )
 
     def result(self) -> tf.Tensor:
-        """The share of items that appeared, between 0 and 1."""
+        """Returns the share of items that appeared, between 0 and 1."""
         share = tf.reduce_mean(tf.cast(self.appearances > 0, tf.float64))
         return tf.cast(share, self.dtype)
 
@@ -71,5 +72,5 @@ class CatalogueCoverage(tf.keras.metrics.Metric):
         self.appearances.assign(tf.zeros_like(self.appearances))
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments the metric was made with."""
+        """Returns the constructor arguments as a JSON-serializable dict."""
         return {**super().get_config(), "num_items": self.num_items}

@@ -1,4 +1,4 @@
-"""Impressions that are only compared within their group: a user, a page, a request."""
+"""Base of metrics that compare impressions only within a group: a user, a page or a request."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from tfrec_zoo.metrics.checks import binary_columns
 
 
 class GroupedMetric(tf.keras.metrics.Metric):
-    """Keeps labelled, scored, weighted, grouped impressions until `result` is asked for.
+    """Keeps labeled, scored, weighted and grouped impressions until `result` is called.
 
-    Whole groups are needed before anything can be said about them, and a group may be spread over
-    many batches, so every impression is kept, in NumPy arrays on the host: 24 bytes plus the group
-    key each. The metric works eagerly only, and takes `groups`, which Keras has no way of
-    handing to a compiled metric: feed it in a loop over batches, or once after `model.predict`.
+    A metric within groups needs whole groups, and a group may be spread over many batches. So every
+    impression is kept, in NumPy arrays on the host, at 24 bytes plus the group key. The metric
+    works eagerly only, and takes `groups`, which Keras cannot pass to a compiled metric: update it
+    in a loop over batches, or once after `model.predict`.
 
     Args:
-      name: name of the metric.
-      dtype: dtype of the result.
+        name: Name of the metric.
+        dtype: Data type of the result.
     """
 
     def __init__(self, name: str, dtype: Any = None) -> None:
@@ -58,7 +58,7 @@ class GroupedMetric(tf.keras.metrics.Metric):
 
 
 class ImpressionLog:
-    """Batches of impressions as NumPy columns: labels, scores, weights, group keys."""
+    """Batches of impressions as NumPy columns: labels, scores, weights and group keys."""
 
     def __init__(self) -> None:
         self.batches: list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]] = []
@@ -66,7 +66,7 @@ class ImpressionLog:
     def append(
         self, labels: np.ndarray, scores: np.ndarray, weights: np.ndarray, groups: Any
     ) -> None:
-        """Adds a batch; all columns [batch], `groups` integers or strings."""
+        """Adds a batch. All columns are [batch], and `groups` are integers or strings."""
         keys = tf.convert_to_tensor(groups)
         if not (keys.dtype.is_integer or keys.dtype == tf.string):
             raise ValueError(
@@ -86,7 +86,11 @@ class ImpressionLog:
         self.batches.append((labels, scores, weights, keys))
 
     def columns(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Labels, scores, weights and group numbers 0, 1, 2, ... of all impressions, [n] each."""
+        """Returns labels, scores, weights and group numbers 0, 1, 2, ... of all impressions.
+
+        Returns:
+            Four arrays, [impressions] each.
+        """
         if not self.batches:
             empty = np.zeros(0)
             return empty, empty, empty, np.zeros(0, np.int64)
@@ -98,18 +102,19 @@ class ImpressionLog:
 def weight_scored_lower(
     scores: np.ndarray, weights: np.ndarray, groups: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """For each impression, the weight in its own group that scores lower, ties counting half.
+    """Sums, for each impression, the weights in its group that score lower, ties counting half.
 
-    Sorting by group and score puts all that scores lower in a group right before an impression,
-    so that a difference of two running sums is the answer: O(n log n), no loop over groups.
+    Sorted by group and score, the lower-scored impressions of a group come right before an
+    impression, so the sum is a difference of two running sums: O(n log n), without a loop over
+    groups.
 
     Args:
-      scores: float [n].
-      weights: float [n]; give the ones that should not count the weight 0.
-      groups: int [n].
+        scores: Scores, float [n].
+        weights: Weights, float [n]; impressions of weight 0 do not count.
+        groups: Group numbers, int [n].
 
     Returns:
-      The weight scored lower and the weight of the whole group, both float [n].
+        The weight scored lower and the weight of the whole group, both float [n].
     """
     order = np.lexsort((scores, groups))
     sorted_scores, sorted_groups = scores[order], groups[order]
@@ -126,7 +131,7 @@ def weight_scored_lower(
 
 
 def _bounds(changes: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Start and end of the run that each of `size` entries is in, from where runs change."""
+    """Returns start and end of the run that contains each of `size` entries, given the changes."""
     edges = np.concatenate([[0], np.flatnonzero(changes) + 1, [size]])
     lengths = np.diff(edges)
     return np.repeat(edges[:-1], lengths), np.repeat(edges[1:], lengths)

@@ -1,10 +1,10 @@
-"""Where the relevant candidates stand when a row of scores is sorted, without sorting in vain.
+"""Ranks of the relevant candidates in rows of scores, without sorting more than necessary.
 
 Ties count AGAINST the relevant candidate, as in the evaluator of the NCF authors: a model that
-gives every candidate the same score then ranks the relevant one last, not by luck first.
+gives every candidate the same score ranks the relevant one last, instead of first by luck.
 
 References:
-  He et al., 2017. Neural Collaborative Filtering. https://arxiv.org/abs/1708.05031
+    He et al., "Neural Collaborative Filtering", WWW 2017, https://arxiv.org/abs/1708.05031
 """
 
 from __future__ import annotations
@@ -17,62 +17,64 @@ from tfrec_zoo.metrics.checks import require
 
 
 def target_ranks(scores: Any, targets: Any) -> tf.Tensor:
-    """The 0-based rank of one relevant candidate per row.
+    """Returns the 0-based rank of one relevant candidate per row.
 
     The rank is the number of OTHER candidates that do not score strictly lower:
 
         rank = #{j != target : not (score_j < score_target)}
 
-    So ties count against the target, and so does a NaN: a NaN target is last, and another
-    candidate's NaN stands before the target. A masked candidate is one that scores -inf.
+    So ties count against the target, and so does NaN: a target that scores NaN is last, and another
+    candidate that scores NaN comes before the target. Mask a candidate by the score -inf.
 
     Args:
-      scores: float [batch, candidates].
-      targets: int [batch], the column of the relevant candidate; negative means there is none.
+        scores: Scores, float [batch, candidates].
+        targets: Column of the relevant candidate, int [batch]; negative if there is none.
 
     Returns:
-      int32 [batch]; -1 where there is no relevant candidate.
+        The ranks, int32 [batch]; -1 if there is no relevant candidate.
 
     Example:
-      >>> target_ranks([[0.1, 0.9, 0.5], [0.3, 0.3, 0.3]], [2, 0]).numpy()
-      array([1, 2], dtype=int32)
+
+    >>> target_ranks([[0.1, 0.9, 0.5], [0.3, 0.3, 0.3]], [2, 0]).numpy()
+    array([1, 2], dtype=int32)
     """
     scores = _score_matrix(scores)
     targets = _index_tensor(targets, "targets", rank=1, rows=scores.shape[0])
     _require_inside(targets, "targets", scores)
     target_scores = tf.gather(scores, tf.maximum(targets, 0), batch_dims=1)[:, tf.newaxis]
-    not_lower = tf.logical_not(scores < target_scores)  # [batch, candidates], the target too
+    not_lower = tf.logical_not(scores < target_scores)  # [batch, candidates], including the target
     ranks = tf.math.count_nonzero(not_lower, axis=1, dtype=tf.int32) - 1
     return tf.where(targets >= 0, ranks, -1)
 
 
 def relevant_ranks(scores: Any, relevant: Any) -> tf.Tensor:
-    """The 0-based ranks of several relevant candidates per row, best first.
+    """Returns the 0-based ranks of several relevant candidates per row, best first.
 
-    The rule of `target_ranks`: an irrelevant candidate that ties with a relevant one stands
-    before it. Relevant candidates that tie with each other take ranks in a row, so that all
-    ranks of a row differ. An index repeated in a row counts once.
+    The rule is that of `target_ranks`: an irrelevant candidate that ties with a relevant one comes
+    before it. Relevant candidates that tie with each other get consecutive ranks, so all ranks of a
+    row differ. An index that is repeated in a row counts once.
 
     Args:
-      scores: float [batch, candidates].
-      relevant: int [batch, m], columns of the relevant candidates; negative entries are filler.
+        scores: Scores, float [batch, candidates].
+        relevant: Columns of the relevant candidates, int [batch, m]; negative entries are padding.
 
     Returns:
-      int32 [batch, m]: the ranks ascending, then -1 for as many entries as were filler.
+        The ranks in ascending order, int32 [batch, m], followed by -1 for each padded entry.
 
     Example:
-      >>> relevant_ranks([[0.1, 0.9, 0.5, 0.7]], [[3, 0, -1]]).numpy()
-      array([[ 1,  3, -1]], dtype=int32)
+
+    >>> relevant_ranks([[0.1, 0.9, 0.5, 0.7]], [[3, 0, -1]]).numpy()
+    array([[ 1,  3, -1]], dtype=int32)
     """
     scores = _score_matrix(scores)
     if scores.dtype not in (tf.float32, tf.float64):
-        scores = tf.cast(scores, tf.float32)  # half precision cannot be searched
+        scores = tf.cast(scores, tf.float32)  # `tf.searchsorted` has no half precision
     relevant = _index_tensor(relevant, "relevant", rank=2, rows=scores.shape[0])
     _require_inside(relevant, "relevant", scores)
     lowest = tf.constant(float("-inf"), scores.dtype)
     highest = tf.constant(float("inf"), scores.dtype)
 
-    # A relevant candidate is known by its first appearance in its row.
+    # After sorting, an index counts at its first appearance in a row only.
     relevant = tf.sort(relevant, axis=1)  # [batch, m]
     is_new = tf.concat(
         [tf.ones_like(relevant[:, :1], tf.bool), relevant[:, 1:] != relevant[:, :-1]], axis=1
@@ -80,12 +82,12 @@ def relevant_ranks(scores: Any, relevant: Any) -> tf.Tensor:
     is_relevant = is_new & (relevant >= 0)
     count = tf.math.count_nonzero(is_relevant, axis=1, keepdims=True, dtype=tf.int32)
 
-    # Scores of the relevant ones, best first; filler sinks to the end as -inf.
+    # Scores of the relevant candidates, best first; padding is -inf and comes last.
     own = tf.gather(scores, tf.maximum(relevant, 0), batch_dims=1)
     own = tf.where(is_relevant & ~tf.math.is_nan(own), own, lowest)
     own = tf.sort(own, axis=1, direction="DESCENDING")  # [batch, m]
 
-    # Scores of the irrelevant ones, ascending; the relevant ones are taken out as -inf.
+    # Scores of the irrelevant candidates, ascending; the relevant ones are removed as -inf.
     rows = tf.cast(tf.where(is_relevant)[:, 0], relevant.dtype)
     columns = tf.boolean_mask(relevant, is_relevant)
     taken = tf.scatter_nd(
@@ -98,7 +100,7 @@ def relevant_ranks(scores: Any, relevant: Any) -> tf.Tensor:
 
     candidates = tf.shape(scores)[1]
     not_lower = candidates - tf.searchsorted(others, own, side="left")
-    not_lower = tf.minimum(not_lower, candidates - count)  # at -inf: not the ones taken out
+    not_lower = tf.minimum(not_lower, candidates - count)  # -inf ties with the removed
     position = tf.range(tf.shape(own)[1])[tf.newaxis, :]
     return tf.where(position < count, not_lower + position, -1)
 

@@ -1,6 +1,6 @@
-"""Metrics of a ranked list: hit rate, recall, NDCG, mean average precision, reciprocal rank.
+"""Metrics of ranked lists: hit rate, recall, NDCG, mean average precision and reciprocal rank.
 
-Each is a mean over rows (users, sessions, queries), so a full-catalogue evaluation and one over
+Each is a mean over rows (users, sessions or queries), so evaluations on the full catalogue and on
 99 sampled negatives differ only in the candidates of a row. Ties count against the relevant
 candidate (`ranks.py`).
 """
@@ -14,20 +14,21 @@ import tensorflow as tf
 from tfrec_zoo.metrics.checks import check_at_least_one, weight_column
 from tfrec_zoo.metrics.ranks import relevant_ranks, target_ranks
 
-_NO_RANK = tf.int32.max  # beyond every cut-off
+_NO_RANK = tf.int32.max  # beyond every cutoff
 
 
 class RankMetric(tf.keras.metrics.Metric):
-    """Weighted mean over rows of a value that depends only on the relevant candidates' ranks.
+    """Averages over rows a value that depends only on the ranks of the relevant candidates.
 
-    A subclass says what a row is worth in `row_values`. Rows with no relevant candidate are left
-    out of the mean. With no row at all the result is NaN: nothing was measured. The sums are kept
-    in float64.
+    Subclasses compute the value of a row in `row_values`. Rows without a relevant candidate are
+    left out of the mean. Without any row the result is NaN, because nothing was measured. The sums
+    are kept in float64.
 
     Args:
-      k: only the first `k` places count; None, where the metric allows it, for no cut-off.
-      name: name of the metric; by default it carries the cut-off, as in `"ndcg_at_10"`.
-      dtype: dtype of the result.
+        k: Length of the list: only the first `k` ranks count. Some metrics accept None for no
+            cutoff.
+        name: Name of the metric; by default it contains the cutoff, as in `"ndcg_at_10"`.
+        dtype: Data type of the result.
     """
 
     default_name = "rank_metric"
@@ -47,10 +48,10 @@ class RankMetric(tf.keras.metrics.Metric):
         """Adds a batch of rows of scores.
 
         Args:
-          y_true: int [batch] or [batch, 1], the column of the one relevant candidate; or
-            [batch, m], the columns of several, padded with -1.
-          y_pred: float [batch, candidates], the scores; -inf masks a candidate.
-          sample_weight: None, or [batch] weights of the rows.
+            y_true: Column of the one relevant candidate, int [batch] or [batch, 1], or columns of
+                several, int [batch, m], padded with -1.
+            y_pred: Scores, float [batch, candidates]; -inf masks a candidate.
+            sample_weight: Weights of the rows, [batch], or None.
         """
         y_true = tf.convert_to_tensor(y_true)
         if y_true.shape.rank not in (1, 2):
@@ -67,12 +68,12 @@ class RankMetric(tf.keras.metrics.Metric):
         self.update_ranks(ranks, sample_weight)
 
     def update_ranks(self, ranks: Any, sample_weight: Any = None) -> None:
-        """Adds a batch of ranks, computed once for many metrics.
+        """Adds a batch of ranks, which many metrics can share.
 
         Args:
-          ranks: int, 0-based: [batch] as from `target_ranks`, or [batch, m] as from
-            `relevant_ranks`; negative entries are no relevant candidate.
-          sample_weight: None, or [batch] weights of the rows.
+            ranks: 0-based ranks, int [batch] as from `target_ranks`, or [batch, m] as from
+                `relevant_ranks`; negative entries are padding.
+            sample_weight: Weights of the rows, [batch], or None.
         """
         ranks = tf.convert_to_tensor(ranks)
         if ranks.shape.rank not in (1, 2) or not ranks.dtype.is_integer:
@@ -91,32 +92,32 @@ class RankMetric(tf.keras.metrics.Metric):
         self.count.assign_add(tf.reduce_sum(weights))
 
     def row_values(self, ranks: tf.Tensor, relevant: tf.Tensor) -> tf.Tensor:
-        """What each row is worth.
+        """Computes the value of each row; subclasses implement it.
 
         Args:
-          ranks: int32 [batch, m], ascending; filler is the largest int32.
-          relevant: int32 [batch], how many candidates of the row are relevant.
+            ranks: Ranks in ascending order, int32 [batch, m]; padding is the largest int32.
+            relevant: Number of relevant candidates in each row, int32 [batch].
 
         Returns:
-          float64 [batch]; anything finite where `relevant` is 0.
+            The values, float64 [batch], with any finite value for rows where `relevant` is 0.
         """
         raise NotImplementedError
 
     def result(self) -> tf.Tensor:
-        """The weighted mean over all rows seen, NaN when there were none."""
+        """Returns the weighted mean over all rows seen, NaN if there were none."""
         mean = tf.math.divide_no_nan(self.total, self.count)
         return tf.cast(tf.where(self.count > 0, mean, float("nan")), self.dtype)
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments the metric was made with."""
+        """Returns the constructor arguments as a JSON-serializable dict."""
         return {**super().get_config(), "k": self.k}
 
     def _hits(self, ranks: tf.Tensor) -> tf.Tensor:
-        """Which of the ranks are within the cut-off, bool [batch, m]."""
+        """Returns which ranks are within the cutoff, bool [batch, m]."""
         return ranks < (_NO_RANK if self.k is None else self.k)
 
     def _possible_hits(self, relevant: tf.Tensor) -> tf.Tensor:
-        """How many hits the best ranking would have, int32 [batch]."""
+        """Returns the number of hits of the best possible ranking, int32 [batch]."""
         return relevant if self.k is None else tf.minimum(relevant, self.k)
 
 
@@ -125,18 +126,19 @@ class HitRate(RankMetric):
     """HR@k: the share of rows with a relevant candidate among the first k.
 
     Args:
-      k: length of the list.
-      name: name of the metric, `"hit_rate_at_{k}"` by default.
-      dtype: dtype of the result.
+        k: Length of the list: only the first `k` ranks count.
+        name: Name of the metric, `"hit_rate_at_{k}"` by default.
+        dtype: Data type of the result.
 
     Example:
-      >>> metric = HitRate(2)
-      >>> metric.update_state([0, 2], [[0.9, 0.1, 0.5], [0.7, 0.6, 0.2]])
-      >>> float(metric.result())
-      0.5
+
+    >>> metric = HitRate(2)
+    >>> metric.update_state([0, 2], [[0.9, 0.1, 0.5], [0.7, 0.6, 0.2]])
+    >>> float(metric.result())
+    0.5
 
     References:
-      He et al., 2017. Neural Collaborative Filtering. https://arxiv.org/abs/1708.05031
+        He et al., "Neural Collaborative Filtering", WWW 2017, https://arxiv.org/abs/1708.05031
     """
 
     default_name = "hit_rate"
@@ -145,7 +147,7 @@ class HitRate(RankMetric):
         super().__init__(k, name, dtype)
 
     def row_values(self, ranks: tf.Tensor, relevant: tf.Tensor) -> tf.Tensor:
-        """1 for a row with a hit, else 0."""
+        """Returns 1 for a row with a hit, else 0, float64 [batch]."""
         return tf.cast(tf.reduce_any(self._hits(ranks), axis=1), tf.float64)
 
 
@@ -153,23 +155,24 @@ class HitRate(RankMetric):
 class Recall(RankMetric):
     """Recall@k: the share of a row's relevant candidates that are among the first k.
 
-    The divisor is the number of relevant candidates, also where that is more than k. With one
-    relevant candidate this is the hit rate.
+    The divisor is the number of relevant candidates, even if that is more than k. With one relevant
+    candidate this is the hit rate.
 
     Args:
-      k: length of the list.
-      name: name of the metric, `"recall_at_{k}"` by default.
-      dtype: dtype of the result.
+        k: Length of the list: only the first `k` ranks count.
+        name: Name of the metric, `"recall_at_{k}"` by default.
+        dtype: Data type of the result.
 
     Example:
-      >>> metric = Recall(2)
-      >>> metric.update_state([[0, 1]], [[0.9, 0.1, 0.5]])
-      >>> float(metric.result())
-      0.5
+
+    >>> metric = Recall(2)
+    >>> metric.update_state([[0, 1]], [[0.9, 0.1, 0.5]])
+    >>> float(metric.result())
+    0.5
 
     References:
-      Liang et al., 2018. Variational Autoencoders for Collaborative Filtering (which divides by
-      min(k, relevant) instead). https://arxiv.org/abs/1802.05814
+        Liang et al., "Variational Autoencoders for Collaborative Filtering", WWW 2018, which
+        divides by min(k, relevant) instead, https://arxiv.org/abs/1802.05814
     """
 
     default_name = "recall"
@@ -178,33 +181,34 @@ class Recall(RankMetric):
         super().__init__(k, name, dtype)
 
     def row_values(self, ranks: tf.Tensor, relevant: tf.Tensor) -> tf.Tensor:
-        """Hits over relevant candidates."""
+        """Returns the number of hits over that of relevant candidates, float64 [batch]."""
         hits = tf.math.count_nonzero(self._hits(ranks), axis=1, dtype=tf.float64)
         return tf.math.divide_no_nan(hits, tf.cast(relevant, tf.float64))
 
 
 @tf.keras.utils.register_keras_serializable("tfrec_zoo")
 class NDCG(RankMetric):
-    """NDCG@k with binary relevance: hits discounted by log2, over the best that was possible.
+    """NDCG@k with binary relevance: log2-discounted hits, divided by their best possible value.
 
         DCG = sum over relevant i with rank_i < k of 1 / log2(rank_i + 2)
 
-    divided by the DCG of the ranking that puts all relevant candidates first. With one relevant
+    is divided by the DCG of the ranking that puts all relevant candidates first. With one relevant
     candidate the divisor is 1.
 
     Args:
-      k: length of the list.
-      name: name of the metric, `"ndcg_at_{k}"` by default.
-      dtype: dtype of the result.
+        k: Length of the list: only the first `k` ranks count.
+        name: Name of the metric, `"ndcg_at_{k}"` by default.
+        dtype: Data type of the result.
 
     Example:
-      >>> metric = NDCG(10)
-      >>> metric.update_state([1], [[0.9, 0.8, 0.7, 0.1]])  # second: 1 / log2(3)
-      >>> round(float(metric.result()), 4)
-      0.6309
+
+    >>> metric = NDCG(10)
+    >>> metric.update_state([1], [[0.9, 0.8, 0.7, 0.1]])  # second: 1 / log2(3)
+    >>> round(float(metric.result()), 4)
+    0.6309
 
     References:
-      Järvelin and Kekäläinen, 2002. Cumulated gain-based evaluation of IR techniques.
+        Järvelin & Kekäläinen, "Cumulated Gain-Based Evaluation of IR Techniques", TOIS 2002.
     """
 
     default_name = "ndcg"
@@ -213,7 +217,7 @@ class NDCG(RankMetric):
         super().__init__(k, name, dtype)
 
     def row_values(self, ranks: tf.Tensor, relevant: tf.Tensor) -> tf.Tensor:
-        """DCG over the DCG of the best ranking."""
+        """Returns the DCG over the DCG of the best ranking, float64 [batch]."""
         best = tf.range(tf.shape(ranks)[1])[tf.newaxis, :]  # the ideal ranks 0, 1, 2, ...
         possible = best < self._possible_hits(relevant)[:, tf.newaxis]
         gain = _discounted(ranks, self._hits(ranks))
@@ -229,33 +233,34 @@ def _discounted(ranks: tf.Tensor, counted: tf.Tensor) -> tf.Tensor:
 
 @tf.keras.utils.register_keras_serializable("tfrec_zoo")
 class MeanAveragePrecision(RankMetric):
-    """MAP@k: the precision at each hit, averaged over the hits that were possible.
+    """MAP@k: the precision at each hit, averaged over the hits that are possible.
 
         AP = sum over hits h = 1, 2, ... of h / (rank_h + 1), divided by min(relevant, k)
 
-    The offline metric of the YouTube candidate generator (MAP, holdout watches). With one
-    relevant candidate and no cut-off it is the mean reciprocal rank.
+    This is the offline metric of the YouTube candidate generator (MAP on held-out watches). With
+    one relevant candidate and no cutoff it is the mean reciprocal rank.
 
     Args:
-      k: length of the list; None for the whole ranking.
-      name: name of the metric, `"mean_average_precision"` with `"_at_{k}"` by default.
-      dtype: dtype of the result.
+        k: Length of the list: only the first `k` ranks count. None is no cutoff.
+        name: Name of the metric, `"mean_average_precision"` with `"_at_{k}"` by default.
+        dtype: Data type of the result.
 
     Example:
-      >>> metric = MeanAveragePrecision()
-      >>> metric.update_state([[0, 2]], [[0.9, 0.8, 0.7]])  # (1/1 + 2/3) / 2
-      >>> round(float(metric.result()), 4)
-      0.8333
+
+    >>> metric = MeanAveragePrecision()
+    >>> metric.update_state([[0, 2]], [[0.9, 0.8, 0.7]])  # (1/1 + 2/3) / 2
+    >>> round(float(metric.result()), 4)
+    0.8333
 
     References:
-      Covington, Adams and Sargin, 2016. Deep Neural Networks for YouTube Recommendations.
+        Covington et al., "Deep Neural Networks for YouTube Recommendations", RecSys 2016.
     """
 
     default_name = "mean_average_precision"
     cutoff_optional = True
 
     def row_values(self, ranks: tf.Tensor, relevant: tf.Tensor) -> tf.Tensor:
-        """Average precision."""
+        """Returns the average precision of each row, float64 [batch]."""
         hit_number = tf.cast(tf.range(tf.shape(ranks)[1])[tf.newaxis, :] + 1, tf.float64)
         precisions = hit_number / (tf.cast(ranks, tf.float64) + 1.0)
         total = tf.reduce_sum(tf.where(self._hits(ranks), precisions, 0.0), axis=1)
@@ -264,28 +269,29 @@ class MeanAveragePrecision(RankMetric):
 
 @tf.keras.utils.register_keras_serializable("tfrec_zoo")
 class MRR(RankMetric):
-    """Mean reciprocal rank of the best-placed relevant candidate; 0 where it is beyond k.
+    """Mean reciprocal rank of the best-placed relevant candidate, 0 if it is beyond k.
 
     Args:
-      k: length of the list; None for the whole ranking.
-      name: name of the metric, `"mrr"` with `"_at_{k}"` by default.
-      dtype: dtype of the result.
+        k: Length of the list: only the first `k` ranks count. None is no cutoff.
+        name: Name of the metric, `"mrr"` with `"_at_{k}"` by default.
+        dtype: Data type of the result.
 
     Example:
-      >>> metric = MRR()
-      >>> metric.update_state([0, 1], [[0.9, 0.1], [0.9, 0.1]])  # (1/1 + 1/2) / 2
-      >>> float(metric.result())
-      0.75
+
+    >>> metric = MRR()
+    >>> metric.update_state([0, 1], [[0.9, 0.1], [0.9, 0.1]])  # (1/1 + 1/2) / 2
+    >>> float(metric.result())
+    0.75
 
     References:
-      Voorhees, 1999. The TREC-8 Question Answering Track Report.
+        Voorhees, "The TREC-8 Question Answering Track Report", TREC 1999.
     """
 
     default_name = "mrr"
     cutoff_optional = True
 
     def row_values(self, ranks: tf.Tensor, relevant: tf.Tensor) -> tf.Tensor:
-        """1 over the place of the first hit, else 0."""
-        best = ranks[:, :1]  # ranks ascend
+        """Returns the reciprocal 1-based rank of the first hit, else 0, float64 [batch]."""
+        best = ranks[:, :1]  # the ranks are sorted
         reciprocal = 1.0 / (tf.cast(best, tf.float64) + 1.0)
         return tf.reduce_sum(tf.where(self._hits(best), reciprocal, 0.0), axis=1)
