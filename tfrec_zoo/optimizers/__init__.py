@@ -1,8 +1,8 @@
-"""Optimizers for embedding tables: Adam by rows for big ones, exact and fused for small ones.
+"""Optimizers for embedding tables: row-sparse Adam for large ones, fused exact Adam for small ones.
 
-Once this is imported, `compile` knows them by name, as `"lazy_adam"` and `"fused_adam"`.
-(A plain Keras model that is to be saved as `.keras` takes an instance: from that format Keras
-cannot load custom names back.)
+Importing this package registers them with `compile`, as `"lazy_adam"` and `"fused_adam"`. A plain
+Keras model that will be saved as `.keras` should be given an instance instead, because Keras cannot
+load custom names from that format.
 """
 
 from tfrec_zoo.optimizers.by_name import make

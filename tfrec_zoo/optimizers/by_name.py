@@ -1,17 +1,17 @@
-"""Optimizers by the name that `compile` knows them by."""
+"""Optimizers by the names that `compile` accepts."""
 
 from typing import Any
 
 import tensorflow as tf
 
-#: Keras's newer versions of these sweep whole tables where the legacy ones move a batch's rows.
+#: Keras's legacy versions update the rows of a batch only; the newer ones sweep whole tables.
 _SPARSE = {
     "adagrad": tf.keras.optimizers.legacy.Adagrad,
     "ftrl": tf.keras.optimizers.legacy.Ftrl,
     "sgd": tf.keras.optimizers.legacy.SGD,
 }
-#: Keras begins accumulators at 0.1. The loss is a mean over the batch, so the squared gradient of
-#: a row is some 1e-7: it would stand still for as long as it took to outgrow that.
+#: Keras starts accumulators at 0.1. The loss is a mean over the batch, so the squared gradient of a
+#: row is about 1e-7: the row would hardly move until the accumulated gradients exceed 0.1.
 _DEFAULTS = {
     "adagrad": {"learning_rate": 0.05, "initial_accumulator_value": 1e-6},
     "ftrl": {"learning_rate": 0.1, "initial_accumulator_value": 1e-6},
@@ -19,11 +19,18 @@ _DEFAULTS = {
 
 
 def make(name: str, **arguments: Any) -> Any:
-    """Makes an optimizer by name, with arguments.
+    """Makes an optimizer by name.
 
-    `"adagrad"`, `"ftrl"` and `"sgd"` are Keras's legacy ones, whose kernels touch only the rows of
-    a table that are in the batch. The first two have by default learning rates of 0.05 and 0.1 and
-    accumulators that begin at 1e-6.
+    `"adagrad"`, `"ftrl"` and `"sgd"` are Keras's legacy optimizers, whose kernels touch only those
+    rows of a table that are in the batch. AdaGrad and FTRL have default learning rates of 0.05 and
+    0.1, and accumulators that start at 1e-6.
+
+    Args:
+        name: Name of the optimizer.
+        **arguments: Arguments of the optimizer, such as `learning_rate`.
+
+    Returns:
+        A Keras optimizer.
 
     Raises:
         ValueError: If there is no optimizer of that name.

@@ -1,4 +1,4 @@
-"""Adam whose step is one kernel per weight, embedding tables included."""
+"""Adam whose step is one kernel per weight, including embedding tables."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -8,21 +8,21 @@ import tensorflow as tf
 
 @tf.keras.utils.register_keras_serializable("tfrec_zoo")
 class FusedAdam(tf.keras.optimizers.legacy.Adam):
-    """Exact Adam, fast on small embedding tables: all rows move in each step, by one fused kernel.
+    """Exact Adam, fast on small embedding tables: one fused kernel updates all rows in each step.
 
         m ← β₁ m + (1 − β₁) g,   v ← β₂ v + (1 − β₂) g²,
         w ← w − α √(1 − β₂ᵗ) / (1 − β₁ᵗ) · m / (√v + ε),
 
-    with g = 0 for the rows that aren't in the batch: they, too, move by their m. Keras's own legacy
-    Adam does the same to a table in a dozen passes over it; here the gradients of rows become one
-    dense gradient, repeated rows summed, and TensorFlow's dense kernel does the rest. A step still
-    costs in proportion to the table: for a big one take `LazyAdam`, which is not quite Adam.
+    with g = 0 for the rows that are not in the batch: they, too, move by their m. Keras's own
+    legacy Adam computes the same in a dozen passes over a table. Here row gradients are summed into
+    one dense gradient, and TensorFlow's dense kernel does the rest. A step still costs in
+    proportion to the table; for a large one use `LazyAdam`, which is not quite Adam.
 
-    Being dense, the gradients are clipped by their true norms, and an embedding table may have a
-    constraint. (Keras's own optimizers clip repeated rows unsummed, and so by another norm,
-    and refuse constraints.)
+    Because the gradients are dense, they are clipped by their true norms, and an embedding table
+    may have a constraint. Keras's own optimizers do not sum repeated rows before clipping, so they
+    clip by a different norm, and they refuse constraints.
 
-    Its arguments are those of `tf.keras.optimizers.legacy.Adam`.
+    The arguments are those of `tf.keras.optimizers.legacy.Adam`.
 
     Example:
 
@@ -35,7 +35,7 @@ class FusedAdam(tf.keras.optimizers.legacy.Adam):
     [[1.0], [1.5]]
 
     References:
-        Kingma and Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015.
+        Kingma & Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015.
     """
 
     def _transform_gradients(self, grads_and_vars: Iterable[Any]) -> Any:

@@ -8,26 +8,26 @@ import tensorflow as tf
 
 @tf.keras.utils.register_keras_serializable("tfrec_zoo")
 class LazyAdam(tf.keras.optimizers.legacy.Adam):
-    """Row-sparse Adam, for big embedding tables: a step costs by the batch, not by the table.
+    """Row-sparse Adam for large embedding tables: the cost of a step grows with the batch only.
 
-    At step t of the optimizer, a row whose gradient g (summed over its lookups in the batch) is
-    not zero becomes
+    At step t of the optimizer, a row whose gradient g (summed over its lookups in the batch) is not
+    zero becomes
 
         m ← β₁ m + (1 − β₁) g,   v ← β₂ v + (1 − β₂) g²,
         w ← w − α √(1 − β₂ᵗ) / (1 − β₁ᵗ) · m / (√v + ε),
 
-    and all other rows keep their w, m and v. This is NOT Adam: there a row that isn't in the batch
-    has gradient zero, so its m and v decay and it goes on moving by its m; here it rests. Rows of
-    rare ids come out differently, for better or worse. Where the result must be Adam's and the
-    table is small, take `FusedAdam`.
+    and all other rows keep their w, m and v. This is NOT Adam, in which a row that is not in the
+    batch has gradient zero, so that its m and v decay and it continues to move by its m; here it
+    rests. Rows of rare ids end up different, for better or worse. If the result must be Adam's and
+    the table is small, use `FusedAdam`.
 
     A weight with a dense gradient gets plain Adam. That includes a table with a regularizer, which
-    pulls at all rows in each step.
+    affects all rows in each step.
 
-    Gradients are clipped with repeated rows summed. (Keras's own optimizers clip them
-    unsummed, and so by another norm.)
+    Repeated rows are summed before gradients are clipped. Keras's own optimizers do not sum them,
+    so they clip by a different norm.
 
-    Its arguments are those of `tf.keras.optimizers.legacy.Adam`.
+    The arguments are those of `tf.keras.optimizers.legacy.Adam`.
 
     Example:
 
@@ -40,7 +40,7 @@ class LazyAdam(tf.keras.optimizers.legacy.Adam):
     [[1.0], [1.5]]
 
     References:
-        Kingma and Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015.
+        Kingma & Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015.
     """
 
     def _transform_gradients(self, grads_and_vars: Iterable[Any]) -> Any:
@@ -52,15 +52,15 @@ class LazyAdam(tf.keras.optimizers.legacy.Adam):
     def _resource_apply_sparse(
         self, grad: tf.Tensor, var: tf.Variable, indices: tf.Tensor, apply_state: Any = None
     ) -> tf.Operation:
-        """Keras's hook for row gradients, which it has summed: `indices` are distinct."""
+        """Applies row gradients. Keras has summed repeated rows, so `indices` are distinct."""
         device_and_dtype = var.device, var.dtype.base_dtype
         state = (apply_state or {}).get(device_and_dtype) or self._fallback_apply_state(
             *device_and_dtype
         )
-        # A masked lookup, as of an unknown id, touches a row with gradient zero: it isn't that
-        # row's turn.
+        # A masked lookup, such as that of an unknown id, gives a row gradient of zero. Such a row
+        # is not part of the batch.
         is_touched = tf.reduce_any(grad != 0, axis=list(range(1, var.shape.rank)))
-        # As `boolean_mask`, in a third of the operations.
+        # The same as `tf.boolean_mask`, in a third of the operations.
         touched = tf.squeeze(tf.where(is_touched), axis=1)
         grad, indices = tf.gather(grad, touched), tf.gather(indices, touched)
         slots = {slot: self.get_slot(var, slot).handle for slot in self.get_slot_names()}
@@ -77,7 +77,7 @@ class LazyAdam(tf.keras.optimizers.legacy.Adam):
             tf.raw_ops.ResourceScatterUpdate(resource=handle, indices=indices, updates=rows[slot])
             for slot, handle in slots.items()
         ]
-        # `lr` has the bias corrections in it.
+        # `lr` includes the bias corrections.
         step = state["lr"] * rows["m"] / scale
         updates.append(
             tf.raw_ops.ResourceScatterSub(resource=var.handle, indices=indices, updates=step)

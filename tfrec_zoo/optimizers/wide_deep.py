@@ -1,4 +1,4 @@
-"""One optimizer for the wide side of a model and one for the deep side."""
+"""Joint training of Wide & Deep, with one optimizer for each side."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -8,23 +8,23 @@ import tensorflow_recommenders as tfrs
 
 
 class WideDeepOptimizer(tfrs.experimental.optimizers.CompositeOptimizer):
-    """Wide & Deep's joint training: FTRL for the wide side, AdaGrad for the deep side.
+    """Trains the wide side with one optimizer (FTRL) and the deep side with another (AdaGrad).
 
-    `WideDeep.compile([wide, deep])` makes it. To Keras it is one optimizer: one call of `fit`
-    trains both sides, checkpoints hold both.
+    `WideDeep.compile([wide, deep])` makes it. For Keras it is a single optimizer: one call of `fit`
+    trains both sides, and checkpoints contain both.
 
-    `learning_rate` is the deep side's, which callbacks such as `ReduceLROnPlateau` change and
-    schedules may be given for. The wide side keeps its own: FTRL's steps shrink by themselves, and
-    its weights are a function of the sum of all gradients AND of the learning rate, so that a rate
-    ten times smaller would make the weights ten times smaller when they are touched next.
+    `learning_rate` is that of the deep side, for callbacks such as `ReduceLROnPlateau` and for
+    schedules. The wide side keeps its own: FTRL's steps shrink by themselves, and its weights are a
+    function of the sum of all gradients AND of the learning rate, so a rate ten times smaller would
+    make the weights ten times smaller at their next update.
 
     Args:
-        wide: Optimizer of the wide side; of Keras's legacy ones, as `tfrec_zoo.optimizers.make`
-            makes them.
-        deep: Optimizer of the rest.
-        wide_variables: Returns the variables of the wide side.
-        deep_variables: Returns all others.
-        name: Of the optimizer.
+        wide: Optimizer of the wide side; a legacy one of Keras, as `tfrec_zoo.optimizers.make`
+            makes.
+        deep: Optimizer of all other variables.
+        wide_variables: Function that returns the variables of the wide side.
+        deep_variables: Function that returns all other variables.
+        name: Name of the optimizer.
 
     References:
         Cheng et al., "Wide & Deep Learning for Recommender Systems", DLRS 2016, §3.3.
@@ -43,7 +43,7 @@ class WideDeepOptimizer(tfrs.experimental.optimizers.CompositeOptimizer):
 
     @property
     def learning_rate(self) -> Any:
-        """The deep side's: a variable, or a schedule."""
+        """Learning rate of the deep side: a variable, or a schedule."""
         return self.optimizers[1].learning_rate
 
     @learning_rate.setter
