@@ -1,4 +1,4 @@
-"""Evaluation: protocols, and result files that say how a number was made."""
+"""Evaluation: ranking protocols, and result files that record how a number was obtained."""
 
 from tfrec_zoo.evaluation.full_ranking import full_ranking
 from tfrec_zoo.evaluation.pointwise import pointwise, pointwise_metrics, predict

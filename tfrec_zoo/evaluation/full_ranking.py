@@ -1,4 +1,4 @@
-"""Full ranking: the held-out item against every item of the catalogue."""
+"""Full ranking: the held-out item is ranked among all items of the catalogue."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from tfrec_zoo.metrics import MRR, NDCG, CatalogueCoverage, HitRate, target_rank
 from tfrec_zoo.models.base import RecommenderModel
 from tfrec_zoo.models.retrieval import RetrievalModel, match
 
-#: Pairs that a ranking model scores at a time.
+#: Number of pairs that a ranking model scores at a time.
 _PAIRS = 262_144
 
 
@@ -23,19 +23,19 @@ def full_ranking(
     mask_seen: bool = True,
     batch_size: int = 1024,
 ) -> dict[str, float]:
-    """Ranks each example's item among all items the model knows.
+    """Ranks each example's item among all items that the model knows.
 
-    Scores are computed in chunks of examples, a retrieval model's item vectors once. Ties count
-    against the item; an item the model doesn't know is a miss. With one relevant item, mean average
-    precision is the mean reciprocal rank without cut-off.
+    Scores are computed in chunks of examples, and a retrieval model's item vectors only once. Ties
+    count against the item, and an item that the model does not know is a miss. With one relevant
+    item, mean average precision is the mean reciprocal rank without cutoff.
 
     Args:
         model: A retrieval model, or a ranking model, which scores every item for every example.
-        examples: What to rank, with their `seen` items, and for a ranking model their `candidates`.
-        ks: Cut-offs.
-        mask_seen: Whether items the user has seen before can't be recommended. (A held-out item
-            seen before is then a miss.)
-        batch_size: Examples per chunk; a ranking model's chunks are smaller.
+        examples: Examples to rank, with `seen` items, and `candidates` for a ranking model.
+        ks: Lengths of the lists that are evaluated.
+        mask_seen: Whether items that the user has seen before cannot be recommended. A held-out
+            item that the user has seen before is then a miss.
+        batch_size: Number of examples per chunk; a ranking model's chunks are smaller.
 
     Returns:
         `hit_rate_at_k`, `ndcg_at_k`, `coverage_at_k` (share of the catalogue in at least one list)
@@ -83,7 +83,7 @@ def full_ranking(
         scores, lists = scores_and_top(rows, tf.constant(seen))
         target = tf.constant(np.maximum(classes[begin:end], 0))
         own = tf.gather(scores, target, batch_dims=1)
-        # Items that are unknown or masked come after all others, and are in no list.
+        # Unknown and masked items rank after all others, and appear in no list.
         is_ranked = (classes[begin:end] >= 0) & (own > scores.dtype.min)
         ranks = tf.where(is_ranked, target_ranks(scores, target), miss)
         for metric in rank_metrics:
@@ -96,7 +96,7 @@ def full_ranking(
 
 
 def _scorer(model: RecommenderModel, examples: Examples, num_items: int) -> Any:
-    """A function of [n] example numbers to [n, items] scores, in the order of the vocabulary."""
+    """Returns a function from example numbers, [n], to scores in vocabulary order, [n, items]."""
     if isinstance(model, RetrievalModel):
         features_of = examples.assembler(model.preprocessor)
         candidates = model.candidates()
@@ -122,7 +122,7 @@ def _scorer(model: RecommenderModel, examples: Examples, num_items: int) -> Any:
 
 
 def _seen_pairs(windows: Windows, ids: np.ndarray, begin: int, end: int) -> np.ndarray:
-    """The distinct (row in chunk, class) pairs of what the examples' users had seen."""
+    """Returns the (row in chunk, class) pairs of the items that the examples' users have seen."""
     start, stop = windows.start[begin:end], windows.stop[begin:end]
     lengths = stop - start
     row = np.repeat(np.arange(end - begin), lengths)

@@ -1,4 +1,4 @@
-"""Pointwise evaluation of rankers: scores of impressions against what became of them."""
+"""Pointwise evaluation of rankers: predictions for impressions against their labels."""
 
 import numpy as np
 import tensorflow as tf
@@ -12,9 +12,17 @@ from tfrec_zoo.models.retrieval import RetrievalModel
 def predict(
     model: RankingModel | RetrievalModel, examples: Examples, batch_size: int = 4096
 ) -> np.ndarray:
-    """The [examples] predictions: a probability, an expected watch time, a rating.
+    """Returns the predictions for examples: probabilities, expected watch times or ratings.
 
-    Those of a retrieval model are its scores of the examples' items.
+    The predictions of a retrieval model are its scores of the examples' items.
+
+    Args:
+        model: Trained model.
+        examples: Examples to predict.
+        batch_size: Number of examples per batch.
+
+    Returns:
+        The predictions, [examples].
     """
 
     def predictions(features: object) -> tf.Tensor:
@@ -28,13 +36,18 @@ def predict(
 
 
 def pointwise(model: RankingModel, examples: Examples, batch_size: int = 4096) -> dict[str, float]:
-    """Evaluates a ranker on impressions whose label is what they were worth (0: not chosen).
+    """Evaluates a ranker on impressions whose label is their value (0: not chosen).
+
+    Args:
+        model: Trained ranking model.
+        examples: Impressions, with `groups` for the metrics within groups.
+        batch_size: Number of examples per batch.
 
     Returns:
-        `auc` of chosen against not; `gauc`, the same within groups; `weighted_per_user_loss`,
-        the share of mispredicted watch time within groups (Covington et al. 2016, table 1); and
-        `bias`, the sum of predictions over the sum of labels, minus one. What can't be told,
-        as nothing was chosen, is NaN.
+        `auc` of chosen against other impressions; `gauc`, the same within groups;
+        `weighted_per_user_loss`, the share of mispredicted watch time within groups (Covington et
+        al. 2016, table 1); and `bias`, the sum of predictions over the sum of labels, minus one.
+        Metrics that are undefined, because nothing was chosen, are NaN.
     """
     return pointwise_metrics(predict(model, examples, batch_size), examples.label, examples.groups)
 
@@ -42,7 +55,7 @@ def pointwise(model: RankingModel, examples: Examples, batch_size: int = 4096) -
 def pointwise_metrics(
     predictions: np.ndarray, label: np.ndarray, groups: np.ndarray | None
 ) -> dict[str, float]:
-    """The metrics of `pointwise` for given [examples] predictions, labels and groups."""
+    """Computes the metrics of `pointwise` from predictions, labels and groups, [examples] each."""
     chosen = (label > 0).astype(np.float32)
     auc = ExactAUC()
     auc.update_state(chosen, predictions)

@@ -1,7 +1,7 @@
-"""Sampled ranking: the held-out item against a few that the user has not chosen.
+"""Sampled ranking: the held-out item is ranked among a few that the user has not chosen.
 
-The protocol of the NCF papers. It flatters, and it orders models otherwise than a full ranking
-does: report it to compare with those papers only.
+This is the protocol of the NCF papers. Its numbers are higher than those of a full ranking, and it
+can order models differently. Report it only for comparison with those papers.
 """
 
 from collections.abc import Sequence
@@ -23,17 +23,17 @@ def sampled_ranking(
     ks: Sequence[int] = (10,),
     batch_size: int = 256,
 ) -> dict[str, float]:
-    """Ranks each example's item among the negatives it is given.
+    """Ranks each example's item among the given negatives.
 
-    Ties count against the item, as in the evaluator of He et al. (2017). A negative that is the
-    item itself, or another negative again, doesn't count, as there.
+    Ties count against the item, as in the evaluator of He et al. (2017). As there, a negative that
+    equals the item or another negative does not count.
 
     Args:
         model: A ranking or retrieval model.
-        examples: What to rank, with `candidates`, such as `interaction_examples`.
-        negatives: [examples, n] rows of the candidates' table.
-        ks: Cut-offs.
-        batch_size: Examples per chunk.
+        examples: Examples to rank, with `candidates`, as from `interaction_examples`.
+        negatives: Rows of the candidates' table, [examples, n].
+        ks: Lengths of the lists that are evaluated.
+        batch_size: Number of examples per chunk.
 
     Returns:
         `sampled_hit_rate_at_k` and `sampled_ndcg_at_k`.
@@ -74,16 +74,16 @@ def sampled_ranking(
 def sample_negatives(
     examples: Examples, seen: Examples, number: int = 99, seed: int = 0
 ) -> np.ndarray:
-    """Draws the negatives that an evaluation is made with once and for all.
+    """Draws a fixed set of negatives for an evaluation.
 
     Args:
-        examples: What is to be ranked; users are `groups`.
-        seen: Examples of what the same users chose, which is not to be drawn.
-        number: Negatives per example.
-        seed: Of the drawing.
+        examples: Examples to rank, whose `groups` are users.
+        seen: Examples of what the same users chose, which is not drawn.
+        number: Number of negatives per example.
+        seed: Seed of sampling.
 
     Returns:
-        [examples, number] rows of the candidates' table, uniformly from those in `seen`.
+        Rows of the candidates' table, [examples, number], drawn uniformly from those in `seen`.
     """
     assert examples.groups is not None and examples.candidates is not None
     assert seen.groups is not None and seen.candidates is not None
@@ -92,7 +92,7 @@ def sample_negatives(
 
 
 def _is_repeated(rows: np.ndarray) -> np.ndarray:
-    """Whether a value stands further left in its row already."""
+    """Returns which values have appeared before in their row."""
     order = np.argsort(rows, axis=1, kind="stable")
     ordered = np.take_along_axis(rows, order, axis=1)
     same = np.zeros(rows.shape, bool)
