@@ -1,4 +1,4 @@
-"""Serving: exports that answer raw requests, indexes, and the two-stage funnel."""
+"""Serving: exports that answer raw requests, nearest-neighbor indexes, and the two-stage funnel."""
 
 from tfrec_zoo.serving.export import export, served
 from tfrec_zoo.serving.funnel import Funnel

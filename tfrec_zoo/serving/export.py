@@ -1,4 +1,4 @@
-"""Export: a trained model as a SavedModel that answers raw requests without this package."""
+"""Export: trained models as SavedModels that answer raw requests without this package."""
 
 import inspect
 import pathlib
@@ -18,24 +18,24 @@ from tfrec_zoo.serving.parts import Parts, item_table, serving_inputs, with_serv
 
 
 class ServedModel(tf.Module):
-    """What is exported: the variables and look-up tables of a model, and named signatures.
+    """Holds what is exported: the variables and lookup tables of a model, and named signatures.
 
     Attributes:
-        request: The raw features of `serving_default`, by key.
-        custom_ops: Operations a process must have registered to load it.
+        request: Raw features of `serving_default`, by key.
+        custom_ops: Operations that a process must register before it loads the export.
     """
 
     request: Mapping[str, RawFeature]
     custom_ops: tuple[str, ...] = ()
 
     def signatures(self) -> dict[str, Any]:
-        """The concrete functions to export, by name."""
+        """Returns the concrete functions to export, by name."""
         raise NotImplementedError
 
 
 def _signature(function: Any, specs: Mapping[str, tf.TensorSpec]) -> Any:
-    """A concrete function with one named argument per raw feature."""
-    # tf.function names arguments by the Python signature, so it is given one.
+    """Returns a concrete function with one named argument per raw feature."""
+    # tf.function names arguments by the Python signature, so the function gets one.
     parameters = [inspect.Parameter(key, inspect.Parameter.POSITIONAL_OR_KEYWORD) for key in specs]
 
     def named(*args: Any, **kwargs: Any) -> Any:
@@ -47,11 +47,11 @@ def _signature(function: Any, specs: Mapping[str, tf.TensorSpec]) -> Any:
 
 
 class ServedRetrieval(ServedModel):
-    """A retrieval model: raw query features and items to leave out, to the best items.
+    """Serves a retrieval model: raw query features and items to exclude in, the best items out.
 
     Args:
         model: Trained retrieval model.
-        k: Length of the lists.
+        k: Number of items to return.
         index: Kind of index; see `build_index`.
     """
 
@@ -83,9 +83,9 @@ class ServedRetrieval(ServedModel):
         self._query, self._serve = query, serve
 
     def signatures(self) -> dict[str, Any]:
-        """`serving_default`, the same from serialized `tf.Example`s, and `query` vectors.
+        """Returns `serving_default`, `examples` (from serialized `tf.Example`s) and `query`.
 
-        Where the model has no item vectors, `query` is the scores of all items.
+        `query` returns query vectors, or the scores of all items if the model has no item vectors.
         """
         query = {key: f for key, f in self.request.items() if key != "exclude"}
         signatures = {
@@ -98,7 +98,7 @@ class ServedRetrieval(ServedModel):
 
 
 class ServedRanking(ServedModel):
-    """A ranking model: raw features of impressions to predictions.
+    """Serves a ranking model: raw features of impressions in, predictions out.
 
     Args:
         model: Trained ranking model.
@@ -118,7 +118,7 @@ class ServedRanking(ServedModel):
         self._serve = serve
 
     def signatures(self) -> dict[str, Any]:
-        """`serving_default`, a row per impression; `rank`, a list per query; and `examples`."""
+        """Returns `serving_default` (rows of impressions), `rank` (lists) and `examples`."""
         specs = raw_signature(self.request)
         lists = {
             key: tf.TensorSpec([None, *spec.shape], spec.dtype, name=key)
@@ -134,7 +134,7 @@ class ServedRanking(ServedModel):
 
 
 class ServedFunnel(ServedModel):
-    """Both stages in one: raw user features and history to recommended items.
+    """Serves both stages in one graph: raw user features and history in, recommended items out.
 
     Args:
         funnel: The two stages.
@@ -147,7 +147,7 @@ class ServedFunnel(ServedModel):
         self.request = funnel.request
 
     def signatures(self) -> dict[str, Any]:
-        """`serving_default` and the same from serialized `tf.Example`s."""
+        """Returns `serving_default` and the same from serialized `tf.Example`s."""
         specs = raw_signature(self.request)
         return {
             "serving_default": _signature(self.funnel.serve, specs),
@@ -163,11 +163,11 @@ def _from_examples(function: Any, raw: Mapping[str, RawFeature]) -> Any:
 
 
 def served(model: RecommenderModel | Funnel | ServedModel, **kwargs: Any) -> ServedModel:
-    """What `export` writes of a model.
+    """Returns the served form of a model, which `export` writes.
 
     Args:
         model: A trained model, or a funnel.
-        **kwargs: Of `ServedRetrieval`, for retrieval models.
+        **kwargs: Arguments of `ServedRetrieval`, for retrieval models.
     """
     if kwargs and not isinstance(model, RetrievalModel):
         raise TypeError(
@@ -191,23 +191,23 @@ def export(
     metadata: Mapping[str, Any] | None = None,
     **kwargs: Any,
 ) -> pathlib.Path:
-    """Writes a SavedModel with a `manifest.json`, whole or not at all.
+    """Writes a SavedModel with a `manifest.json`, atomically.
 
-    What was in `directory` before is replaced at the end, or left alone if anything fails. The
-    SavedModel needs TensorFlow alone to load (and ScaNN's operations, `from scann import
-    scann_ops`, if its index is a ScaNN one; the manifest says so).
+    Previous contents of `directory` are replaced at the end, or left alone if anything fails.
+    Loading the SavedModel takes TensorFlow only, plus ScaNN's operations (`from scann import
+    scann_ops`) if the index is a ScaNN one, as the manifest then says.
 
     Args:
         model: A trained model, or a funnel.
-        directory: Where to.
-        metadata: What the manifest should say besides: metrics, data set, seed, command ...
+        directory: Folder to write.
+        metadata: Further entries of the manifest, such as metrics, data set, seed and command.
         **kwargs: `k` and `index`, for retrieval models.
 
     Returns:
         The directory.
 
     Raises:
-        FileExistsError: If `directory` is a file, or a folder that holds something else.
+        FileExistsError: If `directory` is a file, or a folder that contains something else.
     """
     directory = pathlib.Path(directory)
     if directory.is_dir() and any(directory.iterdir()):

@@ -1,4 +1,4 @@
-"""Funnel: hundreds of candidates retrieved, then ranked, in one graph.
+"""Funnel: hundreds of candidates are retrieved, then ranked, in one graph.
 
 Covington, Adams & Sargin (RecSys 2016), figure 2.
 """
@@ -23,41 +23,46 @@ from tfrec_zoo.models.retrieval import RetrievalModel
 from tfrec_zoo.serving.index import build_index
 from tfrec_zoo.serving.parts import Parts, item_table, serving_inputs, with_serving_values
 
-#: What the funnel works out itself, and requests don't give.
+#: Features that the funnel derives itself, so requests do not give them.
 _DERIVED = ("last_watched", "candidate_source", "candidate_score", "item_age")
 
 
 @dataclasses.dataclass(frozen=True)
 class _Stages:
-    """Holds the models where TensorFlow doesn't look: their `Parts` are saved, not they."""
+    """Hides the models from TensorFlow's tracking, because only their `Parts` are saved."""
 
     sources: Mapping[str, RetrievalModel]
     ranking: RankingModel
 
 
 class Funnel(tf.Module):
-    """Raw user features and history in, the best items out: two trained stages and a catalogue.
+    """Combines trained retrieval and ranking models with a catalogue: raw features in, items out.
 
     A request gives the raw query features of both stages, `history` (item ids, oldest first),
     `exclude` (items not to recommend) and, if items have an `upload_time`, `time` (now, in whole
-    units of the log; a negative one is the log's end). From these the funnel works out what else
-    the models were trained on: `last_watched`, `history_<column>` (the items' columns looked up),
-    `item_age`, and of each candidate `candidate_source`, who nominated it, and `candidate_score`,
-    what the first source makes of it (scores of different sources can't be compared). Nothing from
-    `history` or `exclude` is ever recommended.
+    units of the log; a negative value means the end of the log). From these the funnel derives the
+    other features that the models were trained on: `last_watched`, `history_<column>` (the items'
+    columns, looked up) and `item_age`. It also sets, for each candidate, `candidate_source`, the
+    name of the model that nominated it, and `candidate_score`, its score by the first source
+    (scores of different sources are not comparable). Items in `history` or `exclude` are never
+    recommended.
 
     Args:
         sources: Trained retrieval models by name, with the same item vocabulary; the first
             nominates first. The names are the values of `candidate_source`.
         ranking: Trained ranking model.
-        log: Whose `items` give the candidates' features.
-        num_candidates: How many candidates each source nominates.
-        k: How many items to return.
+        log: Log whose `items` give the features of the candidates.
+        num_candidates: Number of candidates that each source nominates.
+        k: Number of items to return.
         index: Kind of index; see `build_index`.
 
     Attributes:
-        request: The raw features of a request, by key.
-        custom_ops: Operations a process must have registered to load the exported funnel.
+        request: Raw features of a request, by key.
+        custom_ops: Operations that a process must register before it loads the exported funnel.
+
+    Raises:
+        ValueError: If there is no source, `k` is out of range, the models are incompatible, or the
+            log lacks an item or a column that they need.
     """
 
     def __init__(
@@ -89,7 +94,7 @@ class Funnel(tf.Module):
         self._stages = _Stages(dict(sources), ranking)
         self._item = first.item_column
         self._parts = [Parts(model) for model in (*sources.values(), ranking)]
-        # What earlier sources nominate is left out too.
+        # Each source also excludes the candidates of the sources before it, hence the larger spare.
         self._indexes = [
             build_index(
                 source.candidates(), index, k=num_candidates, spare=200 + i * num_candidates
@@ -107,7 +112,7 @@ class Funnel(tf.Module):
         if "upload_time" in items:
             times = items["upload_time"].to_numpy(np.float64, na_value=np.nan)
             self._upload_time = tf.Variable(times, trainable=False, name="upload_time")
-            # What "now" is where a request doesn't say: the end of the log.
+            # The end of the log is "now" for requests that do not give a time.
             self._now = int(log.interactions[log.roles.time].max())
         self.request = self._request()
 
@@ -131,7 +136,7 @@ class Funnel(tf.Module):
     def _encode_catalogue(
         self, columns: Mapping[str, np.ndarray]
     ) -> dict[str, dict[str, tf.Variable]]:
-        """What the ranker reads of each item, encoded, one row per item of the vocabulary."""
+        """Returns the encoded candidate features of the ranker, one row per vocabulary item."""
         spec = self._stages.ranking.features.spec
         raw = {
             key: feature
@@ -158,7 +163,7 @@ class Funnel(tf.Module):
         }
 
     def _history_attributes(self, columns: Mapping[str, np.ndarray]) -> dict[str, tf.Variable]:
-        """What `history_<column>` holds for each item, [1 + items]: first the missing value."""
+        """Returns what `history_<column>` looks up, [1 + items], first the missing value."""
         tables = {}
         for model in (*self._stages.sources.values(), self._stages.ranking):
             for key, feature in model.features.spec.raw_query.items():
@@ -172,14 +177,15 @@ class Funnel(tf.Module):
         return tables
 
     def serve(self, **raw: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Recommends.
+        """Recommends items to each row of a request.
 
         Args:
-            **raw: The features of `request`: [batch], bags [batch, length].
+            **raw: Raw features by key, as in `request`: [batch], or [batch, length] for bags.
 
         Returns:
-            `ids`, [batch, k], as they were given, best first; `scores`, [batch, k], the ranker's
-            predictions. Where there is nothing left to recommend, the missing id and score 0.
+            `ids`, the original item ids, [batch, k], best first, and `scores`, the ranker's
+            predictions, [batch, k]. If fewer than k items can be recommended, the rest are the
+            missing id and score 0.
         """
         history = self._rows(raw["history"])
         excluded = tf.concat([history, self._rows(raw["exclude"])], axis=1)
@@ -219,7 +225,7 @@ class Funnel(tf.Module):
         }
 
     def _score(self, query: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-        """The first source's scores of all candidates, whoever nominated them."""
+        """Returns the first source's scores of all candidates, whichever source nominated them."""
         first = next(iter(self._stages.sources.values()))
         candidates = first.candidates()
         if candidates is None:
@@ -234,7 +240,7 @@ class Funnel(tf.Module):
     def _ranker_input(
         self, raw: Mapping[str, tf.Tensor], rows: tf.Tensor
     ) -> dict[str, dict[str, tf.Tensor]]:
-        """The query's features encoded, and the candidates' looked up."""
+        """Returns the query's encoded features together with the candidates' encoded ones."""
         spec = self._stages.ranking.features.spec
         query = with_serving_values(raw, spec.raw_query)
         query = {key: query[key] for key in spec.raw_query if key in query}
@@ -265,11 +271,11 @@ def _item_rows(log: Log, tokens: np.ndarray) -> pd.DataFrame:
 
 
 def _last(history: tf.Tensor) -> tf.Tensor:
-    """The last value of each history that is not missing."""
+    """Returns the last non-missing value of each history."""
     missing = tf.constant(MISSING["string" if history.dtype == tf.string else "int64"])
     missing = tf.cast(missing, history.dtype)
     padded = tf.concat([tf.fill([tf.shape(history)[0], 1], missing), history], axis=1)
     present = padded != missing if history.dtype == tf.string else padded >= 0
-    # Column 0, the missing value, is the last one present where there is no other.
+    # Column 0, the missing value, is selected if no value is present.
     at = tf.reduce_max(tf.where(present, tf.range(tf.shape(padded)[1]), 0), axis=1)
     return tf.gather(padded, at, batch_dims=1)

@@ -1,4 +1,4 @@
-"""Indexes: the items whose vectors have the largest dot product with a query's."""
+"""Indexes: search for the items whose vectors have the largest dot product with a query."""
 
 import logging
 from typing import Any, Literal
@@ -7,18 +7,18 @@ import tensorflow as tf
 
 logger = logging.getLogger(__name__)
 
-#: Below this many items exact search is as fast as ScaNN.
+#: Number of items from which ScaNN is faster than exact search.
 SCANN_FROM = 20_000
 
 
 class Index(tf.Module):
-    """Finds the best items for query vectors, leaving some out.
+    """Finds the best items for query vectors, with exclusions.
 
     Args:
-        candidates: [items, dim] vectors.
+        candidates: Item vectors, [items, dim].
     """
 
-    #: Custom operations a process must have registered to load a SavedModel with this index.
+    #: Operations that a process must register before it loads a SavedModel with this index.
     custom_ops: tuple[str, ...] = ()
 
     def __init__(self, candidates: tf.Tensor) -> None:
@@ -28,16 +28,16 @@ class Index(tf.Module):
     def search(
         self, query: tf.Tensor, k: int, exclude: tf.Tensor | None = None
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Finds the best items.
+        """Finds the best items for each query.
 
         Args:
-            query: [batch, dim] vectors.
-            k: How many.
-            exclude: [batch, length] rows that must not be found; −1 excludes nothing.
+            query: Query vectors, [batch, dim].
+            k: Number of items to return.
+            exclude: Rows that must not be returned, [batch, length]; −1 excludes nothing.
 
         Returns:
-            [batch, k] scores, descending, and [batch, k] int32 rows. Where there are fewer than k
-            items the rest is filled up with score −inf and row −1.
+            Scores in descending order, [batch, k], and rows, int32 [batch, k]. If there are fewer
+            than k items, the rest has score −inf and row −1.
         """
         scores, rows = self._search(query, k, exclude)
         found = scores > scores.dtype.min
@@ -50,15 +50,15 @@ class Index(tf.Module):
     def _search(
         self, query: tf.Tensor, k: int, exclude: tf.Tensor | None
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Up to k scores and rows; what is not a find has the lowest float, or NaN, as score."""
+        """Returns up to k scores and rows; NaN or the lowest float marks an empty slot."""
         raise NotImplementedError
 
 
 class ExactIndex(Index):
-    """Scores every item: plain TensorFlow, loads anywhere.
+    """Scores every item, in plain TensorFlow that loads anywhere.
 
     Args:
-        candidates: [items, dim] vectors.
+        candidates: Item vectors, [items, dim].
     """
 
     def __init__(self, candidates: tf.Tensor) -> None:
@@ -73,7 +73,7 @@ class ExactIndex(Index):
 
 
 class ScoreIndex(Index):
-    """Sorts queries that are the scores of all items already, [batch, items]."""
+    """Sorts queries that are already the scores of all items, [batch, items]."""
 
     def __init__(self) -> None:
         tf.Module.__init__(self)
@@ -85,24 +85,24 @@ class ScoreIndex(Index):
 
 
 class ScannIndex(Index):
-    """Approximate search with ScaNN (Guo et al., ICML 2020): sublinear in the number of items.
+    """Searches approximately with ScaNN (Guo et al., ICML 2020), sublinear in the number of items.
 
-    The catalogue is cut into about 2√items leaves. How many of them are searched is measured: the
-    fewest, doubling, with which the recall against exact search reaches `target_recall` on sample
-    queries; `recall` is what was measured.
+    The catalogue is partitioned into about 2√items leaves. The number of leaves to search is
+    measured: it is doubled until the recall against exact search reaches `target_recall` on sample
+    queries. `recall` is the measured value.
 
     Args:
-        candidates: [items, dim] vectors, at least 1,000.
-        k: Length of the lists that recall is measured on.
-        queries: [queries, dim] sample queries, such as users' vectors; by default some of the
+        candidates: Item vectors, [items, dim], at least 1,000.
+        k: Length of the lists on which recall is measured.
+        queries: Sample queries, [queries, dim], such as users' vectors; by default some of the
             items' own vectors.
         target_recall: Share of the exact top k that must be found.
-        spare: Finds beyond k to search for, so that excluded ones leave enough. A user with
-            more of the top items excluded than this gets a shorter list.
+        spare: Number of items to search for beyond k, so that enough remain after exclusions. A
+            user who has more of the top items excluded gets a shorter list.
 
     Raises:
         ImportError: If ScaNN is not installed.
-        ValueError: If there are too few items for its tree.
+        ValueError: If there are too few items for ScaNN's tree.
     """
 
     custom_ops = ("Scann>ScannSearchBatched", "Scann>TensorsToScann")
@@ -176,7 +176,7 @@ class ScannIndex(Index):
         searcher = scann_ops.searcher_from_module(self.state)
         query = tf.cast(query, tf.float32)
         batch = tf.shape(query)[0]
-        # ScaNN refuses a batch of no queries, and queries that are not finite.
+        # ScaNN rejects empty batches, and queries that are not finite.
         finite = tf.reduce_all(tf.math.is_finite(query), axis=1, keepdims=True)
         rows, scores = searcher.search_batched(
             tf.pad(tf.where(finite, query, 0), [[0, tf.cast(batch == 0, tf.int32)], [0, 0]]),
@@ -184,7 +184,7 @@ class ScannIndex(Index):
             pre_reorder_num_neighbors=min(2 * width, self.num_items),
             leaves_to_search=self.leaves_to_search,
         )
-        # Lists too short end in NaN, at row 0; the longest of the batch is the width of all.
+        # ScaNN pads short lists with NaN at row 0, but only up to the longest list of the batch.
         short = [[0, 0], [0, width - tf.shape(scores)[1]]]
         rows = tf.pad(tf.cast(rows, tf.int32), short)[:batch]
         scores = tf.pad(scores, short, constant_values=float("nan"))[:batch]
@@ -206,13 +206,13 @@ def build_index(
     """Makes an index: exact for small catalogues, ScaNN for large ones.
 
     Args:
-        candidates: [items, dim] vectors, or None for queries that are the scores of all items.
-        kind: `"exact"`, `"scann"`, or `"auto"`: by the number of items.
-        **kwargs: Of `ScannIndex`.
+        candidates: Item vectors, [items, dim], or None if queries are the scores of all items.
+        kind: `"exact"`, `"scann"`, or `"auto"` to choose by the number of items.
+        **kwargs: Arguments of `ScannIndex`.
 
     Returns:
-        The index. Where ScaNN was asked for but is not installed, or there are too few items for
-        it or no vectors, a warning is logged and the index is exact.
+        The index. It is exact, with a warning in the log, if ScaNN is requested but not installed,
+        or if there are no vectors or too few items for it.
     """
     if kind not in ("auto", "exact", "scann"):
         raise ValueError(f'`kind` must be "auto", "exact" or "scann". Received: {kind!r}')
@@ -231,11 +231,11 @@ def build_index(
 
 
 def _best(scores: tf.Tensor, k: int, exclude: tf.Tensor | None) -> tuple[tf.Tensor, tf.Tensor]:
-    """The k best of [batch, items] scores and their rows; excluded ones score the lowest float."""
+    """Returns the k best scores, [batch, k], and their rows; excluded ones get the lowest float."""
     num_items = scores.shape[1]
     if exclude is not None:
         batch = tf.shape(exclude)[0]
-        # One column more, which takes what excludes nothing.
+        # An extra column receives the entries that exclude nothing.
         scores = tf.pad(scores, [[0, 0], [0, 1]])
         column = tf.where(exclude < 0, num_items, exclude)
         row = tf.broadcast_to(tf.range(batch)[:, None], tf.shape(column))
@@ -250,8 +250,8 @@ def _chunks(total: int, size: int) -> list[int]:
 
 
 def _is_in(rows: tf.Tensor, exclude: tf.Tensor) -> tf.Tensor:
-    """Whether each of [batch, n] rows is among [batch, length] others."""
-    # The largest int32 keeps the search in bounds, and is no row.
+    """Returns which of the rows, [batch, n], are among the excluded ones, [batch, length]."""
+    # The largest int32 keeps the search in bounds and is never a row.
     ordered = tf.pad(tf.sort(exclude, axis=1), [[0, 0], [0, 1]], constant_values=tf.int32.max)
     at = tf.searchsorted(ordered, rows)
     return tf.gather(ordered, at, batch_dims=1) == rows

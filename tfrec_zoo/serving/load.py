@@ -1,4 +1,4 @@
-"""Load an export and ask it, from Python."""
+"""Loading of exported models, and requests to them from Python."""
 
 import pathlib
 from collections.abc import Mapping
@@ -13,21 +13,21 @@ from tfrec_zoo.features import MISSING, RawFeature, raw_signature, request_array
 
 
 class Served:
-    """An exported model, loaded: typed requests in, arrays or frames out.
+    """Wraps a loaded export: Python requests in, arrays or frames out.
 
     Args:
-        directory: Where the export is.
-        verify: Whether to compare every file with its sha256 in the manifest first.
+        directory: Folder of the export.
+        verify: Whether to first compare every file with its SHA-256 in the manifest.
 
     Attributes:
-        manifest: What `manifest.json` says.
-        signatures: The named signatures, for tensors.
-        request: The raw features a request may give, by key.
+        manifest: Contents of `manifest.json`.
+        signatures: Named signatures, which take tensors.
+        request: Raw features that a request may give, by key.
 
     Raises:
         FileNotFoundError: If there is no export.
-        ValueError: If it is damaged.
-        ImportError: If it needs ScaNN, and that is not installed.
+        ValueError: If the export is damaged.
+        ImportError: If the export needs ScaNN and it is not installed.
     """
 
     def __init__(self, directory: str | pathlib.Path, verify: bool = False) -> None:
@@ -42,7 +42,7 @@ class Served:
             ) from error
         if any(op.startswith("Scann>") for op in custom_ops):
             try:
-                from scann import scann_ops  # noqa: F401 (registers its operations)
+                from scann import scann_ops  # noqa: F401 (registers ScaNN's operations)
             except ImportError as error:
                 raise ImportError(
                     f"{directory} searches with ScaNN: pip install scann==1.4.2, or export it "
@@ -60,10 +60,10 @@ class Served:
         """Answers a request.
 
         Args:
-            request: Raw features by key, one value (or bag) per row: lists, arrays, a pandas
+            request: Raw features by key, one value (or bag) per row: lists, arrays or a pandas
                 frame. Features left out, None and NaN are missing.
-            signature: Name of a signature over raw features, one row each; the others are for
-                tensors, see `signatures`.
+            signature: Name of a signature that takes one row of raw features each. The other
+                `signatures` take tensors and cannot be called here.
 
         Returns:
             The outputs by name, as arrays; strings are `str`.
@@ -93,12 +93,13 @@ class Served:
         """Recommends items to each row of a request.
 
         Args:
-            request: As for a call.
-            k: How many items, at most what was exported (the default).
+            request: Raw features by key, one value (or bag) per row: lists, arrays or a pandas
+                frame.
+            k: Number of items to return, by default and at most that of the export.
 
         Returns:
-            A frame with the columns `row` (of the request), `rank` (from 1), `id` and `score`;
-            fewer than k rows per request where there is nothing left to recommend.
+            A frame with the columns `row` (of the request), `rank` (from 1), `id` and `score`. A
+            request has fewer than k rows if there is nothing left to recommend.
         """
         if "ids" not in self.signatures["serving_default"].structured_outputs:
             raise TypeError(
@@ -129,7 +130,9 @@ def _as_given(values: np.ndarray) -> np.ndarray:
 
 
 def load(directory: str | pathlib.Path, verify: bool = False) -> Served:
-    """Loads what `export` wrote; see `Served`.
+    """Loads the model that `export` wrote, as a `Served`.
+
+    Example:
 
     >>> import numpy as np, tempfile
     >>> from tfrec_zoo.features import *

@@ -1,4 +1,4 @@
-"""What an exported graph holds of a model."""
+"""Parts: what an exported graph contains of a model."""
 
 from collections.abc import Mapping
 
@@ -11,7 +11,7 @@ from tfrec_zoo.models.retrieval import RetrievalModel
 
 
 class Parts(tf.Module):
-    """The variables and look-up tables of a model: what is saved, without losses and optimizers.
+    """Holds the variables and lookup tables of a model, without its losses and optimizers.
 
     Args:
         model: A trained model.
@@ -28,21 +28,21 @@ class Parts(tf.Module):
 
 
 def serving_inputs(raw: Mapping[str, RawFeature]) -> dict[str, RawFeature]:
-    """The raw features that requests give: all but those fixed when serving."""
+    """Returns the raw features that requests give: all but those that are constant in serving."""
     return {key: feature for key, feature in raw.items() if feature.serving is None}
 
 
 def with_serving_values(
     raw: Mapping[str, tf.Tensor], features: Mapping[str, RawFeature]
 ) -> dict[str, tf.Tensor]:
-    """Adds the features that are fixed when serving, one value per row."""
+    """Adds the features that are constant in serving, one value per row."""
     rows = tf.shape(next(iter(raw.values())))[0]
     fixed = {k: tf.fill([rows], f.serving) for k, f in features.items() if f.serving is not None}
     return {**raw, **fixed}
 
 
 def item_table(model: RetrievalModel) -> tf.Variable:
-    """[1 + items] item ids as they were given: first the missing value, then those of each row."""
+    """Returns the original item ids, [1 + items]: the missing value, then the id of each row."""
     vocabulary = model.features.vocabularies[model.item_column.space]
     tokens = vocabulary.array()
     missing = np.array([MISSING[vocabulary.dtype]], tokens.dtype)
