@@ -1,4 +1,4 @@
-"""Artifacts: folders and files that appear whole or not at all, and say what they are."""
+"""Artifacts: files and folders that are written atomically, with a manifest of their contents."""
 
 import contextlib
 import hashlib
@@ -18,7 +18,7 @@ MANIFEST = "manifest.json"
 
 
 def versions() -> dict[str, str]:
-    """Versions of what results depend on."""
+    """Returns the versions of this package, of Python and of what results depend on."""
     found = {"tfrec_zoo": __version__, "python": platform.python_version()}
     for package in ("tensorflow", "tf-keras", "tensorflow-recommenders", "scann", "numpy"):
         with contextlib.suppress(metadata.PackageNotFoundError):
@@ -28,9 +28,12 @@ def versions() -> dict[str, str]:
 
 @contextlib.contextmanager
 def whole_folder(target: str | pathlib.Path) -> Iterator[pathlib.Path]:
-    """Gives an empty folder to write into, which becomes `target` if all goes well.
+    """Yields an empty folder to write into, which becomes `target` if all goes well.
 
-    If anything fails, the new files are removed and what was at `target` before stays as it was.
+    If anything fails, the new files are removed and previous contents of `target` stay unchanged.
+
+    Args:
+        target: Folder to create or replace.
 
     Raises:
         FileExistsError: If `target` is a file.
@@ -61,7 +64,7 @@ def whole_folder(target: str | pathlib.Path) -> Iterator[pathlib.Path]:
 
 
 def write_whole(path: str | pathlib.Path, text: str) -> None:
-    """Writes a text file, whole or not at all."""
+    """Writes a text file, atomically."""
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
@@ -76,7 +79,7 @@ def write_whole(path: str | pathlib.Path, text: str) -> None:
 
 
 def file_hashes(folder: pathlib.Path) -> dict[str, str]:
-    """Sha256 of every file of a folder but its manifest, by relative path."""
+    """Returns the SHA-256 of every file in a folder, except the manifest, by relative path."""
     return {
         path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*"))
@@ -85,7 +88,7 @@ def file_hashes(folder: pathlib.Path) -> dict[str, str]:
 
 
 def write_manifest(folder: pathlib.Path, contents: dict[str, Any]) -> None:
-    """Writes `manifest.json`: the contents given, versions, and the sha256 of every file."""
+    """Writes `manifest.json`: the given contents, versions, and the SHA-256 of every file."""
     manifest = {**contents, "versions": versions(), "files": file_hashes(folder)}
     write_whole(folder / MANIFEST, json.dumps(manifest, indent=1))
 
@@ -94,8 +97,11 @@ def read_manifest(folder: str | pathlib.Path, verify: bool = False) -> dict[str,
     """Reads a manifest.
 
     Args:
-        folder: Where an export is.
-        verify: Whether to compare every file with its sha256.
+        folder: Folder of the export.
+        verify: Whether to compare every file with its SHA-256.
+
+    Returns:
+        The contents of the manifest.
 
     Raises:
         FileNotFoundError: If there is no export.

@@ -1,4 +1,4 @@
-"""Examples: rows described by where their values lie in a log, put together as they are needed."""
+"""Examples: references to the rows of a log that make up each example, assembled on demand."""
 
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -25,23 +25,23 @@ from tfrec_zoo.features import (
     Vocabulary,
 )
 
-#: Rows that are put together at a time: batches are cut from them.
+#: Number of examples that are gathered at a time; batches are cut from them.
 _CHUNK = 8192
 
 
 @dataclasses.dataclass(frozen=True)
 class Examples:
-    """Examples for a model: features, what is to be predicted, and how much each counts.
+    """Examples for a model: their features, labels and weights.
 
     Args:
-        sources: Where the features lie.
-        label: [examples] what is to be predicted: an item id (retrieval), or a number (ranking).
-        weight: [examples] sample weights, or None.
-        groups: [examples] what is compared with each other when evaluating (a page, a user), or
-            None.
-        seen: Where the items lie that the user has seen before, or None.
-        candidates: Where the features of the candidate lie, a row for each item there is, if
-            others than the example's own can take its place; or None.
+        sources: Sources of the features.
+        label: Labels, [examples]: item ids (retrieval) or numbers (ranking).
+        weight: Sample weights, [examples], or None.
+        groups: Group of each example, [examples], within which evaluation compares (a page or a
+            user), or None.
+        seen: Windows of the items that the user has seen before each example, or None.
+        candidates: Source of the candidate's features, if other candidates can replace the
+            example's own; its table has one row per item. None otherwise.
     """
 
     sources: tuple[Source, ...]
@@ -55,7 +55,7 @@ class Examples:
         return len(self.label)
 
     def take(self, index: np.ndarray) -> "Examples":
-        """The examples of these numbers."""
+        """Returns the examples at the given positions."""
         return Examples(
             sources=tuple(source.take(index) for source in self.sources),
             label=self.label[index],
@@ -66,7 +66,7 @@ class Examples:
         )
 
     def with_features(self, values: Mapping[str, np.ndarray]) -> "Examples":
-        """These examples with more features, [examples] values by key."""
+        """Returns these examples with added features, given as values by key, [examples] each."""
         added = Rows(values, np.arange(len(self)))
         return dataclasses.replace(self, sources=(*self.sources, added))
 
@@ -78,9 +78,17 @@ class Examples:
     ) -> Features:
         """Learns the vocabularies and quantiles of a spec from these examples.
 
-        Each row of a log counts once, however many windows it is in, and not if it is in none. The
-        label counts towards the ID space of its key. Interaction columns are fitted on at most
-        `sample` examples, evenly spaced, and crosses with `top_n` on all of them.
+        Each row of a log counts once if it is in any window, and not at all otherwise. Labels count
+        towards the ID space of their key. Interaction columns are fitted on at most `sample` evenly
+        spaced examples, and crosses with `top_n` on all examples.
+
+        Args:
+            spec: Spec of the columns.
+            vocabularies: Known vocabularies by ID space, which are not learned.
+            sample: Number of examples that interaction columns are fitted on.
+
+        Returns:
+            The fitted features.
         """
         columns = [c for c in spec.candidate if isinstance(c, InteractionColumn)]
         keys = {key for c in columns for key in (c.bag.key, c.candidate.key, c.ages) if key}
@@ -94,18 +102,18 @@ class Examples:
 
     @property
     def all_sources(self) -> tuple[Source, ...]:
-        """Where all features lie, the candidate's included."""
+        """The sources of all features, including the candidate's."""
         return self.sources if self.candidates is None else (*self.sources, self.candidates)
 
     def _chunks(self, keys: set[str]) -> Iterator[dict[str, np.ndarray]]:
-        """The raw features of all examples, text as bytes."""
+        """Yields the raw features of all examples in chunks, with text as bytes."""
         features_of = raw_assembler(self.all_sources, keys)
         for begin in range(0, len(self), 8 * _CHUNK):
             rows = tf.range(begin, min(begin + 8 * _CHUNK, len(self)), dtype=tf.int64)
             yield {key: value.numpy() for key, value in features_of(rows).items()}
 
     def raw(self, keys: Iterable[str] | None = None) -> dict[str, np.ndarray]:
-        """The raw features of all examples, as a request would give them."""
+        """Returns the raw features of all examples, in the form of a request."""
         features = raw_assembler(self.all_sources, keys)(tf.range(len(self), dtype=tf.int64))
         return {key: decoded(value.numpy()) for key, value in features.items()}
 
@@ -118,20 +126,27 @@ class Examples:
         keys: Iterable[str] | None = None,
         negatives: NegativeSampling | None = None,
     ) -> tf.data.Dataset:
-        """A tf.data pipeline of batches `(features, label)` or `(features, label, weight)`.
+        """Makes a tf.data pipeline of batches `(features, label)` or `(features, label, weight)`.
 
-        Many batches are gathered at once, then cut. With a preprocessor, each value of the log is
-        encoded once, ahead, and batches of ids are gathered. Shuffling is of all examples, anew
-        each epoch. With negatives each example becomes a list: its own candidate first, labelled
-        one, and those drawn, labelled zero; candidate features and labels are [batch, 1 + number].
+        Many batches are gathered at once and then cut. With a preprocessor, each value of the log
+        is encoded once, in advance, and batches of ids are gathered. Shuffling permutes all
+        examples, differently in each epoch. With negatives each example becomes a list: its own
+        candidate first, with label one, then the negatives, with label zero. Candidate features and
+        labels are then [batch, 1 + number].
 
         Args:
-            batch_size: Examples per batch, negatives counted; the last batch may be smaller.
-            preprocessor: Encodes features (and an item label) ahead. Without it batches are raw.
+            batch_size: Number of examples per batch, negatives included; the last batch may be
+                smaller.
+            preprocessor: Preprocessor that encodes features (and item labels) in advance. Without
+                it batches are raw.
             shuffle: Whether to shuffle.
-            seed: Of shuffling and drawing.
-            keys: The raw features wanted, by default all; with a preprocessor, they are its own.
+            seed: Seed of shuffling and of sampling.
+            keys: Keys of the raw features to include, by default all. A preprocessor includes its
+                own.
             negatives: How to draw negatives, which needs `candidates` and `groups` (users).
+
+        Returns:
+            The batches of one epoch per iteration.
         """
         if batch_size < 1:
             raise ValueError(f"`batch_size` must be positive. Received: {batch_size}")
@@ -150,23 +165,23 @@ class Examples:
             chunks = tf.data.Dataset.range(0, size, chunk)
             return chunks.map(lambda begin: (order[begin : begin + chunk], [seed, begin]))
 
-        # One number an epoch, another each time.
+        # Every epoch draws one new number, the seed of its order and of its negatives.
         epochs = tf.data.Dataset.random(seed, rerandomize_each_iteration=True).take(1)
         dataset = epochs.flat_map(epoch).map(assemble, num_parallel_calls=2).rebatch(batch_size)
         dataset = dataset.apply(tf.data.experimental.assert_cardinality(-(-size // batch_size)))
         options = tf.data.Options()
-        # The autotune thread's wake-ups stall short epochs by up to seconds.
+        # Waiting for the autotune thread can stall short epochs for seconds.
         options.autotune.enabled = False
         return dataset.prefetch(4).with_options(options)
 
     def assembler(
         self, preprocessor: Preprocessor | None = None, keys: Iterable[str] | None = None
     ) -> Callable[[tf.Tensor], Any]:
-        """Returns a function of [n] example numbers to their features.
+        """Returns a function from example numbers, [n], to their features.
 
         Args:
-            preprocessor: Encodes features ahead. Without it they are raw.
-            keys: The raw features wanted, as for `dataset`.
+            preprocessor: Preprocessor that encodes features in advance. Without it they are raw.
+            keys: Keys of the raw features to include, as for `dataset`.
         """
         if preprocessor is None:
             return raw_assembler(self.all_sources, keys)
@@ -175,15 +190,15 @@ class Examples:
     def lists(
         self, preprocessor: Preprocessor | None = None, keys: Iterable[str] | None = None
     ) -> Callable[[tf.Tensor, tf.Tensor], Any]:
-        """Returns a function that puts candidates beside examples.
+        """Returns a function that combines examples with lists of candidates.
 
         Args:
-            preprocessor: Encodes features ahead. Without it they are raw.
-            keys: The raw features wanted, as for `dataset`.
+            preprocessor: Preprocessor that encodes features in advance. Without it they are raw.
+            keys: Keys of the raw features to include, as for `dataset`.
 
         Returns:
-            A function of [n] example numbers and [n, candidates] rows of the candidates' table, to
-            features: the candidates' are [n, candidates].
+            A function from example numbers, [n], and rows of the candidates' table,
+            [n, candidates], to features; the candidates' features are [n, candidates].
         """
         if self.candidates is None:
             raise ValueError(
@@ -207,7 +222,7 @@ class Examples:
         return encoded
 
     def _batches(self, preprocessor: Preprocessor | None, keys: Iterable[str] | None) -> Any:
-        """A function from ([n] example numbers, seed) to a batch."""
+        """Returns a function from example numbers, [n], and a seed to a batch."""
         label = self.label
         features_of = self.assembler(preprocessor, keys)
         if preprocessor is not None and label.dtype.kind not in "f":
@@ -221,7 +236,7 @@ class Examples:
         keys: Iterable[str] | None,
         negatives: NegativeSampling,
     ) -> Any:
-        """As `_batches`, each example a list with its negatives."""
+        """Returns a function like that of `_batches`, to lists of an example and its negatives."""
         lists = self.lists(preprocessor, keys)
         if self.groups is None:
             raise ValueError("Negatives need examples with users as `groups`. Received: None")
@@ -244,6 +259,6 @@ class Examples:
 
 
 def item_ids(preprocessor: Preprocessor, items: np.ndarray) -> np.ndarray:
-    """The ids that a preprocessor gives to raw item ids, 0 for unknown ones."""
+    """Returns the ids that a preprocessor gives to raw item ids; unknown ones get 0."""
     column = preprocessor.features.spec.item
     return preprocessor.ids(column, {column.key: tensor(items)}).numpy()

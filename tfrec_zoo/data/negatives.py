@@ -1,4 +1,4 @@
-"""Negatives: candidates that were not chosen, drawn in the graph while the model trains.
+"""Negatives: candidates that were not chosen, drawn in the graph during training.
 
 He et al. (2017), §3.4: "we uniformly sample them from unobserved interactions in each iteration".
 """
@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-#: After this many draws a negative is kept, whatever it is: its user has chosen nearly everything.
+#: Number of draws after which any negative is kept: such a user has chosen nearly everything.
 _MAX_DRAWS = 200
 
 Draw = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
@@ -17,16 +17,16 @@ Draw = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 @dataclasses.dataclass(frozen=True)
 class NegativeSampling:
-    """How to draw negatives for each positive: uniformly, or in proportion to popularity.
+    """Declares how negatives are drawn for each positive: uniformly, or by popularity.
 
-    They are drawn anew in each epoch, from the candidates that at least one example chose.
+    They are drawn anew in each epoch, among the candidates that at least one example chose.
 
     Args:
-        number: Negatives per positive.
-        exponent: Candidates are drawn in proportion to (number of examples)^exponent: 0 is
-            uniform, 1 as popular as the positives, 0.75 the compromise of word2vec.
-        reject: Whether what the user chose in any of the examples is drawn again. Memory is that
-            of the examples, not users times items.
+        number: Number of negatives per positive.
+        exponent: Candidates are drawn in proportion to (number of examples)^exponent. 0 is uniform,
+            1 is as popular as the positives, and 0.75 is the compromise of word2vec.
+        reject: Whether to redraw items that the user chose in any example. The memory for this
+            grows with the examples, not with users times items.
 
     Example:
 
@@ -47,11 +47,11 @@ class NegativeSampling:
         """Returns a function that draws negatives.
 
         Args:
-            user: [examples] whose choice it was, from 0 up.
-            item: [examples] what was chosen, from 0 up.
+            user: User of each example, integers from 0, [examples].
+            item: Item that each example chose, integers from 0, [examples].
 
         Returns:
-            A function of [n] users and a seed, [2] integers, to [n, number] int64 items.
+            A function from users, [n], and a seed, two integers, [2], to int64 items, [n, number].
         """
         if not len(item):
             raise ValueError("Drawing negatives needs examples to draw from. Received: 0")
@@ -80,7 +80,7 @@ class NegativeSampling:
             seed = tf.cast(seed, tf.int64)
             items = propose(tf.size(user), seed)
             if self.reject:
-                # Only what has to be drawn again is.
+                # Only rejected items are drawn again.
                 again = tf.where(is_chosen(user, items))[:, 0]
 
                 def redraw(round_: tf.Tensor, again: tf.Tensor, items: tf.Tensor) -> list:

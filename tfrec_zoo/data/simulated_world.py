@@ -1,4 +1,4 @@
-"""The people and the videos of the simulated site, as drawn before anything happens on it.
+"""The users and the videos of the simulated site, drawn before the simulation starts.
 
 The equations behind them are in `tfrec_zoo.data.simulator`, which runs the site.
 """
@@ -68,7 +68,7 @@ class Videos:
 
 @dataclass(frozen=True)
 class Users:
-    """The people: what the log shows of them, and what it does not."""
+    """The users: what the log shows about them, and what it hides."""
 
     frame: pd.DataFrame
     prior: Floats  # [users, topics], the taste that drift returns to
@@ -85,7 +85,10 @@ def catalogue(
     bait_share: float,
     fresh_share: float,
 ) -> Videos:
-    """Draws the videos; the arguments are those of `simulate`, `horizon` its window in seconds."""
+    """Draws the videos.
+
+    The arguments are those of `simulate`; `horizon` is the length of its window in seconds.
+    """
     num_channels = max(num_topics, num_items // 12)
     channel_topic = np.sort(np.arange(num_channels) % num_topics)
     size = rng.lognormal(0.0, 0.7, num_channels)
@@ -125,7 +128,7 @@ def catalogue(
 def _upload_times(
     rng: np.random.Generator, run: Ints, episode: Ints, horizon: float, fresh_share: float
 ) -> Floats:
-    """Single videos anywhere from 60 days before the window; a series at a steady pace."""
+    """Draws single videos from 60 days before the window on, and series at a steady pace."""
     fresh = rng.random(len(run)) < fresh_share
     inside, before = rng.uniform(0, 0.98 * horizon, len(run)), rng.uniform(-60 * DAY, 0, len(run))
     start = rng.uniform(-10 * DAY, 0.6 * horizon, run[-1] + 1)
@@ -137,7 +140,7 @@ def _upload_times(
 def population(
     rng: np.random.Generator, num_users: int, num_topics: int, sessions_per_day: float
 ) -> Users:
-    """Draws the people; the arguments are those of `simulate`."""
+    """Draws the users. The arguments are those of `simulate`."""
     country = rng.choice(len(_COUNTRIES), num_users, p=[0.3, 0.25, 0.15, 0.1, 0.1, 0.1])
     device = rng.choice(len(_DEVICES), num_users, p=[0.55, 0.25, 0.12, 0.08])
     age = np.clip(13 + rng.gamma(2.2, 9.0, num_users), 13, 90).round(0)
@@ -168,31 +171,31 @@ def population(
 
 
 def popularity_curve(age: Floats, rise: Floats) -> Floats:
-    """Rises from upload to a peak of 1.08 after `rise` seconds, then decays to 0.08."""
+    """Returns the popularity at an age: a peak of 1.08 after `rise` seconds, then decay to 0.08."""
     x = np.maximum(age, 0) / rise
     return np.asarray(np.where(age >= 0, 0.08 + x * np.exp(1 - x), 0.0))
 
 
 def taste_drift(rng: np.random.Generator, taste: Floats, prior: Floats, drift: float) -> Floats:
-    """Tastes a day later: drawn back to `prior`, and pushed about."""
+    """Returns the tastes a day later, drawn back to `prior` and perturbed."""
     keep = np.exp(-drift)
     noise = rng.normal(size=taste.shape)
     return np.asarray(prior + keep * (taste - prior) + 1.4 * np.sqrt(1 - keep**2) * noise)
 
 
 def log_shares(taste: Floats) -> Floats:
-    """Logarithm of each topic's share in a taste: its log-softmax."""
+    """Returns the logarithm of each topic's share in a taste, its log-softmax."""
     shifted = taste - taste.max(axis=1, keepdims=True)
     return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))
 
 
 def labels(prefix: str, numbers: Ints) -> NDArray[Any]:
-    """Ids as text: "v12" of "v" and 12."""
+    """Returns ids as text, such as "v12" for "v" and 12."""
     return np.asarray(prefix + numbers.astype(str).astype(object))
 
 
 def _titles(videos: Videos) -> NDArray[Any]:
-    """Readable titles; those of a series share the name of its first episode."""
+    """Returns readable titles; episodes of a series share the name of the first."""
     start = np.arange(len(videos.topic))
     in_series = videos.series >= 0
     start[in_series] = videos.series_edges[videos.series[in_series], 0]
@@ -209,7 +212,7 @@ def _titles(videos: Videos) -> NDArray[Any]:
 
 
 def item_table(videos: Videos, video_ids: NDArray[Any]) -> pd.DataFrame:
-    """What the log shows of the catalogue."""
+    """Returns the part of the catalogue that the log shows."""
     return pd.DataFrame(
         {
             "video_id": video_ids,
@@ -225,7 +228,7 @@ def item_table(videos: Videos, video_ids: NDArray[Any]) -> pd.DataFrame:
 
 
 def queries(rng: np.random.Generator, videos: Videos, video: Ints) -> NDArray[Any]:
-    """Words of the wanted video's title or others of its topic, and perhaps the topic."""
+    """Draws search queries: words of the wanted video's title or topic, and perhaps the topic."""
     kind, title = videos.topic[video], videos.words[video]
     stray = rng.integers(1, WORDS.shape[1], title.shape)
     words = WORDS[kind[:, None], np.where(rng.random(title.shape) < 0.6, title, stray)]

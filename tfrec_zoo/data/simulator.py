@@ -1,8 +1,8 @@
-"""A small YouTube whose truth is known: watches, searches and page impressions.
+"""Simulator of a small video site whose truth is known: watches, searches and impressions.
 
 The public MovieLens logs have no impressions, watch times or upload times, so the two-stage
-paper (Covington et al., RecSys 2016) cannot be re-run on them. This world has all three, and
-for every impression the true click probability and the true expected watch time.
+paper (Covington et al., RecSys 2016) cannot be re-run on them. This site has all three and, for
+every impression, the true click probability and the true expected watch time.
 
 Generative equations (user u, video v of topic k and channel c, time t, all noise from one seed)::
 
@@ -21,13 +21,13 @@ Generative equations (user u, video v of topic k and channel c, time t, all nois
     truth        true_watch_time = P (1 + (length_v - 1) w)
 
 Watches outside pages come from searches and from autoplay: a softmax choice over the same
-logit. A series is mostly entered at the user's next episode. A past watch is let through 2% of
-the time. log(K theta) is clipped to [-3, 3] and w to [.02, .98]. The truth is given all that the
-world knows: the session's topic and the styles are in no column.
+logit. A series is mostly entered at the user's next episode. A watched video stays a candidate 2%
+of the time. log(K theta) is clipped to [-3, 3] and w to [.02, .98]. The truth depends on all that
+the simulator knows, including the session's topic and the styles, which are in no column.
 
-Marginals as measured, at the default arguments, beside all of MovieLens-1M (a rating counts as a
-watch) and KuaiRand-Pure from 25 April to 8 May 2022 (a click counts as a watch). Users and videos
-without a watch are left out.
+The marginals of the default arguments are compared with all of MovieLens-1M (a rating counts as a
+watch) and with KuaiRand-Pure from 25 April to 8 May 2022 (a click counts as a watch). Users and
+videos without a watch are left out.
 
 ========================================  ==========  ============  =============
 marginal                                  simulate()  MovieLens-1M  KuaiRand-Pure
@@ -41,7 +41,7 @@ seconds of a watch, median                        78             -             2
 share of the video watched, median              0.47             -           0.65
 ========================================  ==========  ============  =============
 
-The click rate is low on purpose: the paper's ranking assumes few positives.
+The click rate is low on purpose, because the paper's ranking assumes few positives.
 """
 
 from __future__ import annotations
@@ -112,27 +112,27 @@ def simulate(
 ) -> Log:
     """Simulates a video site and returns its log, the same one for the same arguments.
 
-    A default log has about 130 impressions and 23 watches a user; both grow linearly in
-    `num_users`, `num_days` and `sessions_per_day`. A session begun in the last minutes of the
+    A default log has about 130 impressions and 23 watches per user; both grow linearly in
+    `num_users`, `num_days` and `sessions_per_day`. A session that starts in the last minutes of the
     window ends after it, so a few times exceed `num_days` days.
 
     Args:
-        num_users: People. Some may never come.
-        num_items: Videos, at least one per topic and four pages of them.
-        num_days: Length of the window; times are seconds since its start.
-        seed: Non-negative integer.
-        num_topics: Topics of the videos, 2 to 24.
-        page_size: Videos shown on a page (fewer when the sources have no more to offer).
-        sessions_per_day: Mean sessions of a user per day, above 0 and at most 2.
-        drift: Rate per day at which a taste forgets itself; 0 keeps it fixed.
+        num_users: Number of users. Some may never visit the site.
+        num_items: Number of videos, at least one per topic and four pages of them.
+        num_days: Length of the window in days; times are seconds since its start.
+        seed: Seed of the simulation, a non-negative integer.
+        num_topics: Number of topics of the videos, 2 to 24.
+        page_size: Number of videos shown on a page; fewer if the sources have no more to offer.
+        sessions_per_day: Mean number of sessions of a user per day, above 0 and at most 2.
+        drift: Rate per day at which a taste returns to its mean; 0 keeps tastes fixed.
         bait_share: Share of videos that are click-bait: clicked more, watched less.
         fresh_share: Share of videos outside series that are uploaded inside the window.
 
     Returns:
-        A `Log` whose `impressions` carry `true_click_probability` and `true_watch_time` (seconds).
+        A `Log` whose `impressions` have `true_click_probability` and `true_watch_time` (seconds).
 
     Raises:
-        ValueError: An argument has the wrong type or is out of range.
+        ValueError: If an argument has the wrong type or is out of range.
 
     Example:
         >>> log = simulate(num_users=200, num_items=300, num_days=5)
@@ -172,7 +172,7 @@ def _check(name: str, value: Any, kind: type, low: float, high: float = np.inf) 
 
 
 class _World:
-    """The site while it runs: what each user has seen, and the tables being written."""
+    """The running site: what each user has seen, and the tables of the log so far."""
 
     def __init__(
         self, videos: Videos, users: Users, rng: np.random.Generator, page_size: int
@@ -187,7 +187,7 @@ class _World:
         self.pages = 0
 
     def run_slot(self, start: float, activity: float) -> None:
-        """One session of every user who comes in this third of a day."""
+        """Runs one session of every user who visits in this third of a day."""
         chance = np.minimum(self.users.activity * activity, 0.95)
         user = np.flatnonzero(self.rng.random(len(chance)) < chance)
         clock = start + self.rng.uniform(0, DAY / SLOTS, len(user))
@@ -209,7 +209,7 @@ class _World:
     def _nominate(
         self, user: Ints, topic: Ints, clock: Floats, ladder: Floats, source: Ints
     ) -> tuple[Ints, Ints, Bools]:
-        """Draws a video per source; returns them, their sources and which may be shown."""
+        """Draws a video per source; returns videos, sources, and which videos may be shown."""
         videos, rng, shape = self.videos, self.rng, source.shape  # [users, candidates]
         slot = np.where(source == _RELATED, 0, rng.integers(0, 8, shape))
         seed_video = self.recent[user[:, None], slot]
@@ -231,7 +231,7 @@ class _World:
         return video, source, exists & self._is_showable(user, video, clock)
 
     def _enter_series(self, user: Ints, video: Ints) -> tuple[Ints, Bools]:
-        """Replaces most episodes by the user's next one; false where the series is over."""
+        """Replaces most episodes by the user's next one, and returns whether there is one."""
         series = self.videos.series[video]
         redirect = (series >= 0) & (self.rng.random(video.shape) < 0.95)
         if not redirect.any():
@@ -242,18 +242,18 @@ class _World:
         return np.where(redirect & exists, following, video), exists
 
     def _is_showable(self, user: Ints, video: Ints, clock: Floats) -> Bools:
-        """Uploaded, not a repeat within the row, and (mostly) not watched before."""
+        """Returns which videos are uploaded, not repeated in the row, and (mostly) not watched."""
         repeated = np.tril(video[:, :, None] == video[:, None, :], -1).any(axis=2)
         new = self.watched.count(self._key(user, video)) == 0
         uploaded = self.videos.upload[video] <= clock[:, None]
         return np.asarray(uploaded & ~repeated & (new | (self.rng.random(video.shape) < 0.02)))
 
     def _key(self, user: Ints, other: Ints) -> Ints:
-        """One integer per (user, other): other is [users] or [users, candidates]."""
+        """Returns one integer per (user, other), for `other` [users] or [users, candidates]."""
         return (user if other.ndim == 1 else user[:, None]) * (len(self.videos.topic) + 1) + other
 
     def _appeal(self, user: Ints, topic: Ints, video: Ints, clock: Floats) -> tuple[Floats, Floats]:
-        """The click logit at the top of a page, and the mean share of the video watched."""
+        """Returns the click logit at the top of a page, and the mean share of the video watched."""
         videos, u = self.videos, user[:, None]
         kind, channel, series = videos.topic[video], videos.channel[video], videos.series[video]
         match = np.clip(self.log_theta[u, kind] + np.log(self.log_theta.shape[1]), -3, 3)
@@ -290,7 +290,7 @@ class _World:
         return np.asarray(1 + (self.videos.length[video] - 1) * share)
 
     def _watch_elsewhere(self, user: Ints, topic: Ints, clock: Floats, ladder: Floats) -> Floats:
-        """A search and its result, or autoplay from the last watch, or neither."""
+        """Simulates a search and its result, autoplay from the last watch, or neither."""
         searches = self.rng.random(len(user)) < 0.3
         acts = np.flatnonzero(searches | (self.rng.random(len(user)) < 0.55))
         who, at, searches = user[acts], clock[acts] + 10, searches[acts]
@@ -312,7 +312,7 @@ class _World:
         return clock
 
     def _show_page(self, user: Ints, topic: Ints, clock: Floats, ladder: Floats) -> Floats:
-        """Shows each user a page, ranked by a noisy system, and plays what is clicked."""
+        """Shows each user a page, ranked by a noisy system, and plays the clicked videos."""
         candidates = (len(user), 2 * self.page_size)
         source = self.rng.choice(4, candidates, p=_SOURCE_SHARES)
         usual = self.rng.random(len(user)) < 0.5
@@ -351,7 +351,7 @@ class _World:
         return np.asarray(clock + 30 + self.page_size + seconds.sum(axis=1))
 
     def _record_watches(self, user: Ints, video: Ints, time: Floats, seconds: Floats) -> None:
-        """Writes watches, given in order of time for each user, and remembers them."""
+        """Writes watches, which are in order of time for each user, and remembers them."""
         self.tables["interactions"].append(
             {"user": user, "video": video, "time": time, "watch_seconds": seconds}
         )
@@ -371,13 +371,13 @@ def _sigmoid(x: Floats) -> Floats:
 
 
 def _occurrence(sorted_keys: Ints) -> Ints:
-    """How many equal keys stand before each, in an array where equal keys are adjacent."""
+    """Returns how many equal keys precede each, in an array where equal keys are adjacent."""
     return np.arange(len(sorted_keys)) - np.searchsorted(sorted_keys, sorted_keys)
 
 
 def _as_log(world: _World, video_ids: NDArray[Any]) -> Log:
     user_ids = world.users.frame["user_id"].to_numpy(object)
-    rank = user_ids.argsort().argsort()  # a log is sorted by the text of the id
+    rank = user_ids.argsort().argsort()  # a log is sorted by user id, as text
     names, tables = {"user": "user_id", "video": "video_id"}, {}
     for name, parts in world.tables.items():
         joined = {column: np.concatenate([p[column] for p in parts]) for column in parts[0]}

@@ -1,7 +1,7 @@
-"""Sources: where the features of examples lie in a log, and how they are put together.
+"""Sources: where a log stores the features of examples, and how they are gathered.
 
-A history window is stored as two row numbers, not as 50 values, so the examples of a log take
-little more memory than the log; tf.data gathers whole batches of them at once.
+A history window is stored as two row numbers instead of 50 values, so the examples of a log take
+little more memory than the log itself. tf.data gathers whole batches of them at once.
 """
 
 import dataclasses
@@ -27,35 +27,35 @@ class Rows:
     """One value per example: row `index[i]` of a table of columns.
 
     Args:
-        values: Columns of the table by key; a column may hold one bag per row, [rows, length].
-        index: [examples] row numbers.
+        values: Columns of the table by key; a column may contain one bag per row, [rows, length].
+        index: Row number of each example, [examples].
     """
 
     values: Mapping[str, np.ndarray]
     index: np.ndarray
 
     def take(self, index: np.ndarray) -> "Rows":
-        """Those of the examples of these numbers."""
+        """Returns the source of the examples at the given positions."""
         return dataclasses.replace(self, index=self.index[index])
 
     def used(self, keys: set[str]) -> dict[str, np.ndarray]:
-        """The values that examples have, as often as they have them."""
+        """Returns the values of the given keys, once for each example that has them."""
         return {key: column[self.index] for key, column in self.values.items() if key in keys}
 
 
 @dataclasses.dataclass(frozen=True)
 class Windows:
-    """A bag per example: the last `length` rows of `[start[i], stop[i])`, oldest first.
+    """One bag per example: the last `length` rows of `[start[i], stop[i])`, oldest first.
 
     Args:
-        values: Columns of the table by key; the rows of one user are adjacent.
-        start: [examples] first row.
-        stop: [examples] row after the last.
-        length: Longest bag.
-        hide: [examples] a row of the window to leave out, or None.
+        values: Columns of the table by key; the rows of a user are adjacent.
+        start: First row of each example's window, [examples].
+        stop: Row after the last of each example's window, [examples].
+        length: Length of the longest bag.
+        hide: Row of each example's window to leave out, [examples], or None.
         ages: Key of a numeric bag `now[i] - time[row]` to add, or "".
-        time: [rows] of the table.
-        now: [examples] time of the example.
+        time: Time of each row of the table, [rows].
+        now: Time of each example, [examples].
     """
 
     values: Mapping[str, np.ndarray]
@@ -68,20 +68,20 @@ class Windows:
     now: np.ndarray | None = None
 
     def take(self, index: np.ndarray) -> "Windows":
-        """Those of the examples of these numbers."""
+        """Returns the source of the examples at the given positions."""
         parts = {name: getattr(self, name) for name in ("start", "stop", "hide", "now")}
         parts = {name: None if part is None else part[index] for name, part in parts.items()}
         return dataclasses.replace(self, **parts)
 
     def used(self, keys: set[str]) -> dict[str, np.ndarray]:
-        """The values that are in at least one window, each row once."""
+        """Returns the values of the given keys that are in at least one window, each row once."""
         values = {key: column for key, column in self.values.items() if key in keys}
         if not values:
             return {}
         rows = len(next(iter(values.values())))
         begin = np.maximum(self.start, self.stop - self.length)
         if self.hide is not None:
-            # Where a row is hidden, one more before it is there.
+            # A window that hides a row includes one more row at its start.
             is_hidden = (self.hide >= begin) & (self.hide < self.stop)
             begin = np.maximum(self.start, begin - is_hidden)
         begin = np.minimum(begin, self.stop)
@@ -93,12 +93,12 @@ class Windows:
         return {key: column[windows > 0] for key, column in values.items()}
 
 
-#: Where features of examples lie.
+#: A source of the features of examples.
 Source = Rows | Windows
 
 
 def raw_assembler(sources: tuple[Source, ...], keys: Iterable[str] | None = None) -> Any:
-    """Returns a function from example numbers to features by key."""
+    """Returns a function from example numbers to raw features by key."""
     wanted = None if keys is None else set(keys)
     parts = [
         _assembler_of(source, wanted)
@@ -113,14 +113,14 @@ def raw_assembler(sources: tuple[Source, ...], keys: Iterable[str] | None = None
 
 
 def decoded(values: np.ndarray) -> np.ndarray:
-    """Text as strings, not bytes."""
+    """Returns text as strings instead of bytes."""
     if values.dtype != object or not values.size:
         return values
     return np.char.decode(values.astype("S"), "utf-8").astype(object)
 
 
 def tensor(column: np.ndarray) -> tf.Tensor:
-    """A column as one of the raw types: string, int64 or float32."""
+    """Returns a column as a tensor of one of the raw types: string, int64 or float32."""
     kinds = {"b": np.int64, "i": np.int64, "u": np.int64, "f": np.float32}
     return tf.constant(column, kinds.get(column.dtype.kind))
 
@@ -142,7 +142,7 @@ def _assembler_of(source: Source, wanted: set[str] | None, fill: Any = None) -> 
 
     start, stop = tf.constant(source.start, tf.int64), tf.constant(source.stop, tf.int64)
     hide = None if source.hide is None else tf.constant(source.hide, tf.int64)
-    # One row more, of what is outside the windows.
+    # An extra row contains the missing value, for positions outside a window.
     values = {k: tf.concat([v, _missing(v, fill)[None]], 0) for k, v in values.items()}
     has_ages = bool(source.ages) and (wanted is None or source.ages in wanted)
     if has_ages:
@@ -154,7 +154,7 @@ def _assembler_of(source: Source, wanted: set[str] | None, fill: Any = None) -> 
         first, end = tf.gather(start, rows)[:, None], tf.gather(stop, rows)[:, None]
         at = end + tf.range(-source.length, 0, dtype=tf.int64)
         if hide is not None:
-            # Rows up to the hidden one move up by one, so that the bag is still full.
+            # Positions up to the hidden row shift back by one, so the bag stays full.
             hidden = tf.gather(hide, rows)[:, None]
             at -= tf.cast((at <= hidden) & (hidden < end), tf.int64)
         at = tf.where(at >= first, at, outside)
@@ -175,11 +175,11 @@ def _missing(value: tf.Tensor, fill: Any) -> tf.Tensor:
 
 
 def encoded_assembler(sources: tuple[Source, ...], preprocessor: Preprocessor) -> Any:
-    """Returns a function from example numbers to encoded features, with the log encoded ahead."""
+    """Returns a function from example numbers to encoded features, with the log encoded once."""
     spec = preprocessor.features.spec
     numeric = {column.key for column in spec.dense if isinstance(column, NumericColumn)}
     numeric |= {c.ages for c in spec.dense if isinstance(c, InteractionColumn) and c.ages}
-    # Bags whose ages lie beside them keep the width of the window.
+    # Bags with parallel ages keep the width of the window.
     aged = {c.bag.name for c in spec.dense if isinstance(c, InteractionColumn) and c.ages}
     id_parts, value_parts = [], []
     for source in sources:
@@ -224,12 +224,12 @@ def encoded_assembler(sources: tuple[Source, ...], preprocessor: Preprocessor) -
 
 
 def _last_ids(source: Windows, ids: dict[str, np.ndarray], max_length: int) -> Any:
-    """Returns a function to windows of ids, 0 but for the last `max_length` that aren't missing.
+    """Returns a function to windows of ids that keep the last `max_length` non-missing ones.
 
     Args:
-        source: The windows.
-        ids: The ids of the rows by column name, -1 where missing.
-        max_length: Bag size.
+        source: Windows of the bags.
+        ids: Ids of the rows by column name, -1 if missing.
+        max_length: Number of values that count; the others become 0.
     """
     windows = _assembler_of(dataclasses.replace(source, values=ids), set(ids), fill=-1)
 

@@ -9,13 +9,13 @@ from tfrec_zoo.data.log import Log
 
 @dataclasses.dataclass(frozen=True)
 class Split:
-    """Row numbers of `log.interactions`; the training rows all come before what they are for.
+    """Row numbers of `log.interactions` in each part of a split.
 
     Args:
-        train: Rows to learn from.
-        validation: Rows to choose by.
+        train: Rows to train on.
+        validation: Rows to select models on.
         test: Rows to report on.
-        protocol: How they were split, in words for a result file.
+        protocol: Description of the split, for result files.
     """
 
     train: np.ndarray
@@ -25,7 +25,7 @@ class Split:
 
 
 def user_bounds(log: Log) -> tuple[np.ndarray, np.ndarray]:
-    """For each interaction, the first row of its user and the row after the user's last."""
+    """Returns, for each interaction, its user's first row and the row after the user's last."""
     users = log.interactions[log.roles.user].to_numpy()
     is_first = np.ones(len(users), bool)
     is_first[1:] = users[1:] != users[:-1]
@@ -35,10 +35,13 @@ def user_bounds(log: Log) -> tuple[np.ndarray, np.ndarray]:
 
 
 def leave_last_out(log: Log) -> Split:
-    """Tests on each user's last interaction, validates on the one before it.
+    """Tests on each user's last interaction and validates on the one before it.
 
-    Of a user with two interactions the first is trained on and none validated on; that of a user
-    with one is trained on.
+    The first interaction of a user is always trained on: a user with two interactions has none to
+    validate on, and a user with one has none to test on.
+
+    Args:
+        log: Log to split.
     """
     first, last = user_bounds(log)
     row = np.arange(len(first))
@@ -51,12 +54,12 @@ def leave_last_out(log: Log) -> Split:
 
 
 def by_time(log: Log, validation_fraction: float = 0.1, test_fraction: float = 0.1) -> Split:
-    """Tests on the last part of the whole log, validates on the part before it: no future leaks.
+    """Tests on the last part of the whole log and validates on the part before: no future leaks.
 
-    Rows of one instant are never split.
+    Rows with the same time are never separated.
 
     Args:
-        log: The log.
+        log: Log to split.
         validation_fraction: Share of the interactions to validate on.
         test_fraction: Share of the interactions to test on.
 
@@ -97,12 +100,12 @@ def _check_fractions(validation: float, test: float) -> None:
 
 
 def next_day(log: Log, day: float = 86_400.0) -> Split:
-    """Tests on the last day of the log, validates on the day before (Covington et al., §4.3).
+    """Tests on the log's last day and validates on the day before (Covington et al., §4.3).
 
-    Days are counted back from the last interaction, so that the last one is a whole day.
+    Days are counted back from the last interaction, so the last day is a whole one.
 
     Args:
-        log: The log.
+        log: Log to split.
         day: Length of a day in the log's unit of time.
 
     Raises:
@@ -126,9 +129,15 @@ def next_day(log: Log, day: float = 86_400.0) -> Split:
 def random_leaky(
     log: Log, validation_fraction: float = 0.1, test_fraction: float = 0.1, seed: int = 0
 ) -> Split:
-    """Splits at random: training sees the future of what it is tested on.
+    """Splits at random, so training sees the future of what is tested.
 
-    For comparison with published random splits only; the protocol says it leaks.
+    Use it only for comparison with published random splits; the protocol mentions the leak.
+
+    Args:
+        log: Log to split.
+        validation_fraction: Share of the interactions to validate on.
+        test_fraction: Share of the interactions to test on.
+        seed: Seed of the shuffle.
     """
     _check_fractions(validation_fraction, test_fraction)
     order = np.random.default_rng(seed).permutation(len(log.interactions))
