@@ -25,8 +25,8 @@ logit. A series is mostly entered at the user's next episode. A watched video st
 of the time. log(K theta) is clipped to [-3, 3] and w to [.02, .98]. The truth depends on all that
 the simulator knows, including the session's topic and the styles, which are in no column.
 
-The marginals of the default arguments are compared with all of MovieLens-1M (a rating counts as a
-watch) and with KuaiRand-Pure from 25 April to 8 May 2022 (a click counts as a watch). Users and
+The table has the marginals at the default arguments, of all of MovieLens-1M (a rating counts as a
+watch) and of KuaiRand-Pure from 25 April to 8 May 2022 (a click counts as a watch). Users and
 videos without a watch are left out.
 
 ========================================  ==========  ============  =============

@@ -25,7 +25,7 @@ class LinearFeatures(tf.keras.layers.Layer):
     has its own weights, even if it shares an ID space or a table with another one, because "was
     watched before" and "is the candidate" are different features. The weights of a bag are pooled
     by its combiner and those of a cross are summed; id 0 contributes 0 and gets no gradient.
-    Numeric and interaction columns have one weight per normalised component.
+    Numeric and interaction columns have one weight per normalized component.
 
     There is no bias: the model adds one, once. Weights start at 0 and everything is float32,
     whatever the dtype policy, because logits need full precision.

@@ -124,7 +124,7 @@ class RecommenderModel(tfrs.models.Model):
         self(request_arrays(raw, row))
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the arguments; JSON-able."""
+        """Returns the constructor arguments as a JSON-serializable dict."""
         return {"features": self.features.to_config(), "name": self.name}
 
     @classmethod
