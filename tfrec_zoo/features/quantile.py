@@ -38,8 +38,8 @@ class QuantileNormalization(tf.keras.layers.Layer):
         inputs: Numbers of any shape and numeric dtype, [...].
 
     Returns:
-        The normalized values, float32 [..., 1], or with `powers` [..., 3], in the order `x~, x~**2,
-        sqrt(x~)`.
+        The normalized values, float32 [..., 1], or with `powers` [..., 3], in the order
+        `x~, x~**2, sqrt(x~)`.
 
     Example:
 

@@ -10,9 +10,9 @@ class SqueezeExcitation(tf.keras.layers.Layer):
 
         v_i' = a_i v_i,   a = ReLU(W₂ ReLU(W₁ z)),   z_i = mean of the components of v_i
 
-    The importance a_i ≥ 0 of a field thus differs from row to row. W₁ maps the m fields to m /
-    `reduction_ratio` units, rounded down but at least one, and W₂ maps them back. There are no
-    biases.
+    The importance a_i ≥ 0 of a field thus differs from row to row. W₁ maps z to a narrower layer,
+    as wide as the number of fields over `reduction_ratio` (rounded down, but at least one), and W₂
+    maps it back. There are no biases.
 
     Args:
         reduction_ratio: Ratio of the number of fields to the width of the inner layer; 3 in the

@@ -23,9 +23,9 @@ from tfrec_zoo.models.embedding_ranking import EmbeddingRankingModel
 
 
 class FiBiNET(EmbeddingRankingModel):
-    """Feeds a tower with the products p_ij = (v_i W) ⊙ v_j of all pairs of fields, in two versions.
+    """Feeds a tower with two sets of products p_ij = (v_i W) ⊙ v_j over all pairs of fields.
 
-    One version multiplies the vectors v themselves. The other, with kernels of its own, multiplies
+    One set multiplies the vectors v themselves. The other, with kernels of its own, multiplies
     a_i v_i, where SENET infers from the whole row how important field i is. The fields are those of
     `DeepFM`. Labels above 0 are positives.
 

@@ -1,4 +1,4 @@
-"""ItemKNN: neighbors are the items watched by the same users, by shrunk cosine similarity.
+"""ItemKNN: recommends items that the same users watched, by shrunk cosine similarity.
 
 Sarwar et al., "Item-based Collaborative Filtering Recommendation Algorithms", WWW 2001; the top N
 by Deshpande & Karypis, "Item-based Top-N Recommendation Algorithms", TOIS 2004.

@@ -17,7 +17,7 @@ from tfrec_zoo.models.retrieval import RetrievalModel
 
 
 class MatrixFactorization(RetrievalModel):
-    """Factorizes the user-item matrix; well regularized, it is still the model to beat.
+    """Factorizes the user-item matrix: with the right loss and regularization, hard to beat.
 
     The loss decides what a batch is. `"softmax"` learns which of all items was chosen, from batches
     (features of the user, item). The others learn from pairs, so the features include the item,

@@ -26,11 +26,11 @@ class RetrievalModel(RecommenderModel):
     """Scores every item of the vocabulary by a dot product, score = query · candidate.
 
     Subclasses implement `call`, which returns query vectors, and `candidates`, which returns item
-    vectors (or None if `call` returns the scores themselves). Class `i` is the item with id `i +
-    1`. Labels are raw item ids, or encoded ones. Compiled metrics see `(classes, scores of all
-    items)` and run in evaluation only, never in training steps. A label outside the vocabulary has
-    no effect in training and counts as a miss: metrics see it as one extra class, which scores
-    -inf.
+    vectors (or None if `call` returns the scores themselves). Class `i` is the item with id
+    `i + 1`. Labels are raw item ids, or encoded ones. Compiled metrics see the classes and the
+    scores of all items, and run in evaluation only, never in training steps. A label outside the
+    vocabulary has no effect in training and counts as a miss: metrics see it as one extra class,
+    which scores -inf.
 
     Args:
         features: Fitted features; the candidate's first vocabulary column is the item.

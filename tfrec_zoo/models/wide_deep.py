@@ -32,8 +32,8 @@ class WideDeep(EmbeddingRankingModel):
         dropout: Dropout rate between the layers of the tower.
         activation: Activation function of the tower's layers.
         embedding_initializer: Initializer of the embedding tables; normal (stddev 0.01) by default.
-        l2: L2 penalty on the tower's kernels and on the whole embedding tables.
-        batch_l2: L2 penalty on the embedding rows that a batch looks up.
+        l2: L2 penalty on the deep side's kernels and whole embedding tables.
+        batch_l2: L2 penalty on the deep side's embedding rows that a batch looks up.
         seed: Seed of the initial weights and of dropout.
 
     Raises:

@@ -194,8 +194,8 @@ def export(
     """Writes a SavedModel with a `manifest.json`, atomically.
 
     Previous contents of `directory` are replaced at the end, or left alone if anything fails.
-    Loading the SavedModel takes TensorFlow only, plus ScaNN's operations (`from scann import
-    scann_ops`) if the index is a ScaNN one, as the manifest then says.
+    Loading the SavedModel takes TensorFlow only, plus ScaNN's operations
+    (`from scann import scann_ops`) if the index is a ScaNN one, as the manifest then says.
 
     Args:
         model: A trained model, or a funnel.
