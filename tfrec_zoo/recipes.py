@@ -22,7 +22,8 @@ from tfrec_zoo.data import (
     next_watch_examples,
     sampled_impressions,
 )
-from tfrec_zoo.data.watches import MAX_HISTORY, is_bag, is_text
+from tfrec_zoo.data.columns import is_bag, is_text
+from tfrec_zoo.data.derived import MAX_HISTORY
 from tfrec_zoo.evaluation import full_ranking, pointwise
 from tfrec_zoo.features import (
     BagColumn,

@@ -1,18 +1,19 @@
 """Data: logs of what users did, their splits, and the examples made from them."""
 
+from tfrec_zoo.data.derived import search_tokens
 from tfrec_zoo.data.examples import Examples, item_ids
-from tfrec_zoo.data.interaction_examples import interaction_examples
-from tfrec_zoo.data.labelled_examples import labelled_examples
-from tfrec_zoo.data.log import Log, Roles, read_frame
+from tfrec_zoo.data.impressions import impression_examples, sampled_impressions
+from tfrec_zoo.data.interactions import interaction_examples
+from tfrec_zoo.data.labels import labelled_examples
+from tfrec_zoo.data.log import Log, Roles
 from tfrec_zoo.data.movielens import movielens
-from tfrec_zoo.data.ncf import SampledTest, read_ncf
+from tfrec_zoo.data.ncf_files import SampledTest, read_ncf
 from tfrec_zoo.data.negatives import NegativeSampling
-from tfrec_zoo.data.ranking_examples import impression_examples, sampled_impressions
-from tfrec_zoo.data.retrieval_examples import held_out_watch_examples, next_watch_examples
+from tfrec_zoo.data.next_watch import held_out_watch_examples, next_watch_examples
+from tfrec_zoo.data.read import read_frame
 from tfrec_zoo.data.simulator import simulate
 from tfrec_zoo.data.sources import Rows, Windows
 from tfrec_zoo.data.splits import Split, by_time, leave_last_out, next_day, random_leaky
-from tfrec_zoo.data.watches import search_tokens
 
 __all__ = [
     "Examples",

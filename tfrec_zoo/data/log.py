@@ -3,20 +3,16 @@
 import dataclasses
 import functools
 import hashlib
-import lzma
 import pathlib
-import zipfile
-import zlib
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from tfrec_zoo.data.columns import is_list
+from tfrec_zoo.data.read import read_frame
+
 _FRAMES = ("interactions", "users", "items", "impressions", "searches")
-_DAMAGE = (
-    *(OSError, ValueError, EOFError, NotImplementedError),
-    *(zlib.error, lzma.LZMAError, zipfile.BadZipFile),
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -163,11 +159,6 @@ class Log:
         return digest.hexdigest()
 
 
-def is_list(value: Any) -> bool:
-    """Whether a cell of a frame holds several values."""
-    return isinstance(value, list | tuple | np.ndarray)
-
-
 def _is_sorted(frame: pd.DataFrame, keys: list[str]) -> bool:
     order = np.lexsort([frame[key].to_numpy() for key in reversed(keys)])
     return bool((order == np.arange(len(frame))).all())
@@ -214,20 +205,3 @@ def _checked(frame: Any, name: str, columns: tuple[str, ...], roles: Roles) -> p
                 f"Received {values.dtype}: {values.head(3).tolist()}"
             )
     return frame.assign(**plain) if plain else frame
-
-
-def read_frame(path: str | pathlib.Path) -> pd.DataFrame:
-    """Reads a Parquet or CSV file; a clear error says which file was wrong, and how."""
-    path = pathlib.Path(path)
-    if not path.exists():
-        raise FileNotFoundError(f"There is no such file. Received: {path}")
-    kind = next((k for k in ("parquet", "csv") if f".{k}" in path.suffixes), None)
-    if kind is None:
-        raise ValueError(f"Expected a .parquet or .csv file. Received: {path}")
-    try:
-        if kind == "parquet":
-            return pd.read_parquet(path)
-        # A column's type is decided by all of its values, not chunk by chunk.
-        return pd.read_csv(path, low_memory=False)
-    except _DAMAGE as error:
-        raise ValueError(f"{path} is damaged or no {kind} file: {error}") from error

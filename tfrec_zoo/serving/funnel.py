@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
+from tfrec_zoo.data.columns import table_columns
 from tfrec_zoo.data.log import Log
-from tfrec_zoo.data.watches import table_columns
 from tfrec_zoo.features import (
     MISSING,
     RawFeature,

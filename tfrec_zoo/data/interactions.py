@@ -5,11 +5,11 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from tfrec_zoo.data.columns import table_columns
 from tfrec_zoo.data.examples import Examples
 from tfrec_zoo.data.log import Log
 from tfrec_zoo.data.sources import Rows, Windows
 from tfrec_zoo.data.splits import user_bounds
-from tfrec_zoo.data.watches import table_columns, user_rows
 
 
 def interaction_examples(
@@ -48,7 +48,7 @@ def interaction_examples(
         raise ValueError(f'`label` must be "chosen", "weight" or "item". Received: {label!r}')
     first, _ = user_bounds(log)
     return Examples(
-        (user_rows(log, user),),
+        (Rows(table_columns(log.users), user),),
         label=labels,
         groups=user,
         seen=Windows({"history": items}, first[rows], rows, 1),

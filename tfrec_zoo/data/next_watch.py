@@ -7,18 +7,18 @@ only what the user had done until then is fed.
 import numpy as np
 import pandas as pd
 
-from tfrec_zoo.data.examples import Examples
-from tfrec_zoo.data.log import Log
-from tfrec_zoo.data.sources import Rows, Windows
-from tfrec_zoo.data.splits import user_bounds
-from tfrec_zoo.data.watches import (
+from tfrec_zoo.data.columns import table_columns
+from tfrec_zoo.data.derived import (
     MAX_HISTORY,
     MAX_TOKENS,
     item_attributes,
     last_before,
     search_windows,
-    user_rows,
 )
+from tfrec_zoo.data.examples import Examples
+from tfrec_zoo.data.log import Log
+from tfrec_zoo.data.sources import Rows, Windows
+from tfrec_zoo.data.splits import user_bounds
 
 
 def next_watch_examples(
@@ -126,7 +126,7 @@ def _examples(
         history,
         last_before(items, start, rows),
         *search_windows(log, users, user, now, max_tokens),
-        user_rows(log, user),
+        Rows(table_columns(log.users), user),
         Rows({"example_age": example_age.astype(np.float32)}, np.arange(len(rows))),
         Rows({r.item: items}, rows),
     )

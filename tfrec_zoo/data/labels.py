@@ -3,10 +3,10 @@
 import numpy as np
 import pandas as pd
 
+from tfrec_zoo.data.columns import table_columns
 from tfrec_zoo.data.examples import Examples
 from tfrec_zoo.data.log import Log
 from tfrec_zoo.data.sources import Rows
-from tfrec_zoo.data.watches import table_columns, user_rows
 
 
 def labelled_examples(
@@ -56,7 +56,7 @@ def labelled_examples(
     outcomes = (r.user, r.item, r.label, r.weight, label, r.page)
     return Examples(
         (
-            user_rows(log, user),
+            Rows(table_columns(log.users), user),
             Rows(table_columns(events, leave_out=outcomes), np.arange(len(events))),
         ),
         label=(value[rows] > threshold).astype(np.float32),

@@ -9,20 +9,19 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from tfrec_zoo.data.examples import Examples
-from tfrec_zoo.data.log import Log
-from tfrec_zoo.data.sources import Rows, Windows
-from tfrec_zoo.data.splits import user_bounds
-from tfrec_zoo.data.watches import (
+from tfrec_zoo.data.columns import table_columns
+from tfrec_zoo.data.derived import (
     MAX_HISTORY,
     MAX_TOKENS,
-    PastEvents,
     item_attributes,
     last_before,
     search_windows,
-    table_columns,
-    user_rows,
 )
+from tfrec_zoo.data.examples import Examples
+from tfrec_zoo.data.log import Log
+from tfrec_zoo.data.past_events import PastEvents
+from tfrec_zoo.data.sources import Rows, Windows
+from tfrec_zoo.data.splits import user_bounds
 
 MAX_IMPRESSIONS = 50
 
@@ -86,7 +85,7 @@ def impression_examples(
         last_before(items, start, stop),
         *search_windows(log, users, user, now, max_tokens),
         Windows({"recent_impressions": shown_items}, shown_start, shown_stop, max_impressions),
-        user_rows(log, user),
+        Rows(table_columns(log.users), user),
         *item_rows(log, shown_items[rows], now),
     ]
     # An impression is a request being served.
