@@ -341,7 +341,7 @@ def test_items_without_a_row(world):
     log = dataclasses.replace(world.log, impressions=None)
     object.__setattr__(log, "items", items)
     with pytest.raises(
-        ValueError, match=f"must have a row in .* for 1, such as '{world.items[4]}'"
+        ValueError, match=f"must have a row in `items`. .*'{world.items[4]}', one of 1 without"
     ):
         Funnel(world.sources, world.ranking, log)
 

@@ -1,17 +1,142 @@
-"""Derived features: what is worked out from a user's past and from the items in it."""
+"""Derived features: their names, and how each is worked out, for training and for serving alike.
+
+Training works on the rows of a log, serving on the tensors of a request. Where that takes two
+functions they stand side by side, and a test holds them to the same values.
+"""
 
 import re
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import tensorflow as tf
 
-from tfrec_zoo.data.columns import is_text
 from tfrec_zoo.data.log import Log
 from tfrec_zoo.data.past_events import PastEvents
 from tfrec_zoo.data.sources import Rows, Windows
+from tfrec_zoo.features import MISSING
 
+#: The items a user has interacted with, oldest first.
+HISTORY = "history"
+#: How long ago each was, in the log's unit of time.
+HISTORY_AGE = "history_age"
+#: The latest item of the history.
+LAST_WATCHED = "last_watched"
+#: Unigrams and bigrams of earlier searches, oldest first.
+SEARCH_TOKENS = "search_tokens"
+#: The items shown before, chosen or not, oldest first.
+RECENT_IMPRESSIONS = "recent_impressions"
+#: From the example to the end of the training data; zero when serving.
+EXAMPLE_AGE = "example_age"
+#: From the upload of the candidate to the moment it is shown.
+ITEM_AGE = "item_age"
+#: Which retrieval model nominated the candidate.
+CANDIDATE_SOURCE = "candidate_source"
+#: What the first retrieval model makes of the candidate.
+CANDIDATE_SCORE = "candidate_score"
+
+#: What a funnel works out of requests, besides the attributes of the history.
+DERIVED = (LAST_WATCHED, CANDIDATE_SOURCE, CANDIDATE_SCORE, ITEM_AGE)
+
+#: The column of `log.items` that `ITEM_AGE` is counted from.
+UPLOAD_TIME = "upload_time"
+#: The column of `log.items` that is shown to people.
+TITLE = "title"
+
+#: Default bag sizes.
 MAX_HISTORY = 50
+MAX_IMPRESSIONS = 50
 MAX_TOKENS = 50
+
+
+def attribute_key(column: str) -> str:
+    """The key of a column of `log.items`, looked up for each item of the history.
+
+    >>> attribute_key("channel")
+    'history_channel'
+    """
+    return f"{HISTORY}_{column}"
+
+
+def attribute_tables(
+    columns: Mapping[str, np.ndarray], leave_out: Sequence[str] = (TITLE,)
+) -> dict[str, np.ndarray]:
+    """What the history says of each item, by `attribute_key`: the univalent columns of text.
+
+    Training looks histories up in these tables with NumPy, serving with `tf.gather`.
+
+    Args:
+        columns: Raw features of the items, [items] or, for bags, [items, length].
+        leave_out: Columns that are no attributes, such as the ids.
+
+    Returns:
+        [1 + items] values: first the missing value, for items that are unknown, then those of item
+        0, 1, ...
+
+    Example:
+
+    >>> tables = attribute_tables({"channel": np.array(["news", "chess"], object)})
+    >>> tables["history_channel"].tolist()
+    ['', 'news', 'chess']
+    """
+    missing = np.array([MISSING["string"]], object)
+    return {
+        attribute_key(name): np.append(missing, values)
+        for name, values in columns.items()
+        if values.dtype == object and values.ndim == 1 and name not in leave_out
+    }
+
+
+def last_before(items: np.ndarray, start: np.ndarray, stop: np.ndarray) -> Rows:
+    """`last_watched` of examples: the latest item of their histories, or the missing value.
+
+    Args:
+        items: [rows] items of a log's interactions.
+        start: [examples] first row of each history.
+        stop: [examples] row after its last.
+    """
+    missing = MISSING["int64" if items.dtype.kind in "iu" else "string"]
+    values = np.append(items, np.array([missing], items.dtype))
+    return Rows({LAST_WATCHED: values}, np.where(stop > start, stop - 1, len(items)))
+
+
+def last_of(history: tf.Tensor) -> tf.Tensor:
+    """`last_watched` of requests: the last value of each history that is not missing.
+
+    Args:
+        history: [batch, length] items, text or whole numbers.
+
+    Returns:
+        [batch] items, the missing value for an empty history.
+
+    Example:
+
+    >>> last_of(tf.constant([[3, 7, -1], [-1, -1, -1]])).numpy().tolist()
+    [7, -1]
+    """
+    is_text = history.dtype == tf.string
+    missing = tf.cast(tf.constant(MISSING["string" if is_text else "int64"]), history.dtype)
+    padded = tf.concat([tf.fill([tf.shape(history)[0], 1], missing), history], axis=1)
+    is_present = padded != missing if is_text else padded >= 0
+    # Column 0, the missing value, is the last one present where there is no other.
+    at = tf.reduce_max(tf.where(is_present, tf.range(tf.shape(padded)[1]), 0), axis=1)
+    return tf.gather(padded, at, batch_dims=1)
+
+
+def item_age(now: Any, upload_time: Any) -> tf.Tensor:
+    """`item_age` of examples and of requests: float32, NaN where the upload is unknown.
+
+    Args:
+        now: Moments, in the log's unit of time.
+        upload_time: When the items were uploaded, of a shape that broadcasts with `now`.
+
+    Example:
+
+    >>> item_age(np.array([10, 12]), np.array([4.0, np.nan])).numpy().tolist()
+    [6.0, nan]
+    """
+    return tf.cast(tf.cast(now, tf.float64) - tf.cast(upload_time, tf.float64), tf.float32)
 
 
 def search_tokens(query: str) -> list[str]:
@@ -24,36 +149,24 @@ def search_tokens(query: str) -> list[str]:
     return words + [f"{a} {b}" for a, b in zip(words, words[1:], strict=False)]
 
 
-def last_before(items: np.ndarray, start: np.ndarray, stop: np.ndarray) -> Rows:
-    """`last_watched`: the item of row `stop - 1`, or missing where `[start, stop)` is empty."""
-    missing = -1 if items.dtype.kind in "iu" else ""
-    values = np.append(items, np.array([missing], items.dtype))
-    return Rows({"last_watched": values}, np.where(stop > start, stop - 1, len(items)))
-
-
-def item_attributes(log: Log, items: pd.Series) -> dict[str, np.ndarray]:
-    """Attributes of the items of events, by key `history_<attribute>`: the univalent strings."""
-    table = log.items.set_index(log.roles.item)
-    rows = table.index.get_indexer(items)
-    columns = {}
-    for name in table.columns:
-        values = table[name]
-        if is_text(values) and name != "title":
-            column = values.fillna("").to_numpy(object)
-            columns[f"history_{name}"] = np.where(rows >= 0, column[rows], "")
-    return columns
-
-
 def search_windows(
     log: Log, users: pd.Index, user: np.ndarray, now: np.ndarray, max_tokens: int
 ) -> tuple[Windows, ...]:
-    """The last `max_tokens` search tokens before each moment, as `search_tokens`; none without."""
+    """`search_tokens` of examples: the last tokens before each moment; nothing without searches.
+
+    Args:
+        log: The log.
+        users: All user ids.
+        user: [examples] positions in `users`.
+        now: [examples] moments.
+        max_tokens: Bag size.
+    """
     if log.searches is None:
         return ()
     r = log.roles
-    tokens = log.searches.assign(search_tokens=log.searches[r.query].map(search_tokens))
-    tokens = tokens[[r.user, r.time, "search_tokens"]].explode("search_tokens").dropna()
+    tokens = log.searches.assign(**{SEARCH_TOKENS: log.searches[r.query].map(search_tokens)})
+    tokens = tokens[[r.user, r.time, SEARCH_TOKENS]].explode(SEARCH_TOKENS).dropna()
     events = PastEvents(tokens, r.user, r.time, users)
     start, stop = events.before(user, now)
-    values = {"search_tokens": tokens["search_tokens"].to_numpy(object)}
+    values = {SEARCH_TOKENS: tokens[SEARCH_TOKENS].to_numpy(object)}
     return (Windows(values, start, stop, max_tokens),)

@@ -9,11 +9,19 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from tfrec_zoo.data.catalogue import Catalogue
 from tfrec_zoo.data.columns import table_columns
 from tfrec_zoo.data.derived import (
+    EXAMPLE_AGE,
+    HISTORY,
+    HISTORY_AGE,
+    ITEM_AGE,
     MAX_HISTORY,
+    MAX_IMPRESSIONS,
     MAX_TOKENS,
-    item_attributes,
+    RECENT_IMPRESSIONS,
+    UPLOAD_TIME,
+    item_age,
     last_before,
     search_windows,
 )
@@ -22,8 +30,6 @@ from tfrec_zoo.data.log import Log
 from tfrec_zoo.data.past_events import PastEvents
 from tfrec_zoo.data.sources import Rows, Windows
 from tfrec_zoo.data.splits import user_bounds
-
-MAX_IMPRESSIONS = 50
 
 
 def impression_examples(
@@ -71,12 +77,14 @@ def impression_examples(
     start, stop = PastEvents(watches, r.user, r.time, users).before(user, now)
     shown_start, shown_stop = PastEvents(shown, r.user, r.time, users).before(user, now)
     shown_items = shown[r.item].to_numpy()
+    catalogue = Catalogue.of(log)
+    index = catalogue.index(shown_items[rows])
     history = Windows(
-        {"history": items, **item_attributes(log, watches[r.item])},
+        {HISTORY: items, **catalogue.attributes_of(items)},
         start,
         stop,
         max_history,
-        ages="history_age",
+        ages=HISTORY_AGE,
         time=watches[r.time].to_numpy(np.float64),
         now=now,
     )
@@ -84,12 +92,15 @@ def impression_examples(
         history,
         last_before(items, start, stop),
         *search_windows(log, users, user, now, max_tokens),
-        Windows({"recent_impressions": shown_items}, shown_start, shown_stop, max_impressions),
+        Windows({RECENT_IMPRESSIONS: shown_items}, shown_start, shown_stop, max_impressions),
         Rows(table_columns(log.users), user),
-        *item_rows(log, shown_items[rows], now),
+        catalogue.rows(index, leave_out=(UPLOAD_TIME,)),
     ]
+    if catalogue.upload_time is not None:
+        age = item_age(now, catalogue.upload_time[index]).numpy()
+        sources.append(Rows({ITEM_AGE: age}, np.arange(len(rows))))
     # An impression is a request being served.
-    sources.append(Rows({"example_age": np.zeros(1, np.float32)}, np.zeros(len(rows), np.int64)))
+    sources.append(Rows({EXAMPLE_AGE: np.zeros(1, np.float32)}, np.zeros(len(rows), np.int64)))
     if context:
         sources.append(Rows(table_columns(shown[list(context)]), rows))
     chosen = shown[r.label].to_numpy(np.float32)[rows]
@@ -108,27 +119,8 @@ def impression_examples(
         tuple(sources),
         label=label.astype(np.float32),
         groups=pd.factorize(group)[0],
-        seen=Windows({"history": items}, start, stop, 1),
+        seen=Windows({HISTORY: items}, start, stop, 1),
     )
-
-
-def item_rows(log: Log, items: np.ndarray, now: np.ndarray) -> tuple[Rows, ...]:
-    """The features of items at moments: their columns, and `item_age` since `upload_time`.
-
-    Raises:
-        ValueError: If an item is not in `log.items`.
-    """
-    r = log.roles
-    index = pd.Index(log.items[r.item]).get_indexer(items)
-    if (index < 0).any():
-        raise ValueError(
-            f"Every item shown must have a row in `items`. Received: {items[index < 0][0]!r}"
-        )
-    rows: tuple[Rows, ...] = (Rows(table_columns(log.items, ("upload_time",)), index),)
-    if "upload_time" in log.items:
-        age = now - log.items["upload_time"].to_numpy(np.float64, na_value=np.nan)[index]
-        rows += (Rows({"item_age": age.astype(np.float32)}, np.arange(len(items))),)
-    return rows
 
 
 def sampled_impressions(

@@ -5,7 +5,9 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from tfrec_zoo.data.catalogue import Catalogue
 from tfrec_zoo.data.columns import table_columns
+from tfrec_zoo.data.derived import HISTORY
 from tfrec_zoo.data.examples import Examples
 from tfrec_zoo.data.log import Log
 from tfrec_zoo.data.sources import Rows, Windows
@@ -25,18 +27,14 @@ def interaction_examples(
             rating; or `"item"`, the item's id, for retrieval models.
 
     Raises:
-        ValueError: If weights are asked for and missing.
+        ValueError: If weights are asked for and missing, or an item has no row in `items`.
     """
     r = log.roles
     rows = np.sort(np.asarray(rows, np.int64))
     interactions = log.interactions
     user = pd.Index(log.users[r.user]).get_indexer(interactions[r.user].to_numpy()[rows])
     items = interactions[r.item].to_numpy()
-    index = pd.Index(log.items[r.item]).get_indexer(items[rows])
-    if (index < 0).any():
-        raise ValueError(
-            f"Every item chosen must have a row in `items`. Received: {items[rows][index < 0][0]!r}"
-        )
+    catalogue = Catalogue.of(log)
     labels = np.ones(len(rows), np.float32)
     if label == "item":
         labels = items[rows]
@@ -51,6 +49,6 @@ def interaction_examples(
         (Rows(table_columns(log.users), user),),
         label=labels,
         groups=user,
-        seen=Windows({"history": items}, first[rows], rows, 1),
-        candidates=Rows(table_columns(log.items), index),
+        seen=Windows({HISTORY: items}, first[rows], rows, 1),
+        candidates=catalogue.rows(catalogue.index(items[rows])),
     )

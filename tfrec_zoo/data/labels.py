@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from tfrec_zoo.data.catalogue import Catalogue
 from tfrec_zoo.data.columns import table_columns
 from tfrec_zoo.data.examples import Examples
 from tfrec_zoo.data.log import Log
@@ -48,10 +49,7 @@ def labelled_examples(
         )
     events = events.iloc[rows]
     user = pd.Index(log.users[r.user]).get_indexer(events[r.user])
-    item = pd.Index(log.items[r.item]).get_indexer(events[r.item])
-    if (item < 0).any():
-        unknown = events[r.item][item < 0].tolist()[0]
-        raise ValueError(f"Every item must have a row in `items`. Received: {unknown!r}")
+    catalogue = Catalogue.of(log)
     # What became of an event is no feature of it.
     outcomes = (r.user, r.item, r.label, r.weight, label, r.page)
     return Examples(
@@ -61,5 +59,5 @@ def labelled_examples(
         ),
         label=(value[rows] > threshold).astype(np.float32),
         groups=user,
-        candidates=Rows(table_columns(log.items), item),
+        candidates=catalogue.rows(catalogue.index(events[r.item])),
     )

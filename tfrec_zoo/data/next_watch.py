@@ -7,11 +7,14 @@ only what the user had done until then is fed.
 import numpy as np
 import pandas as pd
 
+from tfrec_zoo.data.catalogue import Catalogue
 from tfrec_zoo.data.columns import table_columns
 from tfrec_zoo.data.derived import (
+    EXAMPLE_AGE,
+    HISTORY,
+    HISTORY_AGE,
     MAX_HISTORY,
     MAX_TOKENS,
-    item_attributes,
     last_before,
     search_windows,
 )
@@ -111,13 +114,14 @@ def _examples(
     users = pd.Index(log.users[r.user])
     user = users.get_indexer(watches[r.user].to_numpy()[rows])
     items = watches[r.item].to_numpy()
+    catalogue = Catalogue.of(log)
     history = Windows(
-        {"history": items, **item_attributes(log, watches[r.item])},
+        {HISTORY: items, **catalogue.attributes_of(items)},
         start,
         stop,
         max_history,
         hide=hide,
-        ages="history_age",
+        ages=HISTORY_AGE,
         time=time,
         now=now,
     )
@@ -127,7 +131,7 @@ def _examples(
         last_before(items, start, rows),
         *search_windows(log, users, user, now, max_tokens),
         Rows(table_columns(log.users), user),
-        Rows({"example_age": example_age.astype(np.float32)}, np.arange(len(rows))),
+        Rows({EXAMPLE_AGE: example_age.astype(np.float32)}, np.arange(len(rows))),
         Rows({r.item: items}, rows),
     )
     return Examples(
@@ -135,7 +139,7 @@ def _examples(
         label=items[rows],
         weight=weight,
         groups=user,
-        seen=Windows({"history": items}, start, rows, 1),
+        seen=Windows({HISTORY: items}, start, rows, 1),
     )
 
 

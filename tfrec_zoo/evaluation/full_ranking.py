@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfrec_zoo.data.derived import HISTORY
 from tfrec_zoo.data.examples import Examples, item_ids
 from tfrec_zoo.data.sources import Windows
 from tfrec_zoo.metrics import MRR, NDCG, CatalogueCoverage, HitRate, target_ranks
@@ -73,7 +74,7 @@ def full_ranking(
 
     seen_windows = examples.seen if mask_seen else None
     if seen_windows is not None:
-        seen_ids = item_ids(model.preprocessor, seen_windows.values["history"])
+        seen_ids = item_ids(model.preprocessor, seen_windows.values[HISTORY])
     for begin in range(0, len(examples), batch_size):
         end = min(begin + batch_size, len(examples))
         seen = np.empty((0, 2), np.int64)

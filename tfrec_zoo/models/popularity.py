@@ -7,6 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfrec_zoo.data.derived import EXAMPLE_AGE
 from tfrec_zoo.features import Features, NumericColumn
 from tfrec_zoo.models.retrieval import RetrievalModel
 
@@ -41,9 +42,9 @@ class Popularity(RetrievalModel):
     ) -> None:
         super().__init__(features, name=name)
         numeric = [c.key for c in features.spec.query if isinstance(c, NumericColumn)]
-        if window is not None and "example_age" not in numeric:
+        if window is not None and EXAMPLE_AGE not in numeric:
             raise ValueError(
-                "A `window` needs the numeric query column 'example_age'. "
+                f"A `window` needs the numeric query column {EXAMPLE_AGE!r}. "
                 f"Received numeric columns: {sorted(numeric)}"
             )
 
@@ -75,7 +76,7 @@ class Popularity(RetrievalModel):
         if weight is not None:
             counted *= tf.reshape(tf.cast(weight, tf.float32), tf.shape(counted))
         if self.window is not None:
-            counted *= tf.cast(encoded["values"]["example_age"] <= self.window, tf.float32)
+            counted *= tf.cast(encoded["values"][EXAMPLE_AGE] <= self.window, tf.float32)
         new = tf.math.unsorted_segment_sum(counted, tf.maximum(classes, 0), self.num_items)
         self.counts.assign_add(new)
         self.compute_loss(inputs, training=True)

@@ -5,26 +5,27 @@ Covington, Adams & Sargin (RecSys 2016), figure 2.
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
-import numpy as np
-import pandas as pd
 import tensorflow as tf
 
-from tfrec_zoo.data.columns import table_columns
-from tfrec_zoo.data.log import Log
-from tfrec_zoo.features import (
-    MISSING,
-    RawFeature,
-    request_arrays,
+from tfrec_zoo.data.catalogue import Catalogue
+from tfrec_zoo.data.derived import (
+    CANDIDATE_SCORE,
+    CANDIDATE_SOURCE,
+    DERIVED,
+    HISTORY,
+    ITEM_AGE,
+    LAST_WATCHED,
+    item_age,
+    last_of,
 )
+from tfrec_zoo.data.log import Log
+from tfrec_zoo.features import RawFeature
 from tfrec_zoo.models.ranking import RankingModel
 from tfrec_zoo.models.retrieval import RetrievalModel
 from tfrec_zoo.serving.index import build_index
 from tfrec_zoo.serving.parts import Parts, item_table, serving_inputs, with_serving_values
-
-#: Features that the funnel derives itself, so requests do not give them.
-_DERIVED = ("last_watched", "candidate_source", "candidate_score", "item_age")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,15 +105,17 @@ class Funnel(tf.Module):
         self.custom_ops = tuple(dict.fromkeys(op for i in self._indexes for op in i.custom_ops))
         self._ids = item_table(first)
 
-        items = _item_rows(log, vocabulary.array())
-        columns = table_columns(items, ("upload_time",))
-        self._catalogue = self._encode_catalogue(columns)
-        self._attributes = self._history_attributes(columns)
+        catalogue = Catalogue.of(log).of_vocabulary(vocabulary)
+        encoded = catalogue.encoded(ranking.preprocessor, leave_out=DERIVED)
+        self._catalogue = {
+            group: {key: _constant(value, f"catalogue/{key}") for key, value in values.items()}
+            for group, values in encoded.items()
+        }
+        self._attributes = self._attribute_tables(catalogue)
         self._upload_time = None
-        if "upload_time" in items:
-            times = items["upload_time"].to_numpy(np.float64, na_value=np.nan)
-            self._upload_time = tf.Variable(times, trainable=False, name="upload_time")
-            # The end of the log is "now" for requests that do not give a time.
+        if catalogue.upload_time is not None:
+            self._upload_time = _constant(catalogue.upload_time, "upload_time")
+            # What "now" is where a request doesn't say: the end of the log.
             self._now = int(log.interactions[log.roles.time].max())
         self.request = self._request()
 
@@ -125,56 +128,24 @@ class Funnel(tf.Module):
                         f"Both stages must declare {key!r} alike. "
                         f"Received: {raw[key]!r} and {feature!r}"
                     )
-        raw = {k: f for k, f in raw.items() if k not in _DERIVED and k not in self._attributes}
+        raw = {k: f for k, f in raw.items() if k not in DERIVED and k not in self._attributes}
         dtype = self._item.dtype
-        raw["history"] = RawFeature("history", dtype, is_bag=True)
+        raw[HISTORY] = RawFeature(HISTORY, dtype, is_bag=True)
         raw["exclude"] = RawFeature("exclude", dtype, is_bag=True)
         if self._upload_time is not None:
             raw["time"] = RawFeature("time", "int64")
         return raw
 
-    def _encode_catalogue(
-        self, columns: Mapping[str, np.ndarray]
-    ) -> dict[str, dict[str, tf.Variable]]:
-        """Returns the encoded candidate features of the ranker, one row per vocabulary item."""
-        spec = self._stages.ranking.features.spec
-        raw = {
-            key: feature
-            for key, feature in serving_inputs(spec.raw_candidate).items()
-            if key not in _DERIVED
+    def _attribute_tables(self, catalogue: Catalogue) -> dict[str, tf.Variable]:
+        """The tables of those attributes of the history that the stages read."""
+        tables = catalogue.attribute_tables
+        read = {
+            key
+            for model in (*self._stages.sources.values(), self._stages.ranking)
+            for key, feature in model.features.spec.raw_query.items()
+            if feature.is_bag and feature.dtype == "string"
         }
-        unknown = sorted(set(raw) - set(columns))
-        if unknown:
-            raise ValueError(
-                "The ranker's candidate features must be columns of `log.items`, or what a funnel "
-                f"derives {_DERIVED}. Received others: {unknown}"
-            )
-        encoded: dict[str, dict[str, tf.Tensor]] = {"ids": {}, "values": {}}
-        if raw:
-            arrays = request_arrays(raw, {key: columns[key] for key in raw})
-            tensors = {key: tf.constant(value) for key, value in arrays.items()}
-            encoded = self._stages.ranking.preprocessor(tensors)
-        return {
-            group: {
-                key: tf.Variable(value, trainable=False, name=f"catalogue/{key}")
-                for key, value in encoded[group].items()
-            }
-            for group in ("ids", "values")
-        }
-
-    def _history_attributes(self, columns: Mapping[str, np.ndarray]) -> dict[str, tf.Variable]:
-        """Returns what `history_<column>` looks up, [1 + items], first the missing value."""
-        tables = {}
-        for model in (*self._stages.sources.values(), self._stages.ranking):
-            for key, feature in model.features.spec.raw_query.items():
-                values = columns.get(key.removeprefix("history_"), np.empty([0, 0]))
-                is_attribute = key.startswith("history_") and values.ndim == 1
-                if is_attribute and feature.is_bag and feature.dtype != "float32":
-                    raw = {key: RawFeature(key, feature.dtype)}
-                    values = request_arrays(raw, {key: values})[key]
-                    values = np.append(np.array([MISSING[feature.dtype]], values.dtype), values)
-                    tables[key] = tf.Variable(tf.constant(values), trainable=False, name=key)
-        return tables
+        return {key: _constant(table, key) for key, table in tables.items() if key in read}
 
     def serve(self, **raw: tf.Tensor) -> dict[str, tf.Tensor]:
         """Recommends items to each row of a request.
@@ -187,9 +158,9 @@ class Funnel(tf.Module):
             predictions, [batch, k]. If fewer than k items can be recommended, the rest are the
             missing id and score 0.
         """
-        history = self._rows(raw["history"])
+        history = self._rows(raw[HISTORY])
         excluded = tf.concat([history, self._rows(raw["exclude"])], axis=1)
-        raw = {**raw, "last_watched": _last(raw["history"])}
+        raw = {**raw, LAST_WATCHED: last_of(raw[HISTORY])}
         raw.update((key, tf.gather(t, history + 1)) for key, t in self._attributes.items())
 
         # Candidate generation.
@@ -206,9 +177,9 @@ class Funnel(tf.Module):
         # Ranking.
         encoded = self._ranker_input(raw, rows)
         given = {
-            "candidate_source": tf.concat(names, axis=1),
-            "candidate_score": self._score(queries[0], rows),
-            "item_age": self._item_age(raw, rows),
+            CANDIDATE_SOURCE: tf.concat(names, axis=1),
+            CANDIDATE_SCORE: self._score(queries[0], rows),
+            ITEM_AGE: self._item_age(raw, rows),
         }
         wanted = self._stages.ranking.features.spec.raw_candidate
         given = {key: value for key, value in given.items() if key in wanted}
@@ -255,27 +226,9 @@ class Funnel(tf.Module):
         if self._upload_time is None:
             return tf.fill(tf.shape(rows), float("nan"))
         now = tf.cast(tf.where(raw["time"] >= 0, raw["time"], self._now), tf.float64)
-        age = now[:, None] - tf.gather(self._upload_time, tf.maximum(rows, 0))
-        return tf.cast(age, tf.float32)
+        return item_age(now[:, None], tf.gather(self._upload_time, tf.maximum(rows, 0)))
 
 
-def _item_rows(log: Log, tokens: np.ndarray) -> pd.DataFrame:
-    items = log.items.set_index(log.roles.item, drop=False)
-    missing = ~pd.Index(tokens).isin(items.index)
-    if missing.any():
-        raise ValueError(
-            "Every item that the sources know must have a row in `log.items`. "
-            f"Received none for {int(missing.sum())}, such as {tokens[missing][0]!r}"
-        )
-    return items.loc[tokens].reset_index(drop=True)
-
-
-def _last(history: tf.Tensor) -> tf.Tensor:
-    """Returns the last non-missing value of each history."""
-    missing = tf.constant(MISSING["string" if history.dtype == tf.string else "int64"])
-    missing = tf.cast(missing, history.dtype)
-    padded = tf.concat([tf.fill([tf.shape(history)[0], 1], missing), history], axis=1)
-    present = padded != missing if history.dtype == tf.string else padded >= 0
-    # Column 0, the missing value, is selected if no value is present.
-    at = tf.reduce_max(tf.where(present, tf.range(tf.shape(padded)[1]), 0), axis=1)
-    return tf.gather(padded, at, batch_dims=1)
+def _constant(values: Any, name: str) -> tf.Variable:
+    """A variable that isn't trained: constants of its size would be part of the exported graph."""
+    return tf.Variable(tf.constant(values), trainable=False, name=name)
