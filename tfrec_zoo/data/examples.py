@@ -203,7 +203,7 @@ class Examples:
         if self.candidates is None:
             raise ValueError(
                 "These examples don't say what other `candidates` there are; examples made by "
-                "`interaction_examples` do. Received: candidates=None"
+                "`next_watch_examples` or `interaction_examples` do. Received: candidates=None"
             )
         values = self.candidates.values
         table = (Rows(values, np.arange(len(next(iter(values.values()))))),)

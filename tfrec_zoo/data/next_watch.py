@@ -35,10 +35,14 @@ def next_watch_examples(
 ) -> Examples:
     """Examples that predict a watch from the user's past alone.
 
-    Their features: `history` (items watched before, oldest first), `history_age` (seconds since
+    Query features: `history` (items watched before, oldest first), `history_age` (seconds since
     each), `history_<attribute>` for the items' univalent attributes, `last_watched`,
     `search_tokens` (unigrams and bigrams of earlier searches), `example_age` (t_max − t in the
-    log's unit of time), and the columns of `log.users`.
+    log's unit of time), and the columns of `log.users`. Candidate features: the columns of
+    `log.items`, but those that have the name of a query feature.
+
+    The label is the item watched: what retrieval models are trained on. Ranking models are trained
+    with negatives; see `Examples.dataset`.
 
     Args:
         log: The log.
@@ -52,6 +56,19 @@ def next_watch_examples(
         serving: Set `example_age` to zero, as when the model answers requests "at the very end of
             the training window". For validation and test.
         seed: Of the drawing.
+
+    Raises:
+        ValueError: If `max_history` or `examples_per_user` is not positive, an item to predict has
+            no row in `log.items`, or a column is no feature.
+
+    Example:
+
+    >>> from tfrec_zoo.data import Log
+    >>> log = Log("mine", pd.DataFrame(
+    ...     {"user_id": list("aaa"), "item_id": list("xyz"), "time": [1.0, 2.0, 4.0]}))
+    >>> examples = next_watch_examples(log, np.array([1, 2]), max_history=2)
+    >>> examples.label.tolist(), examples.raw()["history"].tolist()
+    (['y', 'z'], [['', 'x'], ['x', 'y']])
     """
     rows = np.sort(np.asarray(rows, np.int64))
     first, _ = user_bounds(log)
@@ -70,7 +87,26 @@ def held_out_watch_examples(
     """Examples that predict a random held-out watch from the others: leaks the future.
 
     Figure 5a of the paper, to compare with: the history holds what the user watched before and
-    after it, up to the user's last one among `rows`. Arguments as for `next_watch_examples`.
+    after it, up to the user's last one among `rows`; `last_watched` and `seen` are of before it.
+
+    Args:
+        log: The log.
+        rows: Rows of `log.interactions` to predict, as a split gives them.
+        max_history: Bag size of the history.
+        max_tokens: Bag size of the search tokens.
+        examples_per_user: As for `next_watch_examples`.
+        seed: Of the drawing.
+
+    Raises:
+        ValueError: As `next_watch_examples`.
+
+    Example:
+
+    >>> from tfrec_zoo.data import Log
+    >>> log = Log("mine", pd.DataFrame(
+    ...     {"user_id": list("aaa"), "item_id": list("xyz"), "time": [1.0, 2.0, 4.0]}))
+    >>> held_out_watch_examples(log, np.arange(3), max_history=2).raw()["history"].tolist()
+    [['', 'y'], ['x', 'z'], ['x', 'y']]
     """
     rows = np.sort(np.asarray(rows, np.int64))
     first, _ = user_bounds(log)
@@ -132,14 +168,16 @@ def _examples(
         *search_windows(log, users, user, now, max_tokens),
         Rows(table_columns(log.users), user),
         Rows({EXAMPLE_AGE: example_age.astype(np.float32)}, np.arange(len(rows))),
-        Rows({r.item: items}, rows),
     )
+    # Where users and items have columns of one name, it is the user's.
+    taken = {HISTORY_AGE, *(key for source in sources for key in source.values)} - {r.item}
     return Examples(
         sources,
         label=items[rows],
         weight=weight,
         groups=user,
         seen=Windows({HISTORY: items}, start, rows, 1),
+        candidates=catalogue.rows(catalogue.index(items[rows]), leave_out=tuple(taken)),
     )
 
 
