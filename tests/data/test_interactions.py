@@ -14,7 +14,13 @@ from tfrec_zoo.data import (
     Roles,
     interaction_examples,
     leave_last_out,
+    random_leaky,
 )
+from tfrec_zoo.evaluation import full_ranking
+from tfrec_zoo.features import Features, FeatureSpec, Vocabulary, VocabularyColumn
+from tfrec_zoo.models import RetrievalModel
+
+import tensorflow as tf  # isort: skip (after tfrec_zoo, which chooses Keras 2)
 
 # Rows: a chose p q r (0-2), b r p (3, 4), c q (5).
 RATINGS = pd.DataFrame(
@@ -47,7 +53,7 @@ def seen_by(examples: Examples) -> list[str]:
 def test_features_are_those_of_the_user_and_the_item() -> None:
     examples = interaction_examples(LOG, np.arange(6))
     raw = examples.raw()
-    assert set(raw) == {"user_id", "country", "item_id", "genres", "year"}
+    assert set(raw) == {"user_id", "country", "history", "item_id", "genres", "year"}
     assert raw["user_id"].tolist() == list("aaabbc")
     assert raw["country"].tolist() == ["", "", "", "FR", "FR", "DE"]
     assert raw["item_id"].tolist() == list("pqrrpq")
@@ -87,6 +93,81 @@ def test_seen_is_what_the_user_chose_before_whichever_rows_are_asked_for() -> No
     assert seen_by(test) == ["pq", "r"]
 
 
+def histories(examples: Examples) -> list[str]:
+    return ["".join(bag) for bag in examples.raw()["history"]]
+
+
+def test_the_history_is_what_the_user_chose_before() -> None:
+    examples = interaction_examples(LOG, np.arange(6))
+    assert histories(examples) == ["", "p", "pq", "", "r", ""]
+    assert examples.raw()["history"].shape == (6, 50)
+    assert histories(interaction_examples(LOG, np.array([2, 4]), max_history=1)) == ["q", "r"]
+    with pytest.raises(ValueError, match="`max_history` must be positive. Received: 0"):
+        interaction_examples(LOG, np.arange(6), max_history=0)
+
+
+def test_the_history_is_what_is_known_of_the_user_but_for_the_example_itself() -> None:
+    # Known: p and r of a, p of b, nothing of c.
+    known = [4, 0, 2, 2]
+    examples = interaction_examples(LOG, np.arange(6), known=known)  # type: ignore[arg-type]
+    assert histories(examples) == ["r", "pr", "p", "p", "", ""]
+    short = interaction_examples(LOG, np.arange(3), known=known, max_history=1)  # type: ignore
+    assert histories(short) == ["r", "r", "p"]
+    none = interaction_examples(LOG, np.arange(6), known=np.array([], np.int64))
+    assert histories(none) == [""] * 6
+    assert histories(examples.take(np.array([5, 2]))) == ["", "p"]
+
+
+def test_random_splits_agree_with_pandas() -> None:
+    rng = np.random.default_rng(3)
+    ratings = pd.DataFrame(
+        {"user_id": rng.integers(20, size=300), "item_id": rng.integers(15, size=300), "time": 0}
+    )
+    log = Log("random", ratings)
+    split = random_leaky(log, 0.1, 0.3, seed=1)
+    frame = log.interactions
+    for rows in (split.train, split.test):
+        bags = interaction_examples(log, rows, known=split.train, max_history=4).raw()["history"]
+        for row, bag in zip(rows, bags.tolist(), strict=True):
+            others = frame.loc[np.setdiff1d(split.train, row)]
+            expected = others.item_id[others.user_id == frame.user_id[row]].tail(4).tolist()
+            assert bag == [-1] * (4 - len(expected)) + expected
+
+
+class Constant(RetrievalModel):
+    """Scores of p, q, r and s that are the same for all."""
+
+    def call(self, inputs: Any, training: bool | None = None) -> tf.Tensor:
+        return tf.ones_like(tf.cast(self.encode(inputs)["ids"]["user_id"], tf.float32))[:, None]
+
+    def candidates(self) -> tf.Tensor:
+        return tf.constant([[4.0], [3.0], [2.0], [1.0]])
+
+
+def test_full_ranking_masks_what_is_known_but_the_example_itself() -> None:
+    spec = FeatureSpec((VocabularyColumn("user_id"),), (VocabularyColumn("item_id"),))
+    vocabularies = {"item_id": Vocabulary(tuple("pqrs")), "user_id": Vocabulary(tuple("abc"))}
+    model = Constant(Features(spec, vocabularies, {}))
+    known = np.array([0, 2, 4])
+    test = interaction_examples(LOG, np.array([1, 3, 5]), known=known)
+    # q of a without p and r is 1st; r of b without p is 2nd; q of c is 2nd.
+    found = full_ranking(model, test, ks=(1,))
+    assert found["mean_average_precision"] == pytest.approx((1 + 1 / 2 + 1 / 2) / 3)
+    # p of a without r is 1st; r of a without p is 2nd; p of b is 1st.
+    found = full_ranking(model, interaction_examples(LOG, known, known=known), ks=(1,))
+    assert found["mean_average_precision"] == pytest.approx((1 + 1 / 2 + 1) / 3)
+    # Chosen twice, an item is still not masked for itself: p of a without q is 1st, twice, and q
+    # of a without p is 1st.
+    again = Log("twice", RATINGS.head(3).assign(user_id="a", item_id=list("ppq")), USERS, ITEMS)
+    examples = interaction_examples(again, np.arange(3), known=np.arange(3))
+    assert histories(examples) == ["qp", "pp", "pq"]
+    assert full_ranking(model, examples, ks=(1,))["hit_rate_at_1"] == 1
+    # Nothing known, nothing masked: p q r, r p, q are 1st, 2nd, 3rd, 3rd, 1st, 2nd.
+    examples = interaction_examples(LOG, np.arange(6), known=np.array([], np.int64))
+    found = full_ranking(model, examples, ks=(1,))
+    assert found["mean_average_precision"] == pytest.approx((1 + 1 / 2 + 1 / 3) / 3)
+
+
 def test_any_item_may_take_the_place_of_another() -> None:
     examples = interaction_examples(LOG, np.array([1, 4]))
     features = examples.lists()(np.array([1, 0]), np.array([[3, 1], [2, 0]]))
@@ -120,7 +201,7 @@ def test_numbers_as_ids_and_other_names() -> None:
     log = Log("numbers", ratings, roles=Roles("who", "what", weight="stars"))
     examples = interaction_examples(log, np.array([0, 5]), "weight")
     raw = examples.raw()
-    assert set(raw) == {"who", "what"}
+    assert set(raw) == {"who", "what", "history"}
     assert raw["who"].tolist() == [3, 20] and raw["what"].tolist() == [70, 50]
     assert examples.label.tolist() == [1, 3]
     items = interaction_examples(log, np.array([0, 5]), "item").label

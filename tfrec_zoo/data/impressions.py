@@ -60,6 +60,20 @@ def impression_examples(
     Returns:
         Examples labelled with the impression's weight (such as watch time) if it was chosen and 0
         if not; grouped by page, or by user where there are no pages.
+
+    Raises:
+        ValueError: If the log has no impressions, an item shown has no row in `log.items`, a chosen
+            impression has no weight, or a column is no feature.
+
+    Example:
+
+    >>> from tfrec_zoo.data import Log
+    >>> shown = pd.DataFrame(
+    ...     {"user_id": "a", "item_id": ["x", "y"], "time": [3.0, 3.0], "clicked": [0, 1]})
+    >>> watches = pd.DataFrame({"user_id": ["a"], "item_id": ["x"], "time": [1.0]})
+    >>> examples = impression_examples(Log("mine", watches, impressions=shown), max_history=2)
+    >>> examples.label.tolist(), examples.raw()["history"].tolist()
+    ([0.0, 1.0], [['', 'x'], ['', 'x']])
     """
     r = log.roles
     if log.impressions is None:
@@ -144,6 +158,17 @@ def sampled_impressions(
     Returns:
         A frame of impressions: user, item, time, label, page, and the weight if the interactions
         have one.
+
+    Raises:
+        ValueError: If `negatives` is not positive.
+
+    Example:
+
+    >>> from tfrec_zoo.data import Log
+    >>> log = Log("mine", pd.DataFrame(
+    ...     {"user_id": ["a", "b"], "item_id": ["x", "y"], "time": [1.0, 2.0]}))
+    >>> sampled_impressions(log, negatives=1)[["user_id", "item_id", "clicked"]].values.tolist()
+    [['a', 'x', 1], ['a', 'y', 0], ['b', 'y', 1], ['b', 'x', 0]]
     """
     if negatives < 1:
         raise ValueError(f"`negatives` must be positive. Received: {negatives}")

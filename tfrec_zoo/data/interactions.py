@@ -1,5 +1,6 @@
 """Examples of who chose what: a user, an item, and the rating or the mere fact of the choice."""
 
+import dataclasses
 from typing import Literal
 
 import numpy as np
@@ -7,7 +8,7 @@ import pandas as pd
 
 from tfrec_zoo.data.catalogue import Catalogue
 from tfrec_zoo.data.columns import table_columns
-from tfrec_zoo.data.derived import HISTORY
+from tfrec_zoo.data.derived import HISTORY, MAX_HISTORY
 from tfrec_zoo.data.examples import Examples
 from tfrec_zoo.data.log import Log
 from tfrec_zoo.data.sources import Rows, Windows
@@ -15,9 +16,16 @@ from tfrec_zoo.data.splits import user_bounds
 
 
 def interaction_examples(
-    log: Log, rows: np.ndarray, label: Literal["chosen", "weight", "item"] = "chosen"
+    log: Log,
+    rows: np.ndarray,
+    label: Literal["chosen", "weight", "item"] = "chosen",
+    known: np.ndarray | None = None,
+    max_history: int = MAX_HISTORY,
 ) -> Examples:
-    """Examples whose features are the columns of `log.users` and, as candidate, of `log.items`.
+    """Examples of a user and an item, whatever the order of their interactions.
+
+    Query features: the columns of `log.users`, and `history`, items the user has chosen. Candidate
+    features: the columns of `log.items`.
 
     Args:
         log: The log.
@@ -25,16 +33,36 @@ def interaction_examples(
         label: What is to be predicted: `"chosen"`, 1 (all examples are positives: train with
             `negatives`, see `Examples.dataset`); `"weight"`, the interaction's weight, such as a
             rating; or `"item"`, the item's id, for retrieval models.
+        known: Rows of `log.interactions` that are known of each user when predicting, for splits
+            that have no order in time: the training rows. They are the history and what the user
+            has seen, but for the example itself if it is one of them. None takes the rows before
+            each example, which is right for splits by time.
+        max_history: Bag size of the history.
 
     Raises:
-        ValueError: If weights are asked for and missing, or an item has no row in `items`.
+        ValueError: If weights are asked for and missing, an item has no row in `log.items`, a
+            column is no feature, or `max_history` is not positive.
+
+    Example:
+
+    >>> from tfrec_zoo.data import Log
+    >>> log = Log("mine", pd.DataFrame(
+    ...     {"user_id": list("aaa"), "item_id": list("xyz"), "time": [0.0, 0.0, 0.0]}))
+    >>> train, test = np.array([0, 2]), np.array([1])
+    >>> interaction_examples(log, test, known=train, max_history=2).raw()["history"].tolist()
+    [['x', 'z']]
+    >>> interaction_examples(log, train, known=train, max_history=2).raw()["history"].tolist()
+    [['', 'z'], ['', 'x']]
     """
     r = log.roles
+    if max_history < 1:
+        raise ValueError(f"`max_history` must be positive. Received: {max_history}")
     rows = np.sort(np.asarray(rows, np.int64))
     interactions = log.interactions
     user = pd.Index(log.users[r.user]).get_indexer(interactions[r.user].to_numpy()[rows])
     items = interactions[r.item].to_numpy()
     catalogue = Catalogue.of(log)
+    index = catalogue.index(items[rows])
     labels = np.ones(len(rows), np.float32)
     if label == "item":
         labels = items[rows]
@@ -44,11 +72,30 @@ def interaction_examples(
         labels = interactions[r.weight].to_numpy(np.float32)[rows]
     elif label != "chosen":
         raise ValueError(f'`label` must be "chosen", "weight" or "item". Received: {label!r}')
-    first, _ = user_bounds(log)
+    history = _history(log, rows, known, max_history)
     return Examples(
-        (Rows(table_columns(log.users), user),),
+        (history, Rows(table_columns(log.users), user)),
         label=labels,
         groups=user,
-        seen=Windows({HISTORY: items}, first[rows], rows, 1),
-        candidates=catalogue.rows(catalogue.index(items[rows])),
+        seen=dataclasses.replace(history, length=1),
+        candidates=catalogue.rows(index),
+    )
+
+
+def _history(log: Log, rows: np.ndarray, known: np.ndarray | None, length: int) -> Windows:
+    """The rows of the user before each example, or all known ones but the example itself."""
+    items = log.interactions[log.roles.item].to_numpy()
+    first, stop = (bound[rows] for bound in user_bounds(log))
+    if known is None:
+        return Windows({HISTORY: items}, first, rows, length)
+    # The rows of one user are adjacent in the log, and so they are among the known.
+    known = np.unique(np.asarray(known, np.int64))
+    at = np.searchsorted(known, rows)
+    is_known = np.append(known, -1)[at] == rows
+    return Windows(
+        {HISTORY: items[known]},
+        np.searchsorted(known, first),
+        np.searchsorted(known, stop),
+        length,
+        hide=np.where(is_known, at, -1),
     )

@@ -27,6 +27,15 @@ def labelled_examples(
     Raises:
         ValueError: If there is no such column, it has gaps, an item has no row in `items`, or the
             labels are all alike.
+
+    Example:
+
+    >>> from tfrec_zoo.data import Log
+    >>> log = Log("mine", pd.DataFrame({"user_id": list("aab"), "item_id": list("xyx"),
+    ...                                 "time": [1.0, 2.0, 1.0], "weight": [5, 3, 1]}))
+    >>> examples = labelled_examples(log)
+    >>> examples.raw(["item_id"])["item_id"].tolist(), examples.label.tolist()
+    (['x', 'x'], [1.0, 0.0])
     """
     r = log.roles
     is_shown = log.impressions is not None

@@ -129,5 +129,10 @@ def _seen_pairs(windows: Windows, ids: np.ndarray, begin: int, end: int) -> np.n
     row = np.repeat(np.arange(end - begin), lengths)
     at = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     classes = ids[at + np.repeat(start, lengths)].astype(np.int64) - 1
-    pairs = np.stack([row, classes], axis=1)
-    return pairs[classes >= 0]
+    is_seen = classes >= 0
+    if windows.hide is not None:
+        # What is hidden is the example's own: it counts as not seen.
+        hide = windows.hide[begin:end]
+        hidden = np.where((hide >= start) & (hide < stop), hide, len(ids))
+        is_seen &= classes != np.append(ids, 0)[hidden][row] - 1
+    return np.stack([row, classes], axis=1)[is_seen]
