@@ -219,10 +219,22 @@ def test_interaction_statistics_of_chunks(interaction_spec):
 
 def test_interaction_statistics_of_rows(interaction_spec):
     # The vocabularies come from the data, the interactions from the rows alone.
-    data = {"watched": ["q", "q"], "video_id": ["r", "s", "s", "s"]}
+    data = {"watched": ["q", "q", "c", "b", "a"], "video_id": ["s", "s", "s"]}
     features = Features.fit(interaction_spec, data, rows=[ROWS])
-    assert features.vocabularies["video"].tokens == ("s", "q", "r")
+    assert features.vocabularies["video"].tokens == ("s", "q", "a", "b", "c")
     assert features.quantiles == Features.fit(interaction_spec, ROWS).quantiles
+
+
+@pytest.mark.parametrize("once", [False, True])
+def test_interactions_of_values_that_were_cut_are_none(once):
+    video = VocabularyColumn("video_id", space="video", top_n=1)
+    column = InteractionColumn(BagColumn(VocabularyColumn("watched", space="video")), video)
+    # a is there 4 times, b 3 times: the candidate b is unknown when serving, so it is here.
+    rows = {"watched": [["a", "a", "b"], ["b"]], "video_id": ["a", "b"]}
+    features = Features.fit(FeatureSpec((), (column,)), iter([rows]) if once else rows)
+    assert features.vocabularies["video"].tokens == ("a",)
+    expected = np.quantile([2, 0], RANKS)
+    np.testing.assert_allclose(features.quantiles[column.parts[0]], expected, rtol=1e-6)
 
 
 def test_interaction_statistics_of_integer_ids():

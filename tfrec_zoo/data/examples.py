@@ -92,7 +92,7 @@ class Examples:
             The fitted features.
         """
         columns = [c for c in spec.candidate if isinstance(c, InteractionColumn)]
-        keys = {key for c in columns for key in (c.bag.key, c.candidate.key, c.ages) if key}
+        keys = {key for c in columns for key in c.keys}
         part = self.take(np.linspace(0, len(self) - 1, min(sample, len(self))).astype(np.int64))
         rows = [part.raw(keys)] if columns else []
         crosses = [c for c in spec.crosses if c.top_n is not None]

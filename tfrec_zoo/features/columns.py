@@ -369,6 +369,11 @@ class InteractionColumn:
         return f"{self.bag.name}_and_{self.candidate.name}"
 
     @property
+    def keys(self) -> tuple[str, ...]:
+        """The raw features it reads: the bag's, the candidate's and the ages'."""
+        return (self.bag.key, self.candidate.key) + ((self.ages,) if self.ages else ())
+
+    @property
     def parts(self) -> tuple[str, ...]:
         """Names of the continuous features that the column makes, each with its own quantiles."""
         return (f"{self.name}/count",) + ((f"{self.name}/age",) if self.ages else ())

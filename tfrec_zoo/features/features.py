@@ -19,13 +19,13 @@ from tfrec_zoo.features.columns import (
 )
 from tfrec_zoo.features.combinations import (
     CombinationCounter,
-    is_last,
     num_ids_of,
     part_in_words,
     radices,
 )
+from tfrec_zoo.features.interactions import InteractionValues
 from tfrec_zoo.features.quantile_sketch import QuantileSketch
-from tfrec_zoo.features.request import raw_array, raw_values
+from tfrec_zoo.features.request import raw_values
 from tfrec_zoo.features.spec import FeatureSpec
 from tfrec_zoo.features.vocabulary import Vocabulary, VocabularyCounter
 
@@ -56,6 +56,7 @@ class Features:
 
     Example:
 
+    >>> from tfrec_zoo.features import *
     >>> spec = FeatureSpec(query=(NumericColumn("age"),),
     ...                    candidate=(VocabularyColumn("video_id"),))
     >>> features = Features.fit(spec, {"age": [20.0, 30.0], "video_id": ["a", "b", "b"]})
@@ -99,11 +100,10 @@ class Features:
     ) -> "Features":
         """Learns vocabularies and quantiles in one pass, in memory bounded except for the counts.
 
-        Crosses with `top_n` combine ids, which are known only after that pass, so their
-        combinations are counted in a second one. If chunks come from a generator, the keys that
-        crosses read are kept for it. A combination counts once per row. Among equally frequent
-        ones, those with the lowest id of the first part come first, then of the second part, and so
-        on.
+        Interaction columns and crosses with `top_n` are made of ids, which are known after that
+        pass: they are looked at in a second one. Chunks that come only once, from a generator, are
+        kept for it as far as these read them. A combination counts once a row; of equally frequent
+        ones, those whose first parts have the lowest ids come first, then the second, and so on.
 
         Args:
             spec: Spec of the columns.
@@ -134,22 +134,22 @@ class Features:
         sketches = {c.key: QuantileSketch() for c in numeric if c.normalization == "quantile"}
         sketches.update({part: QuantileSketch() for c in interactions for part in c.parts})
         crosses = [c for c in spec.crosses if c.top_n is not None and c.space not in given]
-        looks_again = bool(crosses) and rows is None and cross_rows is None
+        read_again: set[str] = set()
+        if rows is None:
+            read_again = {key for c in interactions for key in c.keys}
+            if cross_rows is None:
+                read_again |= {part.key for c in crosses for part in c.columns}
         kept: list[Mapping[str, Any]] | None = None
-        if looks_again and isinstance(chunks, Iterator):
+        if read_again and isinstance(chunks, Iterator):
             kept = []
         for chunk in chunks:
             if kept is not None:
-                keys = {part.key for c in crosses for part in c.columns}
-                kept.append({key: chunk[key] for key in keys if key in chunk})
+                kept.append({key: chunk[key] for key in read_again if key in chunk})
             for key, values in chunk.items():
                 for space in dict.fromkeys(c.space for c in columns if c.key == key):
                     counters[space].update(values)
                 if key in sketches:
                     sketches[key].update(raw_values(values, "float32"))
-            for column in interactions if rows is None else ():
-                for part, values in _interaction_values(column, chunk).items():
-                    sketches[part].update(values)
         learned = {}
         for space, counter in counters.items():
             tops = [c.top_n for c in columns if c.space == space and c.top_n is not None]
@@ -163,14 +163,15 @@ class Features:
                 )
         known = {**given, **learned}
         combinations = [CombinationCounter(column, known) for column in crosses]
+        matches = [InteractionValues(column, known) for column in interactions]
+        if read_again:
+            rows = chunks if kept is None else kept
         for chunk in rows or ():
-            for column in interactions:
-                for part, values in _interaction_values(column, chunk).items():
+            for match in matches:
+                for part, values in match.of(chunk).items():
                     sketches[part].update(values)
             for combination in combinations if cross_rows is None else ():
                 combination.update(chunk)
-        if looks_again:
-            cross_rows = chunks if kept is None else kept
         for chunk in (cross_rows or ()) if combinations else ():
             for combination in combinations:
                 combination.update(chunk)
@@ -259,25 +260,3 @@ class Features:
         for entry in config["vocabularies"].values():
             entry["tokens"] = Vocabulary.load(folder / entry["file"], entry["dtype"]).tokens
         return cls.from_config(config)
-
-
-def _interaction_values(
-    column: InteractionColumn, chunk: Mapping[str, Any]
-) -> dict[str, np.ndarray]:
-    keys = [column.bag.key, column.candidate.key] + ([column.ages] if column.ages else [])
-    if any(key not in chunk for key in keys):
-        return {}
-    dtype = column.candidate.dtype
-    bag = raw_array(chunk[column.bag.key], dtype, is_bag=True)
-    candidate = raw_array(chunk[column.candidate.key], dtype)
-    codes, _ = pd.factorize(np.append(candidate, bag.ravel()))
-    match = codes[len(candidate) :].reshape(bag.shape) == codes[: len(candidate), None]
-    match &= is_last(bag, dtype, column.bag.max_length)
-    values = {column.parts[0]: match.sum(axis=1).astype(np.float32)}
-    if column.ages:
-        ages = np.full(bag.shape, np.nan, np.float32)
-        given = raw_array(chunk[column.ages], "float32", is_bag=True)[:, : bag.shape[1]]
-        ages[:, : given.shape[1]] = given
-        latest = np.fmin.reduce(np.where(match, ages, np.inf), axis=1, initial=np.inf)
-        values[column.parts[1]] = latest[np.isfinite(latest)]
-    return values
