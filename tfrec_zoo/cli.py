@@ -123,15 +123,7 @@ def load_dataset(name: str, data_dir: str | None = None, seed: int = 0) -> Any:
         return data.read_ncf(folder)
     if not folder.is_dir():
         raise ValueError(f"`--dataset` must be {DATASETS}. Received: {name!r}".replace("\n", " "))
-    frames = ("interactions", "users", "items", "impressions", "searches")
-    found: dict[str, Any] = {
-        path.name.split(".")[0]: path
-        for path in sorted(folder.iterdir())
-        if path.name.split(".")[0] in frames and {".csv", ".parquet"} & set(path.suffixes)
-    }
-    if "interactions" not in found:
-        raise ValueError(f"There is no interactions.parquet or interactions.csv in {folder}.")
-    return data.Log.read(folder.resolve().name, **found)
+    return data.Log.read(folder)
 
 
 def _load_log(name: str, data_dir: str | None, seed: int) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from tfrec_zoo.data.columns import is_list
-from tfrec_zoo.data.read import read_frame
+from tfrec_zoo.data.read import frame_files, name_of, read_frame, read_roles
 
 _FRAMES = ("interactions", "users", "items", "impressions", "searches")
 
@@ -116,26 +116,73 @@ class Log:
             object.__setattr__(self, name, frame.reset_index(drop=True))
 
     @classmethod
-    def read(cls, name: str, roles: Roles | None = None, **paths: str | pathlib.Path) -> "Log":
-        """Reads a log from Parquet or CSV files (compressed or not), one per frame.
+    def read(
+        cls,
+        path: str | pathlib.Path,
+        *,
+        name: str | None = None,
+        users: str | pathlib.Path | None = None,
+        items: str | pathlib.Path | None = None,
+        impressions: str | pathlib.Path | None = None,
+        searches: str | pathlib.Path | None = None,
+        roles: Roles | None = None,
+        **columns: str,
+    ) -> "Log":
+        """Reads a log from Parquet or CSV files, compressed or not.
 
         Args:
-            name: Name of the data set.
-            roles: The columns' parts.
-            **paths: `interactions=`, and optionally `users=`, `items=`, `impressions=`,
-                `searches=`.
+            path: The file of the interactions; or a folder with `interactions.parquet` or
+                `interactions.csv`, optionally the other frames under their names, and `roles.json`,
+                such as `{"user": "customer"}`.
+            name: Name of the data set; by default, that of the file or folder.
+            users: The file of the users.
+            items: The file of the items.
+            impressions: The file of the impressions.
+            searches: The file of the searches.
+            roles: The columns' parts, instead of those in `roles.json`.
+            **columns: Columns by the part they play, such as `user="customer"`; see `Roles`.
 
         Raises:
             FileNotFoundError: If a file is not there.
-            ValueError: If a file can't be read as what its name says.
+            ValueError: If a file can't be read as what its name says, there is no such role or no
+                such column, or the frames make no log.
+
+        Example:
+
+        >>> import tempfile
+        >>> folder = pathlib.Path(tempfile.mkdtemp())
+        >>> _ = (folder / "purchases.csv").write_text("customer,sku,bought_at\\nann,tea,7\\n")
+        >>> log = Log.read(folder / "purchases.csv", user="customer", item="sku", time="bought_at")
+        >>> log.name, log.items["sku"].tolist()
+        ('purchases', ['tea'])
         """
-        unknown = sorted(set(paths) - set(_FRAMES))
-        if unknown:
-            raise ValueError(f"A log has the frames {_FRAMES}. Received: {unknown}")
+        known = [field.name for field in dataclasses.fields(Roles)]
+        if not columns.keys() <= set(known):
+            raise ValueError(
+                f"Columns are named by their roles, {known}, and frames are {_FRAMES[1:]}; "
+                "the interactions, or a folder of all frames, are the first argument. "
+                f"Received: {sorted(columns.keys() - set(known))}"
+            )
+        path = pathlib.Path(path)
+        files: dict[str, str | pathlib.Path] = {"interactions": path}
+        if path.is_dir():
+            files = {**frame_files(path, _FRAMES)}
+            if roles is None:
+                columns = {**read_roles(path / "roles.json", known), **columns}
+        others = {"users": users, "items": items, "impressions": impressions, "searches": searches}
+        files.update((frame, file) for frame, file in others.items() if file is not None)
+        frames = {frame: read_frame(file) for frame, file in files.items()}
+        found = {str(column) for frame in frames.values() for column in frame.columns}
+        for role, column in columns.items():
+            if column not in found:
+                raise ValueError(
+                    f"The {role} must be a column of a frame, one of {sorted(found)}. "
+                    f"Received: {role}={column!r}"
+                )
         return cls(
-            name=name,
-            roles=roles or Roles(),
-            **{frame: read_frame(path) for frame, path in paths.items()},
+            name=name or name_of(path),
+            roles=dataclasses.replace(roles or Roles(), **columns),
+            **frames,
         )
 
     @functools.cached_property
