@@ -6,8 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tfrec_zoo.data import Log
-from tfrec_zoo.data.catalogue import Catalogue
+from tfrec_zoo.data import Catalogue, Log
 from tfrec_zoo.features import (
     BagColumn,
     EmbeddingColumn,

@@ -4,8 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tfrec_zoo.data import Log, impression_examples, next_watch_examples
-from tfrec_zoo.data.catalogue import Catalogue
+from tfrec_zoo.data import Catalogue, Log, impression_examples, next_watch_examples
 from tfrec_zoo.data.derived import attribute_tables, item_age, last_of
 
 import tensorflow as tf  # isort: skip (after tfrec_zoo, which chooses Keras 2)

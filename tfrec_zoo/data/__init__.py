@@ -1,5 +1,6 @@
 """Data: logs of what users did, their splits, and the examples made from them."""
 
+from tfrec_zoo.data.catalogue import Catalogue
 from tfrec_zoo.data.derived import search_tokens
 from tfrec_zoo.data.examples import Examples, item_ids
 from tfrec_zoo.data.impressions import impression_examples, sampled_impressions
@@ -16,6 +17,7 @@ from tfrec_zoo.data.sources import Rows, Windows
 from tfrec_zoo.data.splits import Split, by_time, leave_last_out, next_day, random_leaky
 
 __all__ = [
+    "Catalogue",
     "Examples",
     "Log",
     "NegativeSampling",

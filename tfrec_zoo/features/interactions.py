@@ -55,14 +55,13 @@ class InteractionValues:
         dtype = column.candidate.dtype
         bag = raw_array(chunk[column.bag.key], dtype, is_bag=True)
         candidate = raw_array(chunk[column.candidate.key], dtype)
-        values = np.append(candidate, bag.ravel())
-        if self._tokens is None:
-            codes, _ = pd.factorize(values)
-        else:
-            codes = self._tokens.get_indexer(values)
-        bag_codes = codes[len(candidate) :].reshape(bag.shape)
-        match = (bag_codes == codes[: len(candidate), None]) & (bag_codes >= 0)
+        codes, distinct = pd.factorize(np.append(candidate, bag.ravel()))
+        match = codes[len(candidate) :].reshape(bag.shape) == codes[: len(candidate), None]
         match &= is_last(bag, dtype, column.bag.max_length)
+        if self._tokens is not None:
+            # Each distinct value is looked up once.
+            is_known = self._tokens.get_indexer(distinct) >= 0
+            match &= is_known[codes[: len(candidate)], None]
         found = {column.parts[0]: match.sum(axis=1).astype(np.float32)}
         if column.ages:
             ages = np.full(bag.shape, np.nan, np.float32)
