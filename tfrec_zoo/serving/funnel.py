@@ -41,12 +41,11 @@ class Funnel(tf.Module):
 
     A request gives the raw query features of both stages, `history` (item ids, oldest first),
     `exclude` (items not to recommend) and, if items have an `upload_time`, `time` (now, in whole
-    units of the log; a negative value means the end of the log). From these the funnel derives the
-    other features that the models were trained on: `last_watched`, `history_<column>` (the items'
-    columns, looked up) and `item_age`. It also sets, for each candidate, `candidate_source`, the
-    name of the model that nominated it, and `candidate_score`, its score by the first source
-    (scores of different sources are not comparable). Items in `history` or `exclude` are never
-    recommended.
+    units of the log; a negative one is the log's end). From these the funnel works out what else
+    the models were trained on: `last_watched`, `history_<column>` (the items' univalent columns of
+    text, looked up), `item_age`, and of each candidate `candidate_source`, who nominated it, and
+    `candidate_score`, what the first source makes of it (scores of different sources can't be
+    compared). Nothing from `history` or `exclude` is ever recommended.
 
     Args:
         sources: Trained retrieval models by name, with the same item vocabulary; the first
