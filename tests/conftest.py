@@ -28,7 +28,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 def _group(nodeid: str) -> str:
     """The tests of a file, of a model, of MovieLens or of serving's worlds; notebooks are apart."""
     path = nodeid.partition("::")[0]
-    if path.endswith("test_every_model.py"):
+    if path.startswith("tests/models/test_every_"):
         return nodeid.rpartition("[")[2].rpartition("-")[2]
     if path.endswith("test_notebooks.py"):
         return nodeid

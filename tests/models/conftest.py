@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from every_model import Case
 
 from tfrec_zoo.features import (
     BagColumn,
@@ -19,7 +20,7 @@ from tfrec_zoo.features import (
     NumericColumn,
     VocabularyColumn,
 )
-from tfrec_zoo.registry import Entry
+from tfrec_zoo.registry import MODELS, Entry
 
 import tensorflow as tf  # isort: skip (after tfrec_zoo, which chooses Keras 2)
 
@@ -269,12 +270,34 @@ def reference_of() -> Any:
     return load_reference
 
 
+def reference_data(entry: Entry) -> Data:
+    """Returns the data of a registered model: with the features that its reference asks for."""
+    spec = getattr(load_reference(entry), "SPEC", SPECS[entry.family])
+    return make_data(entry.family, spec)
+
+
 @pytest.fixture(scope="session")
 def data_of() -> Any:
-    """Returns the data of a registered model: with the features that its reference asks for."""
+    """Returns the data of a registered model."""
+    return reference_data
 
-    def data(entry: Entry) -> Data:
-        spec = getattr(load_reference(entry), "SPEC", SPECS[entry.family])
-        return make_data(entry.family, spec)
 
-    return data
+@functools.cache
+def make_case(name: str) -> Case:
+    """The case of a registered model, whose fitted models all files of tests share."""
+    entry = MODELS[name]
+    return Case(entry, load_reference(entry), reference_data(entry))
+
+
+@pytest.fixture(scope="module")
+def case(name: str) -> Case:
+    """The case of the registered model that a test is run for."""
+    return make_case(name)
+
+
+@pytest.fixture
+def trainable(case: Case) -> Case:
+    """A case whose model learns by gradients."""
+    if not case.reference.num_parameters:
+        pytest.skip("has no trainable variables")
+    return case

@@ -1,0 +1,48 @@
+"""Every registered model on disk: its configuration, its checkpoints, its weights."""
+
+import json
+
+import numpy as np
+from every_model import EACH, state
+
+from tfrec_zoo.models import saving
+
+import tensorflow as tf  # isort: skip (after tfrec_zoo, which chooses Keras 2)
+
+
+@EACH
+def test_config_round_trip(case):
+    model = case.shared()
+    config = json.loads(json.dumps(model.get_config()))
+    again = case.entry.load().from_config(config)
+    assert json.loads(json.dumps(again.get_config())) == config
+    assert again.features == model.features
+    case.scores(again)  # makes the weights
+    again.set_weights(model.get_weights())  # raises where shapes differ
+    np.testing.assert_array_equal(case.scores(again), case.scores(model))
+
+
+@EACH
+def test_saved_restored_and_trained_further(case, tmp_path):
+    data = case.data
+    model, _ = case.trained
+    saving.save(model, tmp_path / "checkpoint")
+    restored = saving.restore(tmp_path / "checkpoint")
+    assert type(restored) is type(model)
+    assert restored.get_config() == model.get_config()
+    np.testing.assert_array_equal(case.scores(restored), case.scores(model))
+    # The moments of the optimizer are in the checkpoint as well.
+    restored.compile(tf.keras.optimizers.Adam(0.03))
+    for one in (model, restored):
+        one.fit(data.raw, data.label, shuffle=False, verbose=0)
+    for value, found in zip(state(model), state(restored), strict=True):
+        np.testing.assert_allclose(found, value, rtol=1e-5, atol=1e-6)
+
+
+@EACH
+def test_saved_again_before_it_is_used(case, tmp_path):
+    model = case.shared()
+    saving.save(model, tmp_path / "one")
+    saving.save(saving.restore(tmp_path / "one"), tmp_path / "two")
+    restored = saving.restore(tmp_path / "two")
+    np.testing.assert_array_equal(case.scores(restored), case.scores(model))

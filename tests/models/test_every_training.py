@@ -1,0 +1,136 @@
+"""How every registered model trains: losses, weights, metrics, validation."""
+
+import numpy as np
+from every_model import EACH, RANKING, RETRIEVAL, is_same, state
+
+import tensorflow as tf  # isort: skip (after tfrec_zoo, which chooses Keras 2)
+
+
+@EACH
+def test_loss_falls(case):
+    model, history = case.trained
+    assert case.has_learned(model)
+    assert set(history) == {"loss"}
+
+
+@EACH
+def test_gradient_reaches_every_variable(trainable):
+    model = trainable.shared()
+    with tf.GradientTape() as tape:
+        loss = model.compute_loss((trainable.data.raw, trainable.data.label), training=True)
+    variables = model.trainable_variables
+    for variable, gradient in zip(variables, tape.gradient(loss, variables), strict=True):
+        assert gradient is not None, variable.name
+        assert np.any(tf.convert_to_tensor(gradient) != 0), variable.name
+
+
+@EACH
+def test_reported_loss_is_the_mean_of_all_examples(case):
+    model, data = case.shared(learning_rate=0.0), case.data
+    losses = case.losses(model)
+    assert np.std(losses) > 0.1
+    for batch_size in (7, 64):
+        batch, arguments = (data.raw, data.label), {"batch_size": batch_size, "verbose": 0}
+        weight = {"sample_weight": data.weight}
+        plain = model.evaluate(*batch, return_dict=True, **arguments)["loss"]
+        np.testing.assert_allclose(plain, losses.mean(), rtol=1e-5)
+        weighted = model.evaluate(*batch, **weight, return_dict=True, **arguments)["loss"]
+        np.testing.assert_allclose(weighted, (data.weight * losses).mean(), rtol=1e-5)
+        if case.reference.num_parameters:  # The learning rate is 0, nothing moves.
+            fit = model.fit(*batch, **weight, **arguments)
+            np.testing.assert_allclose(fit.history["loss"], weighted, rtol=1e-5)
+
+
+@EACH
+def test_weight_zero_moves_nothing(case):
+    model, data = case.shared(), case.data
+    before = state(model)
+    none = np.zeros(len(data.label), np.float32)
+    model.fit(data.raw, data.label, sample_weight=none, verbose=0)
+    assert is_same(state(model), before)
+    model.fit(data.raw, data.label, sample_weight=none + 1, verbose=0)
+    assert not is_same(state(model), before)
+
+
+@EACH
+def test_weight_two_pulls_exactly_twice_as_hard(trainable):
+    model, data = trainable.shared(), trainable.data
+
+    def gradients(weight):
+        with tf.GradientTape() as tape:
+            loss = model.compute_loss((data.raw, data.label, weight), training=True)
+        return [tf.convert_to_tensor(g) for g in tape.gradient(loss, model.trainable_variables)]
+
+    one, two = (gradients(tf.fill([len(data.label)], weight)) for weight in (1.0, 2.0))
+    for single, double in zip(one, two, strict=True):
+        np.testing.assert_array_equal(2 * single, double)
+
+
+@EACH
+def test_validation_loss_stops_early(case):
+    model, data = case.shared(learning_rate=0.001), case.data
+    # Nothing is an improvement: after the first epoch there is one more.
+    stop = tf.keras.callbacks.EarlyStopping("val_loss", min_delta=1e9, patience=1)
+    history = model.fit(
+        data.raw,
+        data.label,
+        sample_weight=data.weight,
+        validation_data=(data.raw, data.label, data.weight),
+        epochs=4,
+        callbacks=[stop],
+        verbose=0,
+    ).history
+    assert len(history["loss"]) == len(history["val_loss"]) == 2
+    if case.reference.num_parameters:  # The loss is that of the last epoch's weights.
+        assert history["val_loss"][0] != history["val_loss"][1]
+    np.testing.assert_allclose(
+        history["val_loss"][-1], (data.weight * case.losses(model)).mean(), rtol=1e-5
+    )
+
+
+@RETRIEVAL
+def test_metrics_of_retrieval_run_in_evaluation_only(case):
+    data = case.data
+    model = case.shared(learning_rate=0.0)
+    validation = (data.raw, data.label)
+    history = model.fit(data.raw, data.label, validation_data=validation, epochs=2, verbose=0)
+    metrics = {"loss", "hit_rate_at_3", "mrr"}
+    assert set(history.history) == {"loss"} | {f"val_{metric}" for metric in metrics}
+    scores, classes = case.reference.forward(model, data.numpy()), data.classes
+    own = scores[np.arange(len(scores)), classes][:, None]
+    # Unknown items are misses, behind all others.
+    ranks = np.where(classes >= 0, (scores >= own).sum(1) - 1, scores.shape[1])
+    assert (classes < 0).sum() == 2
+    evaluated = model.evaluate(*validation, return_dict=True, verbose=0)
+    for found in ({k: v[-1] for k, v in history.history.items()}, evaluated):
+        prefix = "val_" if "val_mrr" in found else ""
+        np.testing.assert_allclose(found[f"{prefix}hit_rate_at_3"], (ranks < 3).mean(), rtol=1e-6)
+        np.testing.assert_allclose(found[f"{prefix}mrr"], (1 / (1 + ranks)).mean(), rtol=1e-6)
+
+
+@RETRIEVAL
+def test_unknown_items_train_nothing(case):
+    model, data = case.shared(), case.data
+    before = state(model)
+    items = np.where(np.arange(len(data.label)) % 2, "never seen", "")
+    history = model.fit(data.raw, items, verbose=0).history
+    assert is_same(state(model), before)
+    assert history["loss"] == [0.0]
+
+
+@RANKING
+def test_metrics_of_ranking_see_probabilities(case):
+    data = case.data
+    model = case.shared(learning_rate=0.0)
+    batch = (data.raw, data.label, data.weight)
+    history = model.fit(*batch[:2], sample_weight=data.weight, validation_data=batch, verbose=0)
+    logits = case.reference.forward(model, data.numpy())
+    is_right = (logits > 0) == (data.label > 0)
+    assert 0 < is_right.mean() < 1
+    metrics = {"loss", "plain", "weighted"}
+    assert set(history.history) == metrics | {f"val_{metric}" for metric in metrics}
+    for prefix in ("", "val_"):
+        found = {key: history.history[prefix + key][0] for key in ("plain", "weighted")}
+        np.testing.assert_allclose(found["plain"], is_right.mean(), rtol=1e-6)
+        expected = np.average(is_right, weights=data.weight)
+        np.testing.assert_allclose(found["weighted"], expected, rtol=1e-6)
