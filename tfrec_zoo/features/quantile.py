@@ -78,7 +78,7 @@ class QuantileNormalization(tf.keras.layers.Layer):
         self._adapted = boundaries is not None
         # The weight is made here and not in `build`: `adapt` may come before the first call.
         self.boundaries = self.add_weight(
-            name="boundaries",
+            name=f"{self.name}/boundaries",
             shape=values.shape,
             dtype=tf.float32,
             initializer=tf.constant_initializer(values),

@@ -52,9 +52,9 @@ class StackedFeatures(DenseFeatures):
         super().__init__(features, columns, tables, **kwargs)
         self.biases = {
             column.name: self.add_weight(
-                "bias", shape=[tables[column.table].dimension], initializer="zeros"
+                f"bias_{i}", shape=[tables[column.table].dimension], initializer="zeros"
             )
-            for column in self.columns
+            for i, column in enumerate(self.columns)
             if isinstance(column, EmbeddingColumn)
         }
 

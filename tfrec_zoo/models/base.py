@@ -87,6 +87,9 @@ class RecommenderModel(tfrs.models.Model):
         self.loss_tracker.update_state(losses + penalty)
         if predictions is not None and self.compiled_metrics is not None:
             y_true, y_pred = self.metric_inputs(label, predictions)
+            if y_pred.shape.rank == 1:
+                # Keras takes the last axis for one example's, not for the batch.
+                y_true, y_pred = tf.reshape(y_true, [-1, 1]), y_pred[:, None]
             self.compiled_metrics.update_state(y_true, y_pred, sample_weight)
         # Replicas may get parts of the global batch that differ in size.
         replica = tf.distribute.get_replica_context()
