@@ -53,7 +53,7 @@ class InteractionTower(tf.keras.layers.Layer):
         if hidden_units:
             self.first = TwoSidedDense(hidden_units[0], activation, l2, seed)
             self.dropout = tf.keras.layers.Dropout(dropout if hidden_units[1:] else 0, seed=seed)
-            rest_seed = seed_after(seed, 1)
+            rest_seed = seed_after(seed, 2)  # The first layer has two kernels.
             self.rest = Tower(hidden_units[1:], activation, dropout, l2, rest_seed)
 
     def call(self, encoded: Encoded, training: bool | None = None) -> tf.Tensor:

@@ -9,7 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfrec_zoo.features import Features
+from tfrec_zoo.features import Features, seed_after
 from tfrec_zoo.features.embedding import fourth_root_dimension
 from tfrec_zoo.layers import Logit, Tower, VectorCross
 from tfrec_zoo.models.embedding_ranking import EmbeddingRankingModel
@@ -94,7 +94,7 @@ class DCN(EmbeddingRankingModel):
         self.tower = Tower(
             hidden_units, activation, dropout, l2, None if seed is None else seed + num_cross_layers
         )
-        self.logit = Logit(l2, seed)
+        self.logit = Logit(l2, seed_after(seed, num_cross_layers + len(hidden_units)))
 
         # Config.
         self.num_cross_layers = num_cross_layers

@@ -10,7 +10,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfrec_zoo.features import Features
+from tfrec_zoo.features import Features, seed_after
 from tfrec_zoo.features.embedding import fourth_root_dimension
 from tfrec_zoo.layers import Logit, MatrixCross, MixtureCross, Tower
 from tfrec_zoo.models.embedding_ranking import EmbeddingRankingModel
@@ -114,7 +114,7 @@ class DCNV2(EmbeddingRankingModel):
         self.crosses = [cross(i) for i in range(num_cross_layers)]
         tower_seed = None if seed is None else seed + 4 * num_cross_layers
         self.tower = Tower(hidden_units, activation, dropout, l2, tower_seed)
-        self.logit = Logit(l2, seed)
+        self.logit = Logit(l2, seed_after(tower_seed, len(hidden_units)))
 
         # Config.
         self.structure = structure

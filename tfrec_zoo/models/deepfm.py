@@ -10,7 +10,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfrec_zoo.features import Features
+from tfrec_zoo.features import Features, seed_after
 from tfrec_zoo.layers import Logit, Tower, flatten_fields, second_order, stack_fields, sum_fields
 from tfrec_zoo.models.embedding_ranking import EmbeddingRankingModel
 
@@ -81,7 +81,7 @@ class DeepFM(EmbeddingRankingModel):
         self.fields = self.field_embeddings()
         self.linear = self.linear_features()
         self.tower = Tower(hidden_units, activation, dropout, l2, seed)
-        self.deep_logit = Logit(l2, seed)
+        self.deep_logit = Logit(l2, seed_after(seed, len(hidden_units)))
 
         # Config.
         self.hidden_units = tuple(hidden_units)

@@ -10,7 +10,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfrec_zoo.features import DenseFeatures, EmbeddingColumn, Features
+from tfrec_zoo.features import DenseFeatures, EmbeddingColumn, Features, seed_after
 from tfrec_zoo.layers import FieldEmbeddings, Logit, Tower, dot_interaction, stack_fields
 from tfrec_zoo.models.embedding_ranking import EmbeddingRankingModel
 
@@ -96,7 +96,7 @@ class DLRM(EmbeddingRankingModel):
         self.bottom = Tower(units, activation, dropout, l2, seed)
         top_seed = None if seed is None else seed + len(units)
         self.top = Tower(hidden_units, activation, dropout, l2, top_seed)
-        self.logit = Logit(l2, seed)
+        self.logit = Logit(l2, seed_after(top_seed, len(hidden_units)))
 
         # Config.
         self.bottom_units = tuple(bottom_units)

@@ -10,7 +10,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfrec_zoo.features import Features
+from tfrec_zoo.features import Features, seed_after
 from tfrec_zoo.layers import (
     BilinearInteraction,
     Logit,
@@ -101,7 +101,8 @@ class FiBiNET(EmbeddingRankingModel):
         self.products = BilinearInteraction(bilinear, l2, seeds[0])
         self.senet_products = BilinearInteraction(bilinear, l2, seeds[1])
         self.tower = Tower(hidden_units, activation, dropout, l2, seeds[2])
-        self.deep_logit = Logit(l2, seed) if hidden_units else None
+        logit_seed = seed_after(seeds[2], len(hidden_units))
+        self.deep_logit = Logit(l2, logit_seed) if hidden_units else None
 
         # Config.
         self.bilinear = bilinear

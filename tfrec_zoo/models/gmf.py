@@ -21,10 +21,9 @@ class GMF(RankingModel):
     Args:
         features: Fitted features, with one column of user ids and one of item ids.
         embedding_dim: Width of p and q, the paper's number of predictive factors.
-        l2: L2 penalty on the whole embedding tables.
-        batch_l2: L2 penalty on the embedding rows that a batch looks up.
-        seed: Seed of the initial weights, which are normal with standard deviation .01, as in the
-            paper.
+        l2: L2 penalty on the embedding tables and on h.
+        batch_l2: L2 penalty on the rows of a batch.
+        seed: Of initial weights: normal with standard deviation .01, as in the paper.
 
     Example:
 
@@ -59,7 +58,10 @@ class GMF(RankingModel):
             features, embedding_dim, l2=l2, batch_l2=batch_l2, seed=seed, name="gmf"
         )
         kernel = tf.keras.initializers.LecunUniform(seed=seed)
-        self.logit = tf.keras.layers.Dense(1, kernel_initializer=kernel, name="logit")
+        regularizer = tf.keras.regularizers.L2(l2) if l2 else None
+        self.logit = tf.keras.layers.Dense(
+            1, kernel_initializer=kernel, kernel_regularizer=regularizer, name="logit"
+        )
 
         # Config.
         self.embedding_dim = embedding_dim

@@ -9,7 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfrec_zoo.features import Features
+from tfrec_zoo.features import Features, seed_after
 from tfrec_zoo.layers import InteractionTower
 from tfrec_zoo.losses import Logistic
 from tfrec_zoo.models.ranking import RankingModel
@@ -68,8 +68,12 @@ class NCFMLP(RankingModel):
         self.tower = InteractionTower(
             features, tuple(hidden_units), embedding_dim, activation, dropout, l2, batch_l2, seed
         )
-        kernel = tf.keras.initializers.LecunUniform(seed=seed)
-        self.logit = tf.keras.layers.Dense(1, kernel_initializer=kernel, name="logit")
+        logit_seed = seed_after(seed, 2 + len(hidden_units))
+        kernel = tf.keras.initializers.LecunUniform(seed=logit_seed)
+        regularizer = tf.keras.regularizers.L2(l2) if l2 else None
+        self.logit = tf.keras.layers.Dense(
+            1, kernel_initializer=kernel, kernel_regularizer=regularizer, name="logit"
+        )
 
         # Config.
         self.hidden_units = tuple(hidden_units)

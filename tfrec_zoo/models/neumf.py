@@ -26,12 +26,11 @@ class NeuMF(RankingModel):
         hidden_units: Width of each layer of the tower of the MLP path; (32, 16, 8) in the paper
             with 8 factors.
         mlp_embedding_dim: Width of the MLP path's p and q; by default half of the first layer.
-        dropout: Dropout rate between the layers of the tower.
-        l2: L2 penalty on the tower's kernels and on the whole embedding tables.
-        batch_l2: L2 penalty on the embedding rows that a batch looks up.
-        activation: Activation function of the tower's layers.
-        seed: Seed of the initial weights and of dropout; weights are initialized as in `GMF` and
-            `NCFMLP`.
+        dropout: Between the layers of the tower, in training.
+        l2: L2 penalty on kernels and embedding tables.
+        batch_l2: L2 penalty on the embedding rows of a batch.
+        activation: Of the tower.
+        seed: Of initial weights and dropout, which are as in `GMF` and `NCFMLP`.
 
     Example:
 
@@ -86,7 +85,10 @@ class NeuMF(RankingModel):
             tower_seed,
         )
         kernel = tf.keras.initializers.LecunUniform(seed=seed)
-        self.logit = tf.keras.layers.Dense(1, kernel_initializer=kernel, name="logit")
+        regularizer = tf.keras.regularizers.L2(l2) if l2 else None
+        self.logit = tf.keras.layers.Dense(
+            1, kernel_initializer=kernel, kernel_regularizer=regularizer, name="logit"
+        )
 
         # Config.
         self.embedding_dim = embedding_dim

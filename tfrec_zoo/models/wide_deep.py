@@ -11,7 +11,7 @@ import pandas as pd
 import tensorflow as tf
 
 from tfrec_zoo import optimizers
-from tfrec_zoo.features import Features, InteractionColumn, NumericColumn
+from tfrec_zoo.features import Features, InteractionColumn, NumericColumn, seed_after
 from tfrec_zoo.layers import LinearFeatures, Logit, Tower, sum_fields
 from tfrec_zoo.models.embedding_ranking import EmbeddingRankingModel
 
@@ -94,7 +94,7 @@ class WideDeep(EmbeddingRankingModel):
         else:
             self.deep_inputs = self.dense_features()
             self.tower = Tower(hidden_units, activation, dropout, l2, seed)
-            self.deep_logit = Logit(l2, seed)
+            self.deep_logit = Logit(l2, seed_after(seed, len(hidden_units)))
 
         # Config.
         self.hidden_units = tuple(hidden_units)

@@ -75,18 +75,22 @@ class YouTubeRanking(RankingModel):
         initializer = seeded(embedding_initializer, seed)
         regularizer = tf.keras.regularizers.L2(l2) if l2 else None
         self.tables = make_embedding_tables(features, initializer, regularizer)
+        tower_seed = seed_after(seed, len(self.tables))
         self.query_layer = DenseFeatures(features, features.spec.query, self.tables)
         self.candidate_layer = DenseFeatures(features, features.spec.candidate, self.tables)
         if hidden_units:
-            self.first = TwoSidedDense(hidden_units[0], activation, l2, seed)
+            self.first = TwoSidedDense(hidden_units[0], activation, l2, tower_seed)
             between = dropout if hidden_units[1:] else 0.0
             self.first_dropout = tf.keras.layers.Dropout(between, seed=seed)
-            rest_seed = seed_after(seed, 1)
+            rest_seed = seed_after(tower_seed, 2)  # The first layer has two kernels.
             self.tower = Tower(tuple(hidden_units)[1:], activation, dropout, l2, rest_seed)
-            kernel = tf.keras.initializers.GlorotUniform(seed=seed)
-            self.logit = tf.keras.layers.Dense(1, kernel_initializer=kernel)
+            logit_seed = seed_after(rest_seed, len(hidden_units))
+            kernel = tf.keras.initializers.GlorotUniform(seed=logit_seed)
+            self.logit = tf.keras.layers.Dense(
+                1, kernel_initializer=kernel, kernel_regularizer=regularizer
+            )
         else:
-            self.first = TwoSidedDense(1, None, l2, seed)
+            self.first = TwoSidedDense(1, None, l2, tower_seed)
 
         # Config.
         self.hidden_units = tuple(hidden_units)
