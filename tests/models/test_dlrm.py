@@ -73,15 +73,6 @@ def test_one_embedding_and_a_number_are_a_pair():
     assert num_parameters(model) == 3 * 3 + (4 * 5 + 6 * 3) + (5 * 6) + 6 + 1
 
 
-def test_defaults_are_the_papers():
-    spec = FeatureSpec((USER, AGE), (VIDEO,))
-    model = DLRM(Features.fit(spec, {key: RAW[key] for key in spec.raw}))
-    # 3 → 512 → 256 → 64 → 16; 16 and 3 pairs → 512 → 256.
-    bottom = 4 * 512 + 513 * 256 + 257 * 64 + 65 * 16
-    top = 20 * 512 + 513 * 256
-    assert num_parameters(model) == 6 * 16 + bottom + top + 256 + 1
-
-
 @pytest.mark.parametrize(
     ("query", "candidate"),
     [
@@ -106,12 +97,6 @@ def test_a_list_of_candidates_is_scored_as_its_rows(query, candidate):
     assert logits.shape == (7, 5)
     assert np.std(logits, axis=1).max() > 0.01
     np.testing.assert_allclose(tf.reshape(logits, [-1]), model(rows), rtol=1e-5, atol=1e-5)
-
-
-def test_dropout_is_for_training():
-    model = randomise(dlrm([USER, AGE], [VIDEO], dropout=0.5))
-    np.testing.assert_array_equal(model(RAW), model(RAW, training=False))
-    assert np.any(model(RAW, training=True) != model(RAW))
 
 
 @pytest.mark.parametrize(

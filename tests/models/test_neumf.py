@@ -198,53 +198,7 @@ def test_default_width_is_half_of_the_first_layer(hidden_units, width):
         assert model.logit.kernel.shape == (paths, 1)
 
 
-def test_defaults_are_the_papers_with_8_factors():
-    model = NeuMF(FEATURES)
-    model.build_weights()
-    # Tables of 8 and of 16; tower 32 → 16 → 8 over [16; 16]; h 8 + 8 and b.
-    tables = (9 + 7) * (8 + 16)
-    assert num_parameters(model) == tables + 33 * 32 + 33 * 16 + 17 * 8 + 17
-    gmf = GMF(FEATURES)
-    gmf.build_weights()
-    assert num_parameters(gmf) == (9 + 7) * 8 + 9
-
-
-@pytest.mark.parametrize("cls", [NCFMLP, NeuMF])
-def test_dropout_is_for_training_and_between_layers(cls):
-    for hidden_units, differs in (((), False), ((8,), False), ((8, 4), True)):
-        model = randomise(cls(FEATURES, hidden_units=hidden_units, dropout=0.5, seed=1), 1)
-        inputs = model.encode(PAIRS)
-        np.testing.assert_array_equal(model(inputs), model(inputs, training=False))
-        assert np.any(model(inputs, training=True) != model(inputs)) == differs
-
-
 # What the three share.
-
-
-@EACH
-def test_a_list_of_candidates_is_scored_as_its_rows(cls):
-    rng = np.random.default_rng(0)
-    lists = {
-        "user": np.array([f"u{i}" for i in rng.integers(0, 11, 13)]),
-        "item": np.array([f"i{i}" for i in rng.integers(0, 9, 13 * 5)]).reshape(13, 5),
-    }
-    rows = {"user": np.repeat(lists["user"], 5), "item": lists["item"].ravel()}
-    arguments = [{}] if cls is GMF else [{"hidden_units": h} for h in ((), (8,), (8, 4))]
-    for kwargs in arguments:
-        model = randomise(cls(FEATURES, **kwargs), 1)
-        logits = model(lists)
-        assert logits.shape == (13, 5)
-        assert np.std(logits) > 0.1
-        flat = np.reshape(logits, -1)
-        np.testing.assert_allclose(flat, model(rows), rtol=1e-5, atol=1e-5)
-        np.testing.assert_array_equal(model(model.preprocessor(lists)), logits)
-    # The loss is that of each candidate.
-    model.compile("sgd")
-    label = (rng.random([13, 5]) < 0.3).astype(np.float32)
-    p = 1 / (1 + np.exp(-flat.astype(np.float64)))
-    losses = -np.log(np.where(label.ravel() > 0, p, 1 - p))
-    reported = model.evaluate(lists, label, verbose=0)
-    np.testing.assert_allclose(reported, losses.mean(), rtol=1e-4)
 
 
 @EACH
@@ -288,44 +242,3 @@ def test_initial_weights(cls):
     limit = (3 / len(h)) ** 0.5
     assert 0.4 * limit < np.abs(h).max() <= limit
     assert not np.any(model.logit.bias)
-
-
-@EACH
-def test_seed_gives_the_same_model_again(cls):
-    one, same, other = (cls(FEATURES, seed=seed)(PAIRS).numpy() for seed in (1, 1, 2))
-    np.testing.assert_array_equal(one, same)
-    assert np.any(one != other)
-
-
-@EACH
-def test_penalties_by_hand(cls):
-    model = randomise(cls(FEATURES, l2=0.25, batch_l2=2.0), 1)
-    paths = [model.embeddings] if cls is not NCFMLP else []
-    paths += [model.tower.embeddings] if cls is not GMF else []
-    kernels = []
-    if cls is not GMF:
-        first = model.tower.first
-        kernels = [first.query_kernel, first.candidate_kernel]
-        kernels += [layer.kernel for layer in model.tower.rest.layers]
-    # User 3 twice and an unknown one; a list of two items each, one of them unknown.
-    batch = {
-        "user": np.array(["u3", "u3", "never"]),
-        "item": np.array([["i0", "i1"], ["i0", "never"], ["i5", "i6"]]),
-    }
-    users, items = (FEATURES.vocabularies[key].tokens for key in ("user", "item"))
-    expected = 0.25 * sum(np.square(kernel).sum() for kernel in kernels)
-    for path in paths:
-        p, q = path.user.table.numpy(), path.item.table.numpy()
-        expected += 0.25 * (np.square(p).sum() + np.square(q).sum())
-        expected += 2.0 * 2 * np.square(p[users.index("u3")]).sum() / 3
-        looked_up = [items.index(item) for item in ("i0", "i1", "i0", "i5", "i6")]
-        expected += 2.0 * np.square(q[looked_up]).sum() / 6
-    logits = model(batch).numpy().astype(np.float64)
-    np.testing.assert_allclose(sum(model.losses), expected, rtol=1e-5)
-    # And the loss is that of the logits, all of them negatives, plus the penalty.
-    model.compile(tf.keras.optimizers.SGD(0.0))
-    expected += np.log1p(np.exp(logits)).mean()
-    label = np.zeros([3, 2], np.float32)
-    np.testing.assert_allclose(model.evaluate(batch, label, verbose=0), expected, rtol=1e-5)
-    fit = model.fit(batch, label, verbose=0)
-    np.testing.assert_allclose(fit.history["loss"], expected, rtol=1e-5)

@@ -30,26 +30,6 @@ def with_weights(chosen, **arguments):
     return model
 
 
-@pytest.mark.parametrize("hidden_units", [(), (8,), (8, 4), (16, 8, 4)])
-def test_a_list_of_candidates_is_scored_as_its_rows(chosen, hidden_units):
-    model = with_weights(chosen, hidden_units=hidden_units)
-    spec = chosen.features.spec
-    candidates = set(spec.raw_candidate)
-    rng = np.random.default_rng(0)
-    at = rng.integers(0, 60, [7, 5])  # which rows' candidates the first seven queries rank
-    lists = {key: v[at] if key in candidates else v[:7] for key, v in chosen.raw.items()}
-    rows = {
-        key: v[at.ravel()] if key in candidates else np.repeat(v[:7], 5, axis=0)
-        for key, v in chosen.raw.items()
-    }
-    logits = model(lists)
-    assert logits.shape == (7, 5)
-    assert np.std(logits) > 0.01
-    np.testing.assert_allclose(tf.reshape(logits, [-1]), model(rows), rtol=1e-5, atol=1e-6)
-    encoded = model.preprocessor(lists)
-    np.testing.assert_array_equal(model(encoded), logits)
-
-
 def test_predictions_are_the_odds(chosen):
     model = with_weights(chosen, hidden_units=(8, 4))
     logits = model(chosen.raw).numpy().astype(np.float64)
@@ -104,24 +84,6 @@ def test_odds_approach_the_expected_watch_time(weighted):
     assert (predictions[-1] > predictions[0]) == weighted
 
 
-def test_dropout_is_between_the_layers(chosen):
-    """So there is none in a tower of one layer, or in logistic regression."""
-    for hidden_units, differs in (((), False), ((8,), False), ((8, 4), True)):
-        model = YouTubeRanking(chosen.features, hidden_units=hidden_units, dropout=0.5, seed=1)
-        inputs = model.encode(chosen.raw)
-        assert np.any(model(inputs, training=True) != model(inputs)) == differs
-        np.testing.assert_array_equal(model(inputs), model(inputs, training=False))
-
-
-def test_seed_gives_the_same_model_again(chosen):
-    one, same, other = (
-        YouTubeRanking(chosen.features, hidden_units=(8, 4), seed=seed)(chosen.raw)
-        for seed in (1, 1, 2)
-    )
-    np.testing.assert_array_equal(one, same)
-    assert np.any(one != other)
-
-
 def test_any_initializer_goes_with_a_seed(chosen):
     for initializer in ("zeros", "ones", tf.keras.initializers.RandomNormal(stddev=3.0)):
         model = YouTubeRanking(
@@ -136,14 +98,6 @@ def test_any_initializer_goes_with_a_seed(chosen):
             assert 2 < np.std(tables[0]) < 4
             # Tables differ from each other for all the seed.
             assert np.any(tables[0][:3, :3] != model.tables["country"].table.numpy())
-
-
-def test_default_tower_is_the_best_of_the_paper(chosen):
-    model = YouTubeRanking(chosen.features)
-    model(chosen.raw)
-    shapes = [model.first.query_kernel.shape, model.first.candidate_kernel.shape]
-    shapes += [layer.kernel.shape for layer in model.tower.layers]
-    assert shapes == [(17, 1024), (15, 1024), (1024, 512), (512, 256)]
 
 
 @pytest.mark.parametrize(

@@ -53,12 +53,6 @@ def test_the_shallowest_and_the_deepest_learn(chosen, hidden_units):
     assert losses[-1] < losses[0]
 
 
-def test_defaults_are_the_best_of_the_paper(chosen):
-    model = YouTubeRetrieval(chosen.features)
-    assert widths(model, chosen.raw) == [(17, 1024), (1024, 512), (512, 256)]
-    assert model.candidates().shape == (12, 256)
-
-
 # Tied item vectors.
 
 
@@ -165,7 +159,7 @@ def test_all_items_may_be_sampled(catalogue):
     assert YouTubeRetrieval(features, num_sampled=200).num_sampled == 200
 
 
-# Temperature, seed, dropout.
+# Temperature and seed.
 
 
 def test_temperature_divides_the_scores(chosen):
@@ -189,13 +183,6 @@ def test_seed_gives_the_same_model_again(chosen):
         losses.append(model.fit(chosen.raw, chosen.label, shuffle=False, verbose=0).history["loss"])
     assert losses[0] == losses[1]
     np.testing.assert_array_equal(one.scores(chosen.raw), same.scores(chosen.raw))
-
-
-def test_dropout_is_for_training(chosen):
-    model = YouTubeRetrieval(chosen.features, hidden_units=(8, 4), dropout=0.5, seed=1)
-    inputs = model.encode(chosen.raw)
-    np.testing.assert_array_equal(model(inputs), model(inputs, training=False))
-    assert np.any(model(inputs, training=True) != model(inputs))
 
 
 @pytest.mark.parametrize(

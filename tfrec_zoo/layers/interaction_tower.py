@@ -17,11 +17,11 @@ class InteractionTower(tf.keras.layers.Layer):
         features: Fitted features, with one column of user ids and one of item ids.
         hidden_units: Width of each layer of the tower; () returns the concatenation.
         embedding_dim: Width of p and q.
-        activation: Activation function of the tower's layers.
-        dropout: Dropout rate between the layers of the tower.
-        l2: L2 penalty on the kernels and on the whole embedding tables.
-        batch_l2: L2 penalty on the embedding rows that a batch looks up.
-        seed: Seed of the initial weights and of dropout.
+        activation: Of the layers.
+        dropout: After each layer, in training.
+        l2: L2 penalty on kernels and embedding tables.
+        batch_l2: L2 penalty on the embedding rows of a batch.
+        seed: Of initial weights and dropout.
 
     Call arguments:
         encoded: Encoded features, as a `Preprocessor` returns them.
@@ -52,7 +52,7 @@ class InteractionTower(tf.keras.layers.Layer):
         self.hidden_units = tuple(hidden_units)
         if hidden_units:
             self.first = TwoSidedDense(hidden_units[0], activation, l2, seed)
-            self.dropout = tf.keras.layers.Dropout(dropout if hidden_units[1:] else 0, seed=seed)
+            self.dropout = tf.keras.layers.Dropout(dropout, seed=seed)
             rest_seed = seed_after(seed, 2)  # The first layer has two kernels.
             self.rest = Tower(hidden_units[1:], activation, dropout, l2, rest_seed)
 

@@ -9,14 +9,16 @@ from tfrec_zoo.features import seed_after
 
 
 class Tower(tf.keras.layers.Layer):
-    """Stacks dense layers, h_i = activation(W_i h_{i-1} + b_i), with dropout between them.
+    """h_i = activation(W_i h_{i-1} + b_i), each followed by dropout.
 
     Args:
-        hidden_units: Width of each layer of the tower; () is the identity.
-        activation: Activation function of the tower's layers, including the last.
-        dropout: Dropout rate between the layers of the tower.
-        l2: L2 penalty on the kernels, not on the biases.
-        seed: Seed of the initial kernels and of dropout.
+        hidden_units: Width of each layer; none gives the identity.
+        activation: Of every layer, the last included.
+        dropout: Share of the units dropped while training.
+        l2: L2 penalty on the kernels (not on the biases).
+        seed: Of initial kernels and dropout.
+        drop_output: Whether units of the last layer are dropped too: they are hidden where a logit
+            follows, but not where they are a vector to be compared with others.
 
     Call arguments:
         x: Input, [..., width].
@@ -32,6 +34,7 @@ class Tower(tf.keras.layers.Layer):
         dropout: float = 0.0,
         l2: float = 0.0,
         seed: int | None = None,
+        drop_output: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -44,6 +47,7 @@ class Tower(tf.keras.layers.Layer):
         self.dropout = dropout
         self.l2 = l2
         self.seed = seed
+        self.drop_output = drop_output
         seeds = [seed_after(seed, i) for i in range(len(self.hidden_units))]
         self.layers = [
             tf.keras.layers.Dense(
@@ -55,7 +59,8 @@ class Tower(tf.keras.layers.Layer):
             for units, layer_seed in zip(self.hidden_units, seeds, strict=True)
         ]
         self.dropouts = [
-            tf.keras.layers.Dropout(dropout, seed=layer_seed) for layer_seed in seeds[:-1]
+            tf.keras.layers.Dropout(dropout, seed=layer_seed)
+            for layer_seed in (seeds if drop_output else seeds[:-1])
         ]
 
     def call(self, x: tf.Tensor, training: bool | None = None) -> tf.Tensor:
@@ -75,4 +80,5 @@ class Tower(tf.keras.layers.Layer):
             "dropout": self.dropout,
             "l2": self.l2,
             "seed": self.seed,
+            "drop_output": self.drop_output,
         }

@@ -27,15 +27,14 @@ class AutoInt(EmbeddingRankingModel):
 
     Args:
         features: Fitted features, with at least one dense column.
-        num_attention_layers: Number of attention layers, 3 in the paper; with 0 the logit is linear
-            in v.
-        num_heads: Number of heads of each attention layer; 2 in the paper.
-        attention_dim: Width of a field after an attention layer, all heads together; 64 in the
-            paper, whose d' = 32 is the width of one head.
-        residual: Whether each attention layer adds a projection of its input.
-        embedding_dim: Width of the embedding vectors; 16 in the paper.
-        hidden_units: Width of each layer of the tower of AutoInt+, two in the paper; () is AutoInt.
-        dropout: Dropout rate between the layers of the tower; 0 in the paper, except on
+        num_attention_layers: 3 in the paper; with 0 the logit is linear in v.
+        num_heads: 2 in the paper.
+        attention_dim: Width of a field after a layer, that of all heads together: 64 in the paper,
+            whose d' = 32 is the width of a head.
+        residual: Whether layers add a projection of what they read.
+        embedding_dim: Width of the vectors v; 16 in the paper.
+        hidden_units: The network of AutoInt+, two layers in the paper. () is AutoInt.
+        dropout: After each layer of that network, in training; none in the paper but on
             MovieLens-1M.
         activation: Activation function of the tower's layers.
         embedding_initializer: Initializer of the embedding tables; normal (stddev 0.01) by default.

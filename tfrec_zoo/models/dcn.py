@@ -29,14 +29,13 @@ class DCN(EmbeddingRankingModel):
         num_cross_layers: Number of cross layers; 6 in the paper's best model on Criteo.
         embedding_dim: Width of the embedding columns that declare none; None is the paper's
             6 n^(1/4) for n ids.
-        hidden_units: Width of each layer of the tower; (1024, 1024) in the paper's best model on
-            Criteo.
-        dropout: Dropout rate between the layers of the tower; the paper uses none.
-        activation: Activation function of the tower's layers.
-        embedding_initializer: Initializer of the embedding tables; normal (stddev 0.01) by default.
-        l2: L2 penalty on the kernels and on the whole embedding tables.
-        batch_l2: L2 penalty on the embedding rows that a batch looks up.
-        seed: Seed of the initial weights and of dropout.
+        hidden_units: The tower; (1024, 1024) in the paper's best on Criteo.
+        dropout: After each layer of the tower, in training; the paper has none.
+        activation: Of the tower.
+        embedding_initializer: Of the tables; by default normal with standard deviation 0.01.
+        l2: L2 penalty on whole embedding tables and on kernels.
+        batch_l2: L2 penalty on the embedding rows of a batch.
+        seed: Of initial weights and dropout.
 
     Raises:
         ValueError: If there is no cross layer.

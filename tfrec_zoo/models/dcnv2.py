@@ -33,13 +33,13 @@ class DCNV2(EmbeddingRankingModel):
         num_experts: Number of low-rank experts per cross layer, mixed by gates; 1 is no mixture.
         embedding_dim: Width of the embedding columns that declare none; None is 6 n^(1/4) for n
             ids, as in DCN.
-        hidden_units: Width of each layer of the tower.
-        dropout: Dropout rate between the layers of the tower.
-        activation: Activation function of the tower's layers; that of the experts is tanh.
-        embedding_initializer: Initializer of the embedding tables; normal (stddev 0.01) by default.
-        l2: L2 penalty on the kernels and on the whole embedding tables.
-        batch_l2: L2 penalty on the embedding rows that a batch looks up.
-        seed: Seed of the initial weights and of dropout.
+        hidden_units: The tower.
+        dropout: After each layer of the tower, in training.
+        activation: Of the tower; that of the experts is tanh.
+        embedding_initializer: Of the tables; by default normal with standard deviation 0.01.
+        l2: L2 penalty on whole embedding tables and on kernels.
+        batch_l2: L2 penalty on the embedding rows of a batch.
+        seed: Of initial weights and dropout.
 
     Raises:
         ValueError: If `structure` is unknown, there is no cross layer or no expert, or there are

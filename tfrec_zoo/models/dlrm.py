@@ -24,16 +24,17 @@ class DLRM(EmbeddingRankingModel):
 
     Args:
         features: Fitted features, with an embedding column and a second dense column.
-        embedding_dim: Width of the embedding vectors; 16 in the paper on Criteo Kaggle.
-        bottom_units: Width of each layer of the bottom tower, to which a layer of `embedding_dim`
-            is added; (512, 256, 64) in the paper.
-        hidden_units: Width of each layer of the top tower; (512, 256) in the paper.
-        dropout: Dropout rate between the layers of each tower; the paper uses none.
-        activation: Activation function of both towers' layers.
-        embedding_initializer: Initializer of the embedding tables; normal (stddev 0.01) by default.
-        l2: L2 penalty on the kernels and on the whole embedding tables.
-        batch_l2: L2 penalty on the embedding rows that a batch looks up.
-        seed: Seed of the initial weights and of dropout.
+        embedding_dim: Width of the vectors; 16 in the paper's experiment on Criteo Kaggle.
+        bottom_units: The bottom tower, to which a layer of `embedding_dim` is added;
+            (512, 256, 64) in the paper.
+        hidden_units: The top tower; (512, 256) in the paper.
+        dropout: After each layer of the towers but the bottom's last, a field's vector, in
+            training; the paper has none.
+        activation: Of the towers.
+        embedding_initializer: Of the tables; by default normal with standard deviation 0.01.
+        l2: L2 penalty on whole embedding tables and on kernels.
+        batch_l2: L2 penalty on the embedding rows of a batch.
+        seed: Of initial weights and dropout.
 
     Raises:
         ValueError: If an embedding column declares another width, or there are fewer than two
@@ -93,7 +94,7 @@ class DLRM(EmbeddingRankingModel):
         self.fields = FieldEmbeddings(features, embedded, self.tables, embedding_dim)
         self.numbers = DenseFeatures(features, numbers, self.tables) if numbers else None
         units = (*bottom_units, embedding_dim)
-        self.bottom = Tower(units, activation, dropout, l2, seed)
+        self.bottom = Tower(units, activation, dropout, l2, seed, drop_output=False)
         top_seed = None if seed is None else seed + len(units)
         self.top = Tower(hidden_units, activation, dropout, l2, top_seed)
         self.logit = Logit(l2, seed_after(top_seed, len(hidden_units)))

@@ -31,20 +31,18 @@ class FiBiNET(EmbeddingRankingModel):
 
     Args:
         features: Fitted features, with at least two dense columns.
-        bilinear: How kernels W are shared: one for `"all"` pairs, one for `"each"` field, or one
-            for each `"interaction"` of two fields. No choice is best throughout the paper; the
-            default is the most expressive and the most common one.
-        reduction_ratio: Ratio of the number of fields to the width of SENET's inner layer; 3 in the
-            paper.
-        embedding_dim: Width of the embedding vectors; 10 in the paper on Criteo, 50 on Avazu.
-        hidden_units: Width of each layer of the tower; (400, 400, 400) in the paper on Criteo. ()
-            is the paper's shallow model, which sums p and q: logit = w₀ + w · x + Σ p + Σ q.
-        dropout: Dropout rate between the layers of the tower; 0.5 in the paper.
-        activation: Activation function of the tower's layers.
-        embedding_initializer: Initializer of the embedding tables; normal (stddev 0.01) by default.
-        l2: L2 penalty on the kernels and on the whole embedding tables.
-        batch_l2: L2 penalty on the embedding rows that a batch looks up.
-        seed: Seed of the initial weights and of dropout.
+        bilinear: What has a kernel W: `"all"` pairs one, `"each"` field or each `"interaction"` of
+            two. In the paper none is best throughout; the default is the richest and the usual one.
+        reduction_ratio: Of the fields to the units of SENET; 3 in the paper.
+        embedding_dim: Width of the vectors; 10 in the paper on Criteo (50 on Avazu).
+        hidden_units: The tower; (400, 400, 400) in the paper on Criteo. () is the paper's shallow
+            model, which sums p and q: logit = w₀ + w · x + Σ p + Σ q.
+        dropout: After each layer of the tower, in training; 0.5 in the paper.
+        activation: Of the tower.
+        embedding_initializer: Of the vectors; by default normal with standard deviation 0.01.
+        l2: L2 penalty on whole embedding tables and on kernels.
+        batch_l2: L2 penalty on the embedding rows of a batch.
+        seed: Of initial weights and dropout.
 
     Raises:
         ValueError: If an embedding column declares another width, there are fewer than two dense

@@ -26,7 +26,7 @@ class NeuMF(RankingModel):
         hidden_units: Width of each layer of the tower of the MLP path; (32, 16, 8) in the paper
             with 8 factors.
         mlp_embedding_dim: Width of the MLP path's p and q; by default half of the first layer.
-        dropout: Between the layers of the tower, in training.
+        dropout: After each layer of the tower, in training.
         l2: L2 penalty on kernels and embedding tables.
         batch_l2: L2 penalty on the embedding rows of a batch.
         activation: Of the tower.

@@ -29,12 +29,12 @@ class WideDeep(EmbeddingRankingModel):
         hidden_units: Width of each layer of the tower; (1024, 512, 256) in the paper.
         embedding_dim: Width of the embedding columns that declare none; 32 in the paper.
         sides: `"wide"` or `"deep"` leaves out the other side, for comparison.
-        dropout: Dropout rate between the layers of the tower.
-        activation: Activation function of the tower's layers.
-        embedding_initializer: Initializer of the embedding tables; normal (stddev 0.01) by default.
-        l2: L2 penalty on the deep side's kernels and whole embedding tables.
-        batch_l2: L2 penalty on the deep side's embedding rows that a batch looks up.
-        seed: Seed of the initial weights and of dropout.
+        dropout: After each layer of the tower, in training.
+        activation: Of the tower.
+        embedding_initializer: Of the embeddings; by default normal with standard deviation 0.01.
+        l2: L2 penalty on the deep side's whole embedding tables and kernels.
+        batch_l2: L2 penalty on the deep side's embedding rows of a batch.
+        seed: Of initial weights and dropout.
 
     Raises:
         ValueError: If there is no column for a side.

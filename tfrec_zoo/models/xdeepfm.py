@@ -24,20 +24,19 @@ class xDeepFM(EmbeddingRankingModel):
 
     Args:
         features: Fitted features, with at least one dense column.
-        cin_units: Number of feature maps of each layer of the CIN; (200, 200, 200) in the paper on
-            Criteo, 100 per layer on its other data sets.
-        cin_activation: Activation function of the feature maps; the identity is best in the paper.
-        split_half: Whether half of the feature maps feed the next layer and half the output, as in
-            the authors' code, instead of all feeding both, as in the paper.
-        embedding_dim: Width of the embedding vectors; 10 in the paper.
-        hidden_units: Width of each layer of the tower; (400, 400) in the paper on Criteo. () leaves
-            the tower out.
-        dropout: Dropout rate between the layers of the tower; the paper uses none.
-        activation: Activation function of the tower's layers.
-        embedding_initializer: Initializer of the embedding tables; normal (stddev 0.01) by default.
-        l2: L2 penalty on the kernels and on the whole embedding tables; 0.0001 in the paper.
-        batch_l2: L2 penalty on the embedding rows that a batch looks up.
-        seed: Seed of the initial weights and of dropout.
+        cin_units: Feature maps of each layer of the CIN; (200, 200, 200) in the paper on Criteo,
+            and 100 each on its other data.
+        cin_activation: Of the feature maps; the identity was best in the paper.
+        split_half: Whether half of the feature maps go on to the next layer and half to the output,
+            as in the authors' code, instead of all to both, as in the paper.
+        embedding_dim: Width of the vectors; 10 in the paper.
+        hidden_units: The tower; (400, 400) in the paper on Criteo. () leaves the network out.
+        dropout: After each layer of the tower, in training; the paper has none.
+        activation: Of the tower.
+        embedding_initializer: Of the vectors; by default normal with standard deviation 0.01.
+        l2: L2 penalty on whole embedding tables and on kernels; 0.0001 in the paper.
+        batch_l2: L2 penalty on the embedding rows of a batch.
+        seed: Of initial weights and dropout.
 
     Raises:
         ValueError: If an embedding column declares another width, there is no dense column, or an

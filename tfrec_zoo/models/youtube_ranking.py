@@ -25,18 +25,17 @@ class YouTubeRanking(RankingModel):
 
     Args:
         features: Fitted features, with query and candidate columns.
-        hidden_units: Width of each layer of the tower; (1024, 512, 256) is best in the paper's
-            table 1. () is logistic regression on the features.
-        weighted: Whether positives are weighted by watch time. If False they weigh one, for the
-            click prediction that the paper compares with, and `predictions` are click
-            probabilities.
-        exact_odds: Whether e^logit estimates the watch time even if clicks are not rare, in which
-            case the paper's loss overestimates it; see `WeightedLogistic`.
-        embedding_initializer: Initializer of the embedding tables.
-        dropout: Dropout rate between the layers of the tower.
-        l2: L2 penalty on the kernels and on the whole embedding tables.
-        activation: Activation function of the tower's layers.
-        seed: Seed of the initial weights and of dropout.
+        hidden_units: The tower; (1024, 512, 256) was best in the paper's table 1. () is logistic
+            regression on the features.
+        weighted: If False positives weigh one: click prediction, the paper's comparison, and
+            `predictions` are click probabilities.
+        exact_odds: Whether e^logit estimates the watch time also where clicks are not rare, which
+            the paper's loss overestimates; see `WeightedLogistic`.
+        embedding_initializer: Of the embedding tables.
+        dropout: After each layer of the tower, in training.
+        l2: L2 penalty on embeddings and kernels.
+        activation: Of the tower.
+        seed: Of initial weights and dropout.
 
     Example:
 
@@ -80,8 +79,7 @@ class YouTubeRanking(RankingModel):
         self.candidate_layer = DenseFeatures(features, features.spec.candidate, self.tables)
         if hidden_units:
             self.first = TwoSidedDense(hidden_units[0], activation, l2, tower_seed)
-            between = dropout if hidden_units[1:] else 0.0
-            self.first_dropout = tf.keras.layers.Dropout(between, seed=seed)
+            self.first_dropout = tf.keras.layers.Dropout(dropout, seed=seed)
             rest_seed = seed_after(tower_seed, 2)  # The first layer has two kernels.
             self.tower = Tower(tuple(hidden_units)[1:], activation, dropout, l2, rest_seed)
             logit_seed = seed_after(rest_seed, len(hidden_units))

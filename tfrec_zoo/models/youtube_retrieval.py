@@ -94,7 +94,7 @@ class YouTubeRetrieval(RetrievalModel):
         self.inputs_layer = DenseFeatures(features, features.spec.query, self.tables)
         self.input_dropout = tf.keras.layers.Dropout(dropout, seed=seed)
         if hidden_units:
-            self.tower = Tower(hidden_units, activation, dropout, l2, seed)
+            self.tower = Tower(hidden_units, activation, dropout, l2, seed, drop_output=False)
         else:
             self.tower = Tower((embedding_dim,), "linear", 0.0, l2, seed)
         dim = self.tower.hidden_units[-1]

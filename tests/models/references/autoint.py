@@ -13,6 +13,25 @@ SPEC = dataclasses.replace(
 )
 losses = fields.losses
 
+PAPER_DEFAULTS = {
+    "num_attention_layers": 3,  # §5.1.4
+    "num_heads": 2,  # §5.1.4
+    "attention_dim": 64,  # §5.1.4: two heads of d' = 32
+    "residual": True,  # equation 8
+    "embedding_dim": 16,  # §5.1.4
+    "hidden_units": (),  # §5.1.4: with two layers it is AutoInt+
+    "dropout": 0.0,  # §5.1.4: none but on MovieLens-1M
+}
+# AutoInt+, and layers of other kinds.
+VARIANTS = {
+    "plus": {"hidden_units": (5, 4)},
+    "no residual": {"residual": False},
+    "plus, no residual": {"hidden_units": (5, 4), "residual": False},
+    "one head": {"num_heads": 1},
+    "four heads": {"num_heads": 4},
+    "no layer": {"num_attention_layers": 0},
+}
+
 
 def build(features):
     return AutoInt(

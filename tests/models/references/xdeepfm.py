@@ -7,6 +7,23 @@ from tfrec_zoo.models import xDeepFM
 
 SPEC, losses = fields.SPEC, fields.losses
 
+# Its penalty of 0.0001 (§4.1.4) is no default.
+PAPER_DEFAULTS = {
+    "cin_units": (200, 200, 200),  # §4.1.4, on Criteo
+    "cin_activation": "linear",  # §4.4, the best
+    "split_half": False,  # equation 8: every map is pooled
+    "embedding_dim": 10,  # §4.1.4
+    "hidden_units": (400, 400),  # §4.1.4, on Criteo
+    "dropout": 0.0,  # §4.1.4: none
+}
+VARIANTS = {
+    "one layer": {"cin_units": (4,)},
+    "relu": {"cin_activation": "relu"},
+    "split": {"split_half": True},
+    "split, relu": {"split_half": True, "cin_activation": "relu"},
+    "no network": {"hidden_units": ()},
+}
+
 
 def build(features):
     return xDeepFM(
