@@ -1,5 +1,3 @@
-import json
-
 import numpy as np
 import pytest
 
@@ -106,15 +104,6 @@ def test_l2_on_the_kernels():
     layer = built("each", l2=0.5)
     np.testing.assert_allclose(layer.losses, [0.5 * np.sum(layer.kernel**2)], rtol=1e-6)
     assert built("each").losses == []
-
-
-def test_config():
-    layer = BilinearInteraction("each", 0.5, seed=4, name="pairs")
-    config = json.loads(json.dumps(layer.get_config()))
-    again = BilinearInteraction.from_config(config)
-    assert again.get_config() == layer.get_config()
-    assert (again.kind, again.l2, again.seed, again.name) == ("each", 0.5, 4, "pairs")
-    np.testing.assert_array_equal(again(V), layer(V))
 
 
 def test_wrong_kind():

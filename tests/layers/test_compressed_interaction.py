@@ -1,5 +1,3 @@
-import json
-
 import numpy as np
 import pytest
 
@@ -165,16 +163,6 @@ def test_l2_on_the_kernels():
     expected = [0.5 * np.sum(kernel.numpy() ** 2) for kernel in layer.kernels]
     np.testing.assert_allclose(layer.losses, expected, rtol=1e-6)
     assert built().losses == []
-
-
-def test_config():
-    layer = CompressedInteraction([6, 3], "relu", True, 0.5, seed=4, name="cin")
-    config = json.loads(json.dumps(layer.get_config()))
-    again = CompressedInteraction.from_config(config)
-    assert again.get_config() == layer.get_config()
-    found = (again.layer_sizes, again.split_half, again.l2, again.seed, again.name)
-    assert found == ((6, 3), True, 0.5, 4, "cin")
-    np.testing.assert_array_equal(again(X), layer(X))
 
 
 @pytest.mark.parametrize("sizes", [(), (4, 0), (-1,), (2.0,), ("4",)])

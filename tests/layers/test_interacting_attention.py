@@ -1,5 +1,3 @@
-import json
-
 import numpy as np
 import pytest
 
@@ -144,16 +142,6 @@ def test_l2_on_the_kernels():
     expected = [0.5 * np.sum(kernel**2) for kernel in kernels(layer)]
     np.testing.assert_allclose(sorted(layer.losses), sorted(expected), rtol=1e-6)
     assert built().losses == []
-
-
-def test_config():
-    layer = InteractingAttention(3, 4, False, 0.5, seed=4, name="first")
-    config = json.loads(json.dumps(layer.get_config()))
-    again = InteractingAttention.from_config(config)
-    assert again.get_config() == layer.get_config()
-    found = (again.head_dim, again.num_heads, again.residual, again.l2, again.seed, again.name)
-    assert found == (3, 4, False, 0.5, 4, "first")
-    np.testing.assert_array_equal(again(E), layer(E))
 
 
 @pytest.mark.parametrize("size", [0, -1, 2.0])

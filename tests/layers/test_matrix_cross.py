@@ -1,5 +1,3 @@
-import json
-
 import numpy as np
 import pytest
 
@@ -102,15 +100,6 @@ def test_seed_and_l2(projection_dim):
 def test_matrices_of_a_layer_do_not_start_equal():
     v, u = built(4).kernels
     assert not np.any(v.numpy() == u.numpy())
-
-
-@BOTH
-def test_config(projection_dim):
-    layer = MatrixCross(projection_dim, 0.5, seed=4, name="first")
-    again = MatrixCross.from_config(json.loads(json.dumps(layer.get_config())))
-    found = (again.projection_dim, again.l2, again.seed, again.name)
-    assert found == (projection_dim, 0.5, 4, "first")
-    np.testing.assert_array_equal(again((X_0, X_L)), layer((X_0, X_L)))
 
 
 def test_wrong_projection_dim():

@@ -1,5 +1,3 @@
-import json
-
 import numpy as np
 import pytest
 
@@ -102,16 +100,6 @@ def test_seed_and_l2():
     expected = [0.5 * np.sum(kernel.numpy() ** 2) for kernel in kernels[0]]
     np.testing.assert_allclose(layer.losses, expected, rtol=1e-6)
     assert same.losses == []
-
-
-def test_config():
-    layer = MixtureCross(2, 3, "relu", 0.5, seed=4, name="first")
-    config = json.loads(json.dumps(layer.get_config()))
-    again = MixtureCross.from_config(config)
-    assert again.get_config() == layer.get_config()
-    found = (again.projection_dim, again.num_experts, again.l2, again.seed, again.name)
-    assert found == (2, 3, 0.5, 4, "first")
-    np.testing.assert_array_equal(again((X_0, X_L)), layer((X_0, X_L)))
 
 
 def test_wrong_arguments():

@@ -1,5 +1,3 @@
-import json
-
 import numpy as np
 import pytest
 
@@ -78,14 +76,9 @@ def test_l2_on_the_kernels():
     assert built().losses == []
 
 
-def test_seed_and_config():
-    layer = SqueezeExcitation(1, 0.25, seed=4, name="senet")
-    config = json.loads(json.dumps(layer.get_config()))
-    again = SqueezeExcitation.from_config(config)
-    assert again.get_config() == layer.get_config()
-    assert (again.reduction_ratio, again.l2, again.seed, again.name) == (1, 0.25, 4, "senet")
-    np.testing.assert_array_equal(again(V), layer(V))
-    other = SqueezeExcitation(1, seed=5)
+def test_seed():
+    layer, other = SqueezeExcitation(1, seed=4), SqueezeExcitation(1, seed=5)
+    layer(V)
     other(V)
     assert np.any(other.squeeze.kernel != layer.squeeze.kernel)
     assert not np.any(layer.squeeze.kernel.numpy() == layer.excite.kernel.numpy())

@@ -1,5 +1,3 @@
-import json
-
 import numpy as np
 import pytest
 
@@ -95,12 +93,3 @@ def test_l2_on_the_kernels():
     kernels = (layer.query_kernel.numpy(), layer.candidate_kernel.numpy())
     np.testing.assert_allclose(layer.losses, [0.5 * np.sum(k**2) for k in kernels], rtol=1e-6)
     assert built().losses == []
-
-
-def test_config():
-    layer = TwoSidedDense(6, "relu", 0.5, seed=4, name="first")
-    config = json.loads(json.dumps(layer.get_config()))
-    again = TwoSidedDense.from_config(config)
-    assert again.get_config() == layer.get_config()
-    assert (again.units, again.l2, again.seed, again.name) == (6, 0.5, 4, "first")
-    np.testing.assert_array_equal(again((QUERY, LIST)), layer((QUERY, LIST)))

@@ -1,5 +1,3 @@
-import json
-
 import numpy as np
 
 from tfrec_zoo.layers import VectorCross
@@ -69,10 +67,3 @@ def test_seed_and_l2():
     assert np.all(other.w != layer.w)
     np.testing.assert_allclose(layer.losses, [0.5 * np.sum(layer.w.numpy() ** 2)], rtol=1e-6)
     assert built().losses == []
-
-
-def test_config():
-    layer = VectorCross(0.5, seed=4, name="first")
-    again = VectorCross.from_config(json.loads(json.dumps(layer.get_config())))
-    assert (again.l2, again.seed, again.name) == (0.5, 4, "first")
-    np.testing.assert_array_equal(again((X_0, X_L)), layer((X_0, X_L)))

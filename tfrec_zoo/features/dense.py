@@ -130,6 +130,17 @@ class DenseFeatures(tf.keras.layers.Layer):
             vectors.append(self._normalizations[column.parts[1]](latest))
         return tf.cast(tf.concat(vectors, axis=-1), self.compute_dtype)
 
+    def get_config(self) -> dict[str, Any]:
+        """Raises an error: the tables are not the layer's own.
+
+        Raises:
+            NotImplementedError: Always.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} can't be made from a configuration, because the embedding "
+            "tables that it is given may be shared with other layers: save the model instead."
+        )
+
 
 def _as_long_as(bag: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
     """Cuts a numeric bag to a length or pads it with NaN: a request may omit some ages."""

@@ -88,8 +88,8 @@ class Preprocessor(tf.keras.layers.Layer):
     """
 
     def __init__(self, features: Features, **kwargs: Any) -> None:
-        # Autocasting would round numeric features to half precision under a mixed policy.
-        super().__init__(trainable=False, autocast=False, **kwargs)
+        # Without autocast, a half-precision policy leaves numbers their digits.
+        super().__init__(**{**kwargs, "trainable": False}, autocast=False)
         self.features = features
         self._crosses = features.spec.crosses
         self._folder = tempfile.TemporaryDirectory(prefix="tfrec_zoo_")
@@ -175,6 +175,15 @@ class Preprocessor(tf.keras.layers.Layer):
             keys = values if keys is None else _cross(keys, values, self.features.num_ids(part))
         lookup = self._hashing[column.name] if column.num_buckets else self._lookups[column.space]
         return tf.cast(lookup(keys), tf.int32)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments."""
+        return {**super().get_config(), "features": self.features.to_config()}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Preprocessor":
+        """Makes a layer of the same configuration."""
+        return cls(**{**config, "features": Features.from_config(config["features"])})
 
 
 def _is_missing(values: tf.Tensor) -> tf.Tensor:

@@ -118,6 +118,17 @@ class FieldEmbeddings(tf.keras.layers.Layer):
         x = x if isinstance(column, EmbeddingColumn) else self.kernels[column.name](x)
         return tf.cast(x, self.compute_dtype)
 
+    def get_config(self) -> dict[str, Any]:
+        """Raises an error: the tables are not the layer's own.
+
+        Raises:
+            NotImplementedError: Always.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} can't be made from a configuration, because the embedding "
+            "tables that it is given may be shared with other layers: save the model instead."
+        )
+
 
 def stack_fields(vectors: Sequence[tf.Tensor]) -> tf.Tensor:
     """Stacks vectors on a new second-to-last axis, repeating the query's for each candidate.

@@ -49,7 +49,14 @@ class InteractionTower(tf.keras.layers.Layer):
         self.embeddings = UserItemEmbeddings(
             features, embedding_dim, l2=l2, batch_l2=batch_l2, seed=seed, name="mlp"
         )
+        self.features = features
         self.hidden_units = tuple(hidden_units)
+        self.embedding_dim = embedding_dim
+        self.activation = tf.keras.activations.get(activation)
+        self.dropout_rate = dropout
+        self.l2 = l2
+        self.batch_l2 = batch_l2
+        self.seed = seed
         if hidden_units:
             self.first = TwoSidedDense(hidden_units[0], activation, l2, seed)
             self.dropout = tf.keras.layers.Dropout(dropout, seed=seed)
@@ -62,3 +69,22 @@ class InteractionTower(tf.keras.layers.Layer):
         if self.hidden_units:
             return self.rest(self.dropout(self.first((p, q)), training=training), training=training)
         return tf.concat([tf.broadcast_to(beside(p, q), tf.shape(q)), q], axis=-1)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments."""
+        return {
+            **super().get_config(),
+            "features": self.features.to_config(),
+            "hidden_units": self.hidden_units,
+            "embedding_dim": self.embedding_dim,
+            "activation": tf.keras.activations.serialize(self.activation),
+            "dropout": self.dropout_rate,
+            "l2": self.l2,
+            "batch_l2": self.batch_l2,
+            "seed": self.seed,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "InteractionTower":
+        """Makes an untrained layer of the same configuration."""
+        return cls(**{**config, "features": Features.from_config(config["features"])})

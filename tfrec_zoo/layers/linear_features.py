@@ -13,6 +13,7 @@ from tfrec_zoo.features import (
     InteractionColumn,
     NumericColumn,
 )
+from tfrec_zoo.features.columns import column_from_config, column_to_config
 from tfrec_zoo.features.spec import categorical_columns
 from tfrec_zoo.layers.field_embeddings import FieldEmbeddings, sum_fields
 
@@ -71,6 +72,10 @@ class LinearFeatures(tf.keras.layers.Layer):
         super().__init__(autocast=False, **{**kwargs, "dtype": tf.float32})
         if not columns:
             raise ValueError("There is no column to weigh. Received: columns=()")
+        self.features = features
+        self.columns = tuple(columns)
+        self.l2 = l2
+        self.batch_l2 = batch_l2
         numeric = tuple(c for c in columns if isinstance(c, NumericColumn | InteractionColumn))
         categorical = tuple(categorical_columns(tuple(c for c in columns if c not in numeric)))
         regularizer = tf.keras.regularizers.L2(l2) if l2 else None
@@ -89,3 +94,20 @@ class LinearFeatures(tf.keras.layers.Layer):
     def call(self, encoded: Encoded) -> tf.Tensor:
         """Returns the weighted sum of all features that are present."""
         return tf.squeeze(sum_fields(self.fields.vectors(encoded)), axis=-1)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments."""
+        return {
+            **super().get_config(),
+            "features": self.features.to_config(),
+            "columns": [column_to_config(column) for column in self.columns],
+            "l2": self.l2,
+            "batch_l2": self.batch_l2,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "LinearFeatures":
+        """Makes an untrained layer of the same configuration."""
+        features = Features.from_config(config["features"])
+        columns = tuple(column_from_config(column) for column in config["columns"])
+        return cls(**{**config, "features": features, "columns": columns})

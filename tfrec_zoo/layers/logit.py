@@ -23,6 +23,8 @@ class Logit(tf.keras.layers.Layer):
 
     def __init__(self, l2: float = 0.0, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(**{**kwargs, "dtype": tf.float32})
+        self.l2 = l2
+        self.seed = seed
         self.dense = tf.keras.layers.Dense(
             1,
             use_bias=False,
@@ -34,3 +36,7 @@ class Logit(tf.keras.layers.Layer):
     def call(self, h: tf.Tensor) -> tf.Tensor:
         """Returns the logits."""
         return tf.squeeze(self.dense(h), axis=-1)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments."""
+        return {**super().get_config(), "l2": self.l2, "seed": self.seed}

@@ -64,6 +64,12 @@ class UserItemEmbeddings(tf.keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(autocast=False, **kwargs)
+        self.features = features
+        self.dimension = dimension
+        self.stddev = stddev
+        self.l2 = l2
+        self.batch_l2 = batch_l2
+        self.seed = seed
         self.columns = user_and_item(features)
         regularizer = tf.keras.regularizers.L2(l2) if l2 else None
         self.user, self.item = (
@@ -82,6 +88,23 @@ class UserItemEmbeddings(tf.keras.layers.Layer):
         """Returns the vectors of the users and of the items."""
         user, item = self.columns
         return self.user(encoded["ids"][user.name]), self.item(encoded["ids"][item.name])
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments."""
+        return {
+            **super().get_config(),
+            "features": self.features.to_config(),
+            "dimension": self.dimension,
+            "stddev": self.stddev,
+            "l2": self.l2,
+            "batch_l2": self.batch_l2,
+            "seed": self.seed,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "UserItemEmbeddings":
+        """Makes an untrained layer of the same configuration."""
+        return cls(**{**config, "features": Features.from_config(config["features"])})
 
 
 def beside(query: tf.Tensor, candidate: tf.Tensor) -> tf.Tensor:
