@@ -30,6 +30,21 @@ class RankingModel(RecommenderModel):
         self.task = tfrs.tasks.Ranking(loss=loss)
         self.predicts_ratings = isinstance(loss, Squared)
 
+    def compile(
+        self,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        metrics: Any = None,
+        loss_weights: Any = None,
+        weighted_metrics: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """As every Keras model's; `"accuracy"` is that of each impression, in rows and in lists."""
+        metrics, weighted_metrics = tf.nest.map_structure(
+            _of_impressions, (metrics, weighted_metrics)
+        )
+        super().compile(optimizer, loss, metrics, loss_weights, weighted_metrics, **kwargs)
+
     def predictions(self, logits: tf.Tensor) -> tf.Tensor:
         """Returns what the logits stand for: the probability of a positive, or a rating."""
         return logits if self.predicts_ratings else tf.math.sigmoid(logits)
@@ -59,3 +74,10 @@ class RankingModel(RecommenderModel):
         """Returns the `predictions` for a batch, which `predict` collects."""
         features, _, _ = tf.keras.utils.unpack_x_y_sample_weight(data)
         return self.predictions(self(features, training=False))
+
+
+def _of_impressions(metric: Any) -> Any:
+    """A compiled metric; Keras would take a list of candidates for the classes of one example."""
+    if isinstance(metric, str) and metric in ("accuracy", "acc"):
+        return tf.keras.metrics.BinaryAccuracy(name=metric)
+    return metric
