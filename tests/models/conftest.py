@@ -253,8 +253,10 @@ def load_reference(entry: Entry) -> Any:
         pytest.fail(
             f"{entry.name} is registered and has no reference: write {path.name} in "
             f"tests/models/references with build(features) -> a tiny model, num_parameters by "
-            f"hand, forward(model, raw) -> scores by the paper's equations in NumPy{needs}. SPEC, "
-            "if it is there, is the model's FeatureSpec, of keys of _log. Others show how.",
+            f"hand, forward(model, raw) -> scores by the paper's equations in NumPy{needs}; and "
+            "PAPER_DEFAULTS, the arguments whose default is the paper's value. If they are there, "
+            "SPEC is the model's FeatureSpec, of keys of _log; VARIANTS are other arguments to "
+            "test it with; unpenalised(model) are the weights that `l2` spares. Others show how.",
             pytrace=False,
         )
     spec = importlib.util.spec_from_file_location(f"reference_{entry.module}", path)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import inspect
 from typing import Any
 
 import numpy as np
@@ -57,8 +58,36 @@ class Case:
         model = self.build(**kwargs)
         if not self.reference.num_parameters:  # It learns in another way.
             model.fit(self.data.raw, self.data.label, verbose=0)
+        self.make_weights(model)
         self.randomise(model)
         return model
+
+    def takes(self, argument: str) -> bool:
+        """Whether the model has an argument of that name."""
+        return argument in inspect.signature(self.entry.load()).parameters
+
+    def variant(self, **arguments: Any) -> Any:
+        """The reference's model with other arguments, not compiled, as it starts."""
+        # Features are not made again from the configuration: they are equal.
+        config = {**self._config, "features": self.data.features}
+        model = self.entry.load()(**{**config, **arguments})
+        self.scores(model)  # Makes the weights.
+        return model
+
+    def randomised(self, **arguments: Any) -> Any:
+        """The reference's model with other arguments and weights of the size of one."""
+        model = self.variant(**arguments)
+        self.randomise(model)
+        return model
+
+    @functools.cached_property
+    def _config(self) -> dict[str, Any]:
+        return self.reference.build(self.data.features).get_config()
+
+    @functools.cached_property
+    def variants(self) -> dict[str, dict[str, Any]]:
+        """Arguments, by name, with which the model is another function; none come first."""
+        return {"default": {}, **getattr(self.reference, "VARIANTS", {})}
 
     def shared(self, learning_rate: float = 0.5) -> Any:
         """A fitted model with metrics, as it was before other tests trained it: traced once."""
@@ -73,8 +102,10 @@ class Case:
         if self.entry.family == "retrieval":
             model = self.fitted(metrics=[HitRate(3), MRR()])
         else:
-            plain, weighted = (tf.keras.metrics.BinaryAccuracy(n) for n in ("plain", "weighted"))
-            model = self.fitted(metrics=[plain], weighted_metrics=[weighted])
+            weighted = [tf.keras.metrics.BinaryAccuracy("weighted_accuracy"), "mae"]
+            model = self.fitted(
+                metrics=["accuracy", tf.keras.metrics.AUC(name="auc")], weighted_metrics=weighted
+            )
         return model, state(model)
 
     @functools.cached_property
@@ -94,7 +125,7 @@ class Case:
         model.optimizer.build(model.trainable_variables)
 
     def randomise(self, model: Any) -> None:
-        self.make_weights(model)
+        """Makes all weights of the size of one."""
         rng = np.random.default_rng(0)
         for variable in model.trainable_variables:
             variable.assign(rng.normal(size=variable.shape) / 2)

@@ -91,9 +91,10 @@ def test_regularization_is_added_once(data):
         model.first.query_kernel,
         model.first.candidate_kernel,
         *(layer.kernel for layer in model.tower.layers),
+        model.logit.kernel,
     ]
     penalty = 0.25 * sum(np.sum(np.square(variable.numpy())) for variable in squares)
-    assert len(squares) == 6 and penalty > 1
+    assert len(squares) == 7 and penalty > 1
     np.testing.assert_allclose(reported, losses.mean() + penalty, rtol=1e-5)
     np.testing.assert_allclose(model.compute_loss(batch), losses.mean() + penalty, rtol=1e-5)
     history = model.fit(*batch, batch_size=7, verbose=0).history

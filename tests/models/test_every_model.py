@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from every_model import EACH, KNOWN, UNKNOWN
+from every_model import EACH, KNOWN, RANKING, RETRIEVAL, UNKNOWN
 
 from tfrec_zoo.features import EmbeddingTable
 from tfrec_zoo.registry import Entry
@@ -55,6 +55,60 @@ def test_unknown_is_empty_is_missing(case):
     # Each feature matters, but to those models that look at none.
     looks = getattr(case.reference, "looks_at_features", case.reference.num_parameters > 0)
     assert changed == (len(case.request()) if looks else 0)
+
+
+def lists_and_rows(case):
+    """Seven queries with five candidates each; the same as 35 rows; and where the latter are."""
+    spec, raw = case.data.features.spec, case.data.raw
+    candidates = set(spec.raw_candidate)
+    if case.entry.family == "retrieval":
+        candidates = {spec.item.key}
+        raw = {**{key: raw[key] for key in spec.raw_query}, spec.item.key: case.data.label}
+    at = np.random.default_rng(0).integers(0, len(case.data.label), [7, 5])
+    lists = {key: v[at] if key in candidates else v[:7] for key, v in raw.items()}
+    rows = {
+        key: v[at.ravel()] if key in candidates else np.repeat(v[:7], 5, axis=0)
+        for key, v in raw.items()
+    }
+    return lists, rows, at
+
+
+@RANKING
+def test_a_list_of_candidates_is_scored_as_its_rows(case):
+    lists, rows, at = lists_and_rows(case)
+    for variant, arguments in case.variants.items():
+        model = case.randomised(**arguments)
+        logits = model(lists).numpy()
+        assert logits.shape == (7, 5), variant
+        assert np.std(logits, axis=1).max() > 0.01, variant
+        np.testing.assert_allclose(logits.ravel(), model(rows), 1e-4, 1e-4, err_msg=variant)
+    # And they are trained and measured alike, raw or encoded.
+    model, label = case.shared(), case.data.label[at]
+    batches = [(lists, label), (model.preprocessor(lists), label), (rows, label.ravel())]
+    losses, accuracy = [], []
+    for batch in batches:
+        model.reset_metrics()
+        losses.append(float(model.compute_loss(batch)))
+        accuracy += [metric.result() for metric in model.metrics if metric.name == "accuracy"]
+    np.testing.assert_allclose(losses[1:], losses[0], rtol=1e-5)
+    logits = case.reference.forward(model, case.data.numpy(rows))
+    expected = np.mean((logits > 0) == (label.ravel() > 0))
+    assert 0 < expected < 1
+    np.testing.assert_allclose(accuracy, [expected] * 3, rtol=1e-6)
+
+
+@RETRIEVAL
+def test_pairs_are_scored_as_among_all_items(case):
+    lists, rows, at = lists_and_rows(case)
+    model = case.shared()
+    scores = case.reference.forward(model, case.data.numpy(lists))  # [7, items]
+    classes = case.data.classes[at]
+    is_known = classes >= 0
+    assert 0 < is_known.sum() < is_known.size
+    found = model.pair_scores(lists).numpy()
+    expected = np.take_along_axis(scores, np.maximum(classes, 0), axis=1)
+    np.testing.assert_allclose(found[is_known], expected[is_known], rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(found.ravel(), model.pair_scores(rows), rtol=1e-5, atol=1e-5)
 
 
 @EACH

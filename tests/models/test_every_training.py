@@ -15,13 +15,15 @@ def test_loss_falls(case):
 
 @EACH
 def test_gradient_reaches_every_variable(trainable):
-    model = trainable.shared()
-    with tf.GradientTape() as tape:
-        loss = model.compute_loss((trainable.data.raw, trainable.data.label), training=True)
-    variables = model.trainable_variables
-    for variable, gradient in zip(variables, tape.gradient(loss, variables), strict=True):
-        assert gradient is not None, variable.name
-        assert np.any(tf.convert_to_tensor(gradient) != 0), variable.name
+    batch = (trainable.data.raw, trainable.data.label)
+    for variant, arguments in trainable.variants.items():
+        model = trainable.randomised(**arguments)
+        with tf.GradientTape() as tape:
+            loss = model.compute_loss(batch, training=True)
+        variables = model.trainable_variables
+        for variable, gradient in zip(variables, tape.gradient(loss, variables), strict=True):
+            assert gradient is not None, (variant, variable.name)
+            assert np.any(tf.convert_to_tensor(gradient) != 0), (variant, variable.name)
 
 
 @EACH
@@ -118,6 +120,14 @@ def test_unknown_items_train_nothing(case):
     assert history["loss"] == [0.0]
 
 
+def area_under_curve(is_positive, p):
+    """By the trapezoids of the curve's points at 200 thresholds, as Keras does it."""
+    inner = np.arange(1, 199) / 199
+    found = p[:, None] > np.concatenate([[-1.0], inner, [2.0]])  # [rows, 200]
+    tpr, fpr = found[is_positive].mean(0), found[~is_positive].mean(0)
+    return np.sum((fpr[:-1] - fpr[1:]) * (tpr[:-1] + tpr[1:]) / 2)
+
+
 @RANKING
 def test_metrics_of_ranking_see_probabilities(case):
     data = case.data
@@ -125,12 +135,19 @@ def test_metrics_of_ranking_see_probabilities(case):
     batch = (data.raw, data.label, data.weight)
     history = model.fit(*batch[:2], sample_weight=data.weight, validation_data=batch, verbose=0)
     logits = case.reference.forward(model, data.numpy())
-    is_right = (logits > 0) == (data.label > 0)
+    p, is_positive = 1 / (1 + np.exp(-logits)), data.label > 0
+    is_right = (logits > 0) == is_positive
     assert 0 < is_right.mean() < 1
-    metrics = {"loss", "plain", "weighted"}
+    # Two batches of unequal size: a mean of their means would be another number.
+    expected = {
+        "accuracy": is_right.mean(),
+        "auc": area_under_curve(is_positive, p),
+        "weighted_accuracy": np.average(is_right, weights=data.weight),
+        "mae": np.average(np.abs(p - is_positive), weights=data.weight),
+    }
+    metrics = {"loss", *expected}
     assert set(history.history) == metrics | {f"val_{metric}" for metric in metrics}
     for prefix in ("", "val_"):
-        found = {key: history.history[prefix + key][0] for key in ("plain", "weighted")}
-        np.testing.assert_allclose(found["plain"], is_right.mean(), rtol=1e-6)
-        expected = np.average(is_right, weights=data.weight)
-        np.testing.assert_allclose(found["weighted"], expected, rtol=1e-6)
+        found = {key: history.history[prefix + key][0] for key in expected}
+        for key, value in expected.items():
+            np.testing.assert_allclose(found[key], value, rtol=1e-4, err_msg=prefix + key)

@@ -43,7 +43,6 @@ SPEC = FeatureSpec(
     ),
 )
 RATING = np.array([1, 2, 3, 4, 5], np.float32)[np.arange(ROWS) % 5]
-BOTH = pytest.mark.parametrize("cls", [FactorizationMachine, LogisticRegression])
 
 
 def fm(features=None, spec=SPEC, **arguments):
@@ -96,27 +95,6 @@ def test_by_hand():
     np.testing.assert_allclose(model(raw), [1104 + 16 + 0.5, 104 + 0.5, 6 + 0.5])
 
 
-@BOTH
-def test_a_list_of_candidates_is_scored_as_its_rows(cls):
-    model = randomise(cls(Features.fit(SPEC, RAW), seed=1))
-    candidates = {"video_id", "length"}
-    at = np.random.default_rng(0).integers(0, ROWS, [7, 5])
-    lists = {key: v[at] if key in candidates else v[:7] for key, v in RAW.items()}
-    rows = {
-        key: v[at.ravel()] if key in candidates else np.repeat(v[:7], 5, axis=0)
-        for key, v in RAW.items()
-    }
-    logits = model(lists)
-    assert logits.shape == (7, 5)
-    assert np.std(logits, axis=1).min() > 0.01
-    np.testing.assert_allclose(tf.reshape(logits, [-1]), model(rows), rtol=1e-5, atol=1e-5)
-    # And is trained as they are.
-    label = RATING[at] - 3
-    as_lists = model.compute_loss((lists, label))
-    as_rows = model.compute_loss((rows, label.ravel()))
-    np.testing.assert_allclose(as_lists, as_rows, rtol=1e-5)
-
-
 @pytest.mark.parametrize(
     ("query", "candidate"),
     [
@@ -164,20 +142,6 @@ def test_learns_a_pure_interaction():
         losses.append(model.evaluate(raw, label, verbose=0))
     assert losses[0] < 0.05
     assert losses[1] > 0.69  # log 2 - 0.003: a coin
-
-
-@BOTH
-def test_l2_is_on_all_but_the_bias(cls):
-    features = Features.fit(SPEC, RAW)
-    plain, model = (randomise(cls(features, l2=l2, seed=1)) for l2 in (0.0, 0.01))
-    assert plain.losses == []
-    penalised = [v for v in model.trainable_variables if v is not model.bias]
-    assert len(penalised) == len(model.trainable_variables) - 1
-    penalty = 0.01 * sum(np.sum(v.numpy() ** 2) for v in penalised)
-    np.testing.assert_allclose(sum(model.losses), penalty, rtol=1e-5)
-    batch = (RAW, RATING - 3)
-    difference = model.compute_loss(batch) - plain.compute_loss(batch)
-    np.testing.assert_allclose(difference, penalty, rtol=1e-4)
 
 
 def test_initial_weights():

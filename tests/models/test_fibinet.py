@@ -55,34 +55,6 @@ def test_logits_are_those_of_the_paper(chosen, reference, kind, hidden_units):
     assert sum(int(np.prod(v.shape)) for v in model.trainable_variables) == number
 
 
-@KINDS
-@SHALLOW
-def test_gradient_reaches_every_variable(chosen, kind, hidden_units):
-    model = with_weights(chosen, bilinear=kind, hidden_units=hidden_units)
-    with tf.GradientTape() as tape:
-        loss = model.compute_loss((chosen.raw, chosen.label), training=True)
-    variables = model.trainable_variables
-    for variable, gradient in zip(variables, tape.gradient(loss, variables), strict=True):
-        assert np.any(tf.convert_to_tensor(gradient) != 0), variable.name
-
-
-@KINDS
-@SHALLOW
-def test_a_list_of_candidates_is_scored_as_its_rows(chosen, kind, hidden_units):
-    model = with_weights(chosen, bilinear=kind, hidden_units=hidden_units)
-    candidates = set(chosen.features.spec.raw_candidate)
-    at = np.random.default_rng(0).integers(0, 60, [7, 5])
-    lists = {k: v[at] if k in candidates else v[:7] for k, v in chosen.raw.items()}
-    rows = {
-        k: v[at.ravel()] if k in candidates else np.repeat(v[:7], 5, axis=0)
-        for k, v in chosen.raw.items()
-    }
-    logits = model(lists)
-    assert logits.shape == (7, 5)
-    assert np.std(logits, axis=1).min() > 0.01
-    np.testing.assert_allclose(tf.reshape(logits, [-1]), model(rows), rtol=1e-4, atol=1e-5)
-
-
 def test_the_shallow_logit_is_in_float32(chosen):
     tf.keras.mixed_precision.set_global_policy("mixed_bfloat16")
     try:
@@ -92,25 +64,6 @@ def test_the_shallow_logit_is_in_float32(chosen):
         assert np.any(tf.cast(tf.cast(logits, tf.bfloat16), tf.float32) != logits)
     finally:
         tf.keras.mixed_precision.set_global_policy("float32")
-
-
-def test_no_two_parts_start_alike(chosen):
-    model = FiBiNET(chosen.features, embedding_dim=3, seed=1)
-    model(chosen.raw)
-    assert not np.any(model.products.kernel.numpy() == model.senet_products.kernel.numpy())
-
-
-def test_defaults_are_the_papers(chosen):
-    model = FiBiNET(chosen.features, embedding_dim=3)
-    config = model.get_config()
-    expected = {
-        "bilinear": "interaction",
-        "reduction_ratio": 3,
-        "hidden_units": (400, 400, 400),
-        "dropout": 0.5,
-    }
-    assert {key: config[key] for key in expected} == expected
-    assert FiBiNET.__init__.__kwdefaults__["embedding_dim"] == 10
 
 
 @pytest.mark.parametrize(

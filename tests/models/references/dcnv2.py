@@ -7,6 +7,17 @@ from tfrec_zoo.models import DCNV2
 
 losses = fields.losses
 
+# The paper tunes everything to each data set.
+PAPER_DEFAULTS = {}
+# Beside each other, and of low rank.
+VARIANTS = {
+    "low rank": {"projection_dim": 3},
+    "mixture": {"projection_dim": 3, "num_experts": 2},
+    "parallel": {"structure": "parallel"},
+    "parallel, low rank": {"structure": "parallel", "projection_dim": 3},
+    "parallel, mixture": {"structure": "parallel", "projection_dim": 3, "num_experts": 2},
+}
+
 
 def build(features):
     return DCNV2(features, num_cross_layers=2, hidden_units=(8, 4), seed=1)

@@ -13,6 +13,12 @@ SPEC = dataclasses.replace(
 )
 losses = fields.losses
 
+PAPER_DEFAULTS = {
+    "embedding_dim": 256,  # §4, "Embedding and Stacking Layers"
+    "hidden_units": (512, 512, 256, 128, 64),  # §4, the five residual units
+}
+VARIANTS = {"no unit": {"hidden_units": ()}, "three units": {"hidden_units": (5, 4, 3)}}
+
 
 def build(features):
     return DeepCrossing(features, embedding_dim=3, hidden_units=(5, 4), seed=1)

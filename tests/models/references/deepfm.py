@@ -9,6 +9,13 @@ from tfrec_zoo.models import DeepFM
 
 SPEC, losses = fields.SPEC, fields.losses
 
+PAPER_DEFAULTS = {
+    "embedding_dim": 10,  # §3.1, latent dimension of FM
+    "hidden_units": (400, 400, 400),  # §3.1, 400-400-400
+    "dropout": 0.5,  # §3.1
+}
+VARIANTS = {"no layer": {"hidden_units": ()}}
+
 
 def build(features):
     return DeepFM(features, embedding_dim=fields.DIM, hidden_units=(5, 4), dropout=0.0, seed=1)

@@ -13,6 +13,11 @@ from tfrec_zoo.models import EASE
 HISTORY = BagColumn(VocabularyColumn("history", space="video"), 4)
 SPEC = FeatureSpec((EmbeddingColumn(HISTORY),), (VocabularyColumn("video_id", space="video"),))
 
+PAPER_DEFAULTS = {
+    "l2": 500.0,  # §4, on MovieLens-20M
+    "max_neighbors": None,  # B is dense
+}
+
 
 def build(features):
     return EASE(features, l2=5.0)

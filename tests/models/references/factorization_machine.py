@@ -8,6 +8,9 @@ from tfrec_zoo.models import FactorizationMachine
 
 SPEC, losses = fields.SPEC, fields.losses
 
+# The paper has no experiment with a number of factors.
+PAPER_DEFAULTS = {}
+
 
 def build(features):
     return FactorizationMachine(features, embedding_dim=fields.DIM, seed=1)

@@ -9,6 +9,21 @@ from tfrec_zoo.models import FiBiNET
 
 SPEC, losses = fields.SPEC, fields.losses
 
+PAPER_DEFAULTS = {
+    "reduction_ratio": 3,  # §4
+    "embedding_dim": 10,  # §4, on Criteo
+    "hidden_units": (400, 400, 400),  # §4, on Criteo
+    "dropout": 0.5,  # §4
+}
+# Kernels that pairs share, and the paper's shallow model.
+VARIANTS = {
+    "all": {"bilinear": "all"},
+    "each": {"bilinear": "each"},
+    "shallow": {"hidden_units": ()},
+    "shallow, all": {"hidden_units": (), "bilinear": "all"},
+    "shallow, each": {"hidden_units": (), "bilinear": "each"},
+}
+
 
 def build(features):
     return FiBiNET(features, embedding_dim=fields.DIM, hidden_units=(5, 4), dropout=0.0, seed=1)

@@ -7,6 +7,8 @@ from tfrec_zoo.models import GMF
 
 SPEC = FeatureSpec((VocabularyColumn("user_id"),), (VocabularyColumn("video_id", space="video"),))
 
+PAPER_DEFAULTS = {"embedding_dim": 8}  # §4.1: the smallest number of predictive factors
+
 
 def build(features):
     return GMF(features, embedding_dim=3, seed=1)

@@ -8,6 +8,9 @@ from tfrec_zoo.models import ItemKNN
 HISTORY = BagColumn(VocabularyColumn("history", space="video"), 4)
 SPEC = FeatureSpec((HISTORY,), (VocabularyColumn("video_id", space="video"),))
 
+# The papers search the neighbourhood and the shrinkage for each data set.
+PAPER_DEFAULTS = {}
+
 
 def build(features):
     return ItemKNN(features, max_neighbors=7, shrink=2.0)

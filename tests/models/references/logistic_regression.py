@@ -4,6 +4,9 @@ import numpy as np
 
 from tfrec_zoo.models import LogisticRegression
 
+# There is nothing to choose but penalties.
+PAPER_DEFAULTS = {}
+
 
 def build(features):
     return LogisticRegression(features, seed=1)

@@ -7,6 +7,12 @@ from tfrec_zoo.models import NCFMLP
 
 SPEC = FeatureSpec((VocabularyColumn("user_id"),), (VocabularyColumn("video_id", space="video"),))
 
+PAPER_DEFAULTS = {
+    "hidden_units": (32, 16, 8),  # §4.1: three layers, of 8 predictive factors
+    "embedding_dim": None,  # §4.1: half of the first layer
+}
+VARIANTS = {"no layer": {"hidden_units": ()}, "one layer": {"hidden_units": (8,)}}
+
 
 def build(features):
     return NCFMLP(features, hidden_units=(8, 4), embedding_dim=5, seed=1)

@@ -7,6 +7,13 @@ from tfrec_zoo.models import NeuMF
 
 SPEC = FeatureSpec((VocabularyColumn("user_id"),), (VocabularyColumn("video_id", space="video"),))
 
+PAPER_DEFAULTS = {
+    "embedding_dim": 8,  # §4.1: predictive factors
+    "hidden_units": (32, 16, 8),  # §4.1: three layers, of 8 predictive factors
+    "mlp_embedding_dim": None,  # §4.1: half of the first layer
+}
+VARIANTS = {"no layer": {"hidden_units": ()}, "one layer": {"hidden_units": (8,)}}
+
 
 def build(features):
     return NeuMF(features, embedding_dim=3, hidden_units=(8, 4), mlp_embedding_dim=5, seed=1)

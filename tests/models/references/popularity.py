@@ -4,6 +4,9 @@ import numpy as np
 
 from tfrec_zoo.models import Popularity
 
+# There is no paper.
+PAPER_DEFAULTS = {}
+
 
 def build(features):
     return Popularity(features)

@@ -31,6 +31,12 @@ SPEC = FeatureSpec(
     candidate=(EmbeddingColumn(VIDEO, 4), NumericColumn("length"), PAIRS, TRIPLES),
 )
 
+PAPER_DEFAULTS = {
+    "hidden_units": (1024, 512, 256),  # figure 4
+    "embedding_dim": 32,  # §4.2
+}
+VARIANTS = {"wide": {"sides": "wide"}, "deep": {"sides": "deep"}}
+
 
 def build(features):
     return WideDeep(features, embedding_dim=3, hidden_units=(5, 4), seed=1)
@@ -83,3 +89,8 @@ def forward(model, raw):
     ]
     deep = fields.relu_tower(model.tower, np.concatenate(deep, axis=1))
     return model.bias.numpy() + wide + fields.dot(model.deep_logit, deep)
+
+
+def unpenalised(model):
+    """The wide side is FTRL's to keep small."""
+    return [table.table for table in model.wide.tables.values()] if hasattr(model, "wide") else []

@@ -4,6 +4,16 @@ import numpy as np
 
 from tfrec_zoo.models import YouTubeRanking
 
+PAPER_DEFAULTS = {
+    "hidden_units": (1024, 512, 256),  # table 1, the best
+    "weighted": True,  # §4.2
+}
+VARIANTS = {
+    "no layer": {"hidden_units": ()},
+    "one layer": {"hidden_units": (8,)},
+    "three layers": {"hidden_units": (16, 8, 4)},
+}
+
 
 def build(features):
     return YouTubeRanking(features, hidden_units=(8, 4), seed=1)

@@ -4,6 +4,11 @@ import numpy as np
 
 from tfrec_zoo.models import YouTubeRetrieval
 
+PAPER_DEFAULTS = {
+    "hidden_units": (1024, 512, 256),  # §3.4, depth 3
+    "embedding_dim": 256,  # §3.4, depth 0
+}
+
 
 def build(features):
     return YouTubeRetrieval(features, hidden_units=(8, 4), seed=1)

@@ -1,0 +1,146 @@
+"""What the arguments of every registered model mean: defaults, seeds, dropout and penalties."""
+
+import inspect
+import itertools
+import re
+
+import numpy as np
+import pytest
+from conftest import with_zero
+from every_model import EACH
+
+from tfrec_zoo.features import BagColumn, DenseFeatures, EmbeddingColumn, EmbeddingTable
+from tfrec_zoo.layers import UserItemEmbeddings
+
+PENALTY = 0.5
+
+
+def skip_without(case, argument):
+    if not case.takes(argument):
+        pytest.skip(f"has no argument `{argument}`")
+
+
+@EACH
+def test_defaults_are_the_papers(case):
+    parameters = inspect.signature(case.entry.load()).parameters
+    expected = case.reference.PAPER_DEFAULTS
+    assert {key: parameters[key].default for key in expected} == expected
+
+
+# Seeds.
+
+
+@EACH
+def test_a_seed_gives_the_same_weights_again(trainable):
+    skip_without(trainable, "seed")
+    drawn = 0
+    for variant, arguments in trainable.variants.items():
+        one, same, other = (
+            trainable.variant(**arguments, seed=seed).trainable_variables for seed in (1, 1, 2)
+        )
+        for first, again, another in zip(one, same, other, strict=True):
+            np.testing.assert_array_equal(first, again, f"{variant} {first.name}")
+            if np.ptp(first) > 0:  # It is drawn, not a constant.
+                drawn += 1
+                assert not np.any(first.numpy() == another.numpy()), (variant, first.name)
+    if not drawn:
+        pytest.skip("draws nothing")
+
+
+@EACH
+def test_no_two_weights_start_alike(trainable):
+    """Nor as the beginning of another, or as a multiple: each is drawn by a seed of its own."""
+    skip_without(trainable, "seed")
+    # Wide enough for logits to have a beginning.
+    wide = {"hidden_units": (12, 12)} if trainable.takes("hidden_units") else {}
+    for variant, arguments in trainable.variants.items():
+        model = trainable.variant(**{**wide, **arguments}, seed=1)
+        variables = model.trainable_variables
+        starts = {v.name: v.numpy().ravel() for v in variables if np.ptp(v) > 0}
+        for (name, one), (other, two) in itertools.combinations(starts.items(), 2):
+            size = min(len(one), len(two))
+            if size >= 8:
+                correlation = np.corrcoef(one[:size], two[:size])[0, 1]
+                assert abs(correlation) < 0.9999, (variant, name, other)
+
+
+# Dropout.
+
+
+@EACH
+@pytest.mark.parametrize("hidden_units", [(8,), (8, 4)], ids=["one layer", "two layers"])
+def test_dropout_is_for_training(trainable, hidden_units):
+    skip_without(trainable, "dropout")
+    raw = trainable.data.raw
+    plain, thinned = (
+        trainable.randomised(hidden_units=hidden_units, dropout=dropout) for dropout in (0.0, 0.5)
+    )
+    expected = plain(raw).numpy()
+    for found in (plain(raw, training=True), thinned(raw), thinned(raw, training=False)):
+        np.testing.assert_array_equal(found, expected)
+    changed = thinned(raw, training=True).numpy() != expected  # [rows] or [rows, dim]
+    assert np.mean(changed.reshape(len(changed), -1).any(axis=1)) > 0.5
+
+
+# Penalties.
+
+
+def unpenalised(case, model):
+    """Of the tables: those that are spared, by their identity."""
+    spared = getattr(case.reference, "unpenalised", lambda model: [])
+    return {id(variable) for variable in spared(model)}
+
+
+def is_bias(variable):
+    """Whether it is added and not multiplied, by its name."""
+    name = variable.name.rpartition("/")[2].partition(":")[0]
+    return re.fullmatch(r"b|bias(_\d+)?", name) is not None
+
+
+@EACH
+def test_l2_is_on_every_table_and_kernel_once(trainable):
+    skip_without(trainable, "l2")
+    for variant, arguments in trainable.variants.items():
+        assert trainable.randomised(**arguments).losses == [], variant
+        model = trainable.randomised(**arguments, l2=PENALTY)
+        spared = unpenalised(trainable, model)
+        weights = [v for v in model.trainable_variables if not is_bias(v) and id(v) not in spared]
+        expected = PENALTY * sum(np.sum(weight.numpy() ** 2) for weight in weights)
+        np.testing.assert_allclose(sum(model.losses), expected, rtol=1e-5, err_msg=variant)
+
+
+def lookups(model):
+    """The tables that a model looks up, each with the column whose ids it takes."""
+    for layer in model.submodules:
+        if isinstance(layer, DenseFeatures):
+            for column in layer.columns:
+                if isinstance(column, EmbeddingColumn):
+                    yield layer.tables[column.table], column.categorical
+        elif isinstance(layer, UserItemEmbeddings):
+            yield from zip((layer.user, layer.item), layer.columns, strict=True)
+
+
+@EACH
+def test_batch_l2_is_on_the_rows_that_a_batch_looks_up(trainable):
+    skip_without(trainable, "batch_l2")
+    model = trainable.randomised(batch_l2=PENALTY)
+    request = trainable.data.raw
+    if trainable.entry.family == "retrieval":  # Pairs look items up, too.
+        request = {**request, model.item_column.key: trainable.data.label}
+        model.pair_scores(request)
+    else:
+        model(request)
+    raw, spared = trainable.data.numpy(request), unpenalised(trainable, model)
+    expected, penalised = 0.0, set()
+    for table, column in lookups(model):
+        if id(table.table) in spared:
+            continue
+        penalised.add(id(table.table))
+        read = raw.bag if isinstance(column, BagColumn) else raw.ids
+        ids = read(column.key, column.space)
+        # A bag counts all its rows, unknown ids are the zero vector.
+        expected += PENALTY * np.sum(with_zero(table)[ids] ** 2) / len(ids)
+    tables = {id(t.table) for t in model.submodules if isinstance(t, EmbeddingTable)}
+    assert penalised == tables - spared
+    assert expected > 0
+    np.testing.assert_allclose(sum(model.losses), expected, rtol=1e-5)
