@@ -26,11 +26,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def _group(nodeid: str) -> str:
-    """The tests of a file, of a model, of MovieLens or of serving's worlds; notebooks are apart."""
+    """A file, a model, MovieLens or the worlds of serving; notebooks and examples are apart."""
     path = nodeid.partition("::")[0]
     if path.startswith("tests/models/test_every_"):
         return nodeid.rpartition("[")[2].rpartition("-")[2]
-    if path.endswith("test_notebooks.py"):
+    if path.endswith(("test_notebooks.py", "test_docstrings.py")):
         return nodeid
     if path.endswith(("test_movielens.py", "test_saved_models.py")):
         return "movielens"
