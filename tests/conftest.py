@@ -4,6 +4,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import types
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -52,3 +53,28 @@ def movielens_dir(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     )
     assert run.returncode == 0, run.stderr[-2000:]
     return folder
+
+
+@pytest.fixture(scope="session")
+def scann_ops() -> Any:
+    """ScaNN's operations; skips where they do not load, and says why."""
+    from tfrec_zoo.scann_ops import load_scann_ops
+
+    try:
+        return load_scann_ops()
+    except ImportError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def broken_scann(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A ScaNN that is installed, but built for another TensorFlow."""
+    import tensorflow as tf
+
+    class Broken(types.ModuleType):
+        def __getattr__(self, name: str) -> Any:
+            if name == "scann_ops":
+                raise tf.errors.NotFoundError(None, None, "_scann_ops.so: undefined symbol: _ZN4")
+            raise AttributeError(name)
+
+    monkeypatch.setitem(sys.modules, "scann", Broken("scann"))

@@ -225,13 +225,23 @@ def test_damaged_manifest(damaged, text):
         load(damaged)
 
 
-def test_needs_scann(damaged, monkeypatch):
+@pytest.fixture
+def searches_with_scann(damaged):
     path = damaged / "manifest.json"
     manifest = json.loads(path.read_text())
     path.write_text(json.dumps({**manifest, "custom_ops": ["Scann>TensorsToScann"]}))
+    return damaged
+
+
+def test_needs_scann(searches_with_scann, monkeypatch):
     monkeypatch.setitem(sys.modules, "scann", None)
-    with pytest.raises(ImportError, match="pip install scann"):
-        load(damaged)
+    with pytest.raises(ImportError, match='index="exact", .* ScaNN is not installed: pip install'):
+        load(searches_with_scann)
+
+
+def test_needs_a_scann_that_loads(searches_with_scann, broken_scann):
+    with pytest.raises(ImportError, match="index=\"exact\", .* ScaNN's operations don't load"):
+        load(searches_with_scann)
 
 
 @pytest.mark.parametrize("k", [0, -3])

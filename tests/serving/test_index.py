@@ -2,6 +2,7 @@
 
 import json
 import logging
+import sys
 
 import numpy as np
 import pytest
@@ -95,23 +96,28 @@ def test_kinds(caplog):
         build_index(tf.constant(CANDIDATES), "fast")
 
 
-def test_no_scann_warns(caplog, monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "scann", None)
-    index = build_index(tf.zeros([2000, 2]), "scann")
+@pytest.mark.parametrize("kind", ["scann", "auto"])
+def test_no_scann_warns(caplog, monkeypatch, kind):
+    monkeypatch.setitem(sys.modules, "scann", None)
+    monkeypatch.setattr(index_module, "SCANN_FROM", 2000)
+    index = build_index(tf.zeros([2000, 2]), kind)
     assert isinstance(index, ExactIndex)
     [record] = [r for r in caplog.records if r.name == index_module.__name__]
     assert record.levelno == logging.WARNING
     assert "exactly instead of with ScaNN" in record.getMessage()
 
 
+def test_a_scann_that_does_not_load_warns(caplog, broken_scann):
+    index = build_index(tf.zeros([2000, 2]), "scann")
+    assert isinstance(index, ExactIndex)
+    [record] = [r for r in caplog.records if r.name == index_module.__name__]
+    assert record.levelno == logging.WARNING
+    assert "exactly instead of with ScaNN: ScaNN's operations don't load" in record.getMessage()
+
+
 # ScaNN.
 
 NUM_ITEMS, DIM, TARGET = 3000, 16, 0.9
-
-
-@pytest.fixture(scope="module")
-def scann():
-    return pytest.importorskip("scann", reason="ScaNN is not installed")
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +131,7 @@ def vectors():
 
 
 @pytest.fixture(scope="module")
-def index(scann, vectors):
+def index(scann_ops, vectors):
     candidates, queries = map(tf.constant, vectors)
     return build_index(candidates, "scann", k=20, queries=queries, target_recall=TARGET)
 
@@ -186,7 +192,7 @@ def test_scann_lists_too_short(index, vectors):
             assert len(set(found.tolist())) == len(found) > 20
 
 
-def test_scann_where_few_leaves_hold_less_than_a_list(scann):
+def test_scann_where_few_leaves_hold_less_than_a_list(scann_ops):
     # 1,000 items in 63 leaves of about 16: the first measurement, of 1 leaf, finds far less than k.
     rng = np.random.default_rng(3)
     centres = 3 * rng.normal(size=(60, DIM))
@@ -228,7 +234,7 @@ def test_a_query_that_is_no_vector_finds_nothing(index, vectors, value):
     np.testing.assert_array_equal(rows[1:], index.search(tf.constant(query[1:]), 5)[1])
 
 
-def test_too_few_items_for_scann(scann, caplog):
+def test_too_few_items_for_scann(scann_ops, caplog):
     index = build_index(tf.zeros([ScannIndex.MIN_ITEMS - 1, 2]), "scann")
     assert isinstance(index, ExactIndex)
     assert index.custom_ops == ()
@@ -238,7 +244,7 @@ def test_too_few_items_for_scann(scann, caplog):
     assert "Received: 999" in record.getMessage()
 
 
-def test_large_catalogues_are_searched_with_scann(scann, monkeypatch):
+def test_large_catalogues_are_searched_with_scann(scann_ops, monkeypatch):
     monkeypatch.setattr(index_module, "SCANN_FROM", 1500)
     rng = np.random.default_rng(4)
     vectors = tf.constant(rng.normal(size=(1500, 4)).astype(np.float32))

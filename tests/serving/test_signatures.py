@@ -219,8 +219,7 @@ def test_alone(world, integer_world, run_python):
             assert MISSING["string"] not in ids[0][:2]
 
 
-def test_alone_with_scann(tmp_path, run_python):
-    pytest.importorskip("scann", reason="ScaNN is not installed")
+def test_alone_with_scann(scann_ops, tmp_path, run_python):
     from tfrec_zoo.features import (
         BagColumn,
         EmbeddingColumn,

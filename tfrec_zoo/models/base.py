@@ -3,10 +3,10 @@
 from typing import Any
 
 import tensorflow as tf
-import tensorflow_recommenders as tfrs
 
 import tfrec_zoo.optimizers  # noqa: F401 (registers their names with `compile`)
 from tfrec_zoo.features import Encoded, Features, Preprocessor, request_arrays
+from tfrec_zoo.recommenders import tfrs
 
 
 class RecommenderModel(tfrs.models.Model):

@@ -8,12 +8,12 @@ Koren, Bell & Volinsky, "Matrix Factorization Techniques for Recommender Systems
 from typing import Any, Literal
 
 import tensorflow as tf
-import tensorflow_recommenders as tfrs
 
 from tfrec_zoo.features import EmbeddingTable, Encoded, Features
 from tfrec_zoo.layers import UserItemEmbeddings, beside
 from tfrec_zoo.losses import BPR, WARP, Logistic, Squared
 from tfrec_zoo.models.retrieval import RetrievalModel
+from tfrec_zoo.recommenders import tfrs
 
 
 class MatrixFactorization(RetrievalModel):

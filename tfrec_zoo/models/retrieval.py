@@ -3,11 +3,11 @@
 from typing import Any
 
 import tensorflow as tf
-import tensorflow_recommenders as tfrs
 
 from tfrec_zoo.features import Encoded, Features
 from tfrec_zoo.losses import sampled_softmax_losses
 from tfrec_zoo.models.base import RecommenderModel
+from tfrec_zoo.recommenders import tfrs
 
 
 def match(query: tf.Tensor, candidates: tf.Tensor | None) -> tf.Tensor:

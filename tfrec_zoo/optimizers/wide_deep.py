@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
-import tensorflow_recommenders as tfrs
+
+from tfrec_zoo.recommenders import tfrs
 
 
 class WideDeepOptimizer(tfrs.experimental.optimizers.CompositeOptimizer):

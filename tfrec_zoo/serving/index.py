@@ -5,6 +5,8 @@ from typing import Any, Literal
 
 import tensorflow as tf
 
+from tfrec_zoo.scann_ops import load_scann_ops
+
 logger = logging.getLogger(__name__)
 
 #: Number of items from which ScaNN is faster than exact search.
@@ -101,8 +103,8 @@ class ScannIndex(Index):
             user who has more of the top items excluded gets a shorter list.
 
     Raises:
-        ImportError: If ScaNN is not installed.
-        ValueError: If there are too few items for ScaNN's tree.
+        ImportError: If ScaNN is not installed, or does not load with this TensorFlow.
+        ValueError: If there are too few items for its tree.
     """
 
     custom_ops = ("Scann>ScannSearchBatched", "Scann>TensorsToScann")
@@ -116,8 +118,7 @@ class ScannIndex(Index):
         target_recall: float = 0.95,
         spare: int = 200,
     ) -> None:
-        from scann import scann_ops
-
+        scann_ops = load_scann_ops()
         super().__init__(candidates)
         if self.num_items < self.MIN_ITEMS:
             raise ValueError(
@@ -170,10 +171,8 @@ class ScannIndex(Index):
     def _search(
         self, query: tf.Tensor, k: int, exclude: tf.Tensor | None
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        from scann import scann_ops
-
         width = min(k + (0 if exclude is None else self.spare), self.num_items)
-        searcher = scann_ops.searcher_from_module(self.state)
+        searcher = load_scann_ops().searcher_from_module(self.state)
         query = tf.cast(query, tf.float32)
         batch = tf.shape(query)[0]
         # ScaNN rejects empty batches, and queries that are not finite.
@@ -211,8 +210,8 @@ def build_index(
         **kwargs: Arguments of `ScannIndex`.
 
     Returns:
-        The index. It is exact, with a warning in the log, if ScaNN is requested but not installed,
-        or if there are no vectors or too few items for it.
+        The index. Where ScaNN was asked for but does not load, or there are too few items for it
+        or no vectors, a warning is logged and the index is exact.
     """
     if kind not in ("auto", "exact", "scann"):
         raise ValueError(f'`kind` must be "auto", "exact" or "scann". Received: {kind!r}')

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tfrec_zoo.artifacts import read_manifest
 from tfrec_zoo.features import MISSING, RawFeature, raw_signature, request_arrays
+from tfrec_zoo.scann_ops import load_scann_ops
 
 
 class Served:
@@ -26,8 +27,8 @@ class Served:
 
     Raises:
         FileNotFoundError: If there is no export.
-        ValueError: If the export is damaged.
-        ImportError: If the export needs ScaNN and it is not installed.
+        ValueError: If it is damaged.
+        ImportError: If it needs ScaNN, and that does not load.
     """
 
     def __init__(self, directory: str | pathlib.Path, verify: bool = False) -> None:
@@ -42,11 +43,11 @@ class Served:
             ) from error
         if any(op.startswith("Scann>") for op in custom_ops):
             try:
-                from scann import scann_ops  # noqa: F401 (registers ScaNN's operations)
+                load_scann_ops()
             except ImportError as error:
                 raise ImportError(
-                    f"{directory} searches with ScaNN: pip install scann==1.4.2, or export it "
-                    'with index="exact".'
+                    f'{directory} searches with ScaNN: export it with index="exact", or repair '
+                    f"this environment. {error}"
                 ) from error
         try:
             self._module = tf.saved_model.load(str(directory))
