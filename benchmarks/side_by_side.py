@@ -153,6 +153,7 @@ def answer(handle: Callable[..., dict[str, Any]], **about: Any) -> None:
 
 def peak_mb() -> float:
     """The most memory this process ever took."""
+    _require_linux()
     # Not `ru_maxrss`, which begins with that of the process that started this one.
     peak = re.search(r"VmHWM:\s*(\d+) kB", pathlib.Path("/proc/self/status").read_text())
     assert peak is not None
@@ -161,12 +162,21 @@ def peak_mb() -> float:
 
 def about(**more: Any) -> dict[str, Any]:
     """When and on what a benchmark began to run."""
+    _require_linux()
     return {
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "cores": len(os.sched_getaffinity(0)),
         "load_at_start": os.getloadavg()[0],
         **more,
     }
+
+
+def _require_linux() -> None:
+    if sys.platform != "linux":
+        raise SystemExit(
+            "Cores, load and memory are read as Linux tells them: run this benchmark there. "
+            f"Received: {sys.platform}"
+        )
 
 
 def say(what: Any) -> None:
