@@ -43,12 +43,12 @@ from side_by_side import (
     timed,
 )
 
-from tfrec_zoo import recipes, registry
-from tfrec_zoo.artifacts import versions, write_whole
+from tfrec_zoo import registry
+from tfrec_zoo.artifacts import atomic_write, versions
 from tfrec_zoo.data import Examples, movielens
-from tfrec_zoo.experiments.clicks import ClickData
 from tfrec_zoo.features import Encoded, Features, Preprocessor
 from tfrec_zoo.models import RankingModel
+from tfrec_zoo.tasks import Clicks
 from tfrec_zoo.training import STEPS_PER_EXECUTION
 
 WIDTHS = {
@@ -163,10 +163,10 @@ class Ours:
 def lineup() -> list[str]:
     """The registered rankers of features."""
     entries = registry.MODELS.values()
-    names = [e.name for e in entries if (e.family, e.reads) == ("ranking", "features")]
+    names = [entry.name for entry in entries if entry.task == "clicks"]
     if "AutoInt" in names:
         names.insert(names.index("AutoInt") + 1, "AutoInt+")
-    return [name for name in names if name != "YouTubeRanking"]
+    return names
 
 
 def answers_of(peer: Peer, name: str) -> Callable[[int], list[float]]:
@@ -260,6 +260,7 @@ def profile(name: str, task: Task, rounds: int) -> list[dict[str, Any]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data-dir", help="where tensorflow-datasets keeps its data")
+    parser.add_argument("--version", default="1m", help="of MovieLens")
     parser.add_argument("--peer-python", help="python of an environment with torch-rechub")
     parser.add_argument("--examples", type=int, default=100_000, help="in an epoch")
     parser.add_argument("--rounds", type=int, default=3)
@@ -274,10 +275,10 @@ def main() -> None:
         batch_size=BATCH_SIZE,
         versions=versions(),
     )
-    data = ClickData(movielens("1m", arguments.data_dir))
-    train, *_ = data.parts
+    clicks = Clicks(movielens(arguments.version, arguments.data_dir)).examples(RankingModel)
+    train = clicks.train
     order = np.random.default_rng(0).permutation(len(train))[: arguments.examples]
-    task = Task(train.fit_features(recipes.click_spec(data.log)), train.take(order))
+    task = Task(clicks.fit_features(), train.take(order))
     if arguments.profile:
         found["profile"] = profile(arguments.profile, task, arguments.rounds)
         print(f"Milliseconds per step:\n\n{markdown(found['profile'], 2)}")
@@ -300,7 +301,7 @@ def main() -> None:
             print(f"\nOurs to it, training:\n\n{markdown(found['training_ratios'], 2)}")
             print(f"\nScoring:\n\n{markdown(found['scoring_ratios'], 2)}")
     if arguments.output:
-        write_whole(arguments.output, json.dumps(found, indent=1))
+        atomic_write(arguments.output, json.dumps(found, indent=1))
 
 
 if __name__ == "__main__":

@@ -9,19 +9,17 @@ within a user's day. Gao et al., "KuaiRand", CIKM 2022; CC BY-SA 4.0.
 """
 
 import argparse
-import dataclasses
 import pathlib
 
 import numpy as np
 import pandas as pd
-import tensorflow as tf
 
-from tfrec_zoo import recipes
+import tfrec_zoo as zoo
 from tfrec_zoo.data import Log, Roles
-from tfrec_zoo.evaluation import Result, pointwise_metrics
-from tfrec_zoo.experiments.tables import markdown
-from tfrec_zoo.models import YouTubeRanking
-from tfrec_zoo.training import Training, fit
+from tfrec_zoo.evaluation import pointwise_metrics
+from tfrec_zoo.tables import markdown
+from tfrec_zoo.tasks import WatchTime
+from tfrec_zoo.tasks.specs import impression_spec
 
 ROWS = {
     "weighted": {"hidden_units": (128, 64), "dropout": 0.2},
@@ -35,9 +33,17 @@ def _seconds(dates: pd.Series) -> pd.Series:
     return (pd.to_datetime(dates) - pd.Timestamp(0)).dt.total_seconds()
 
 
-def kuairand(directory: pathlib.Path) -> tuple[Log, float]:
-    """The log, and the time from which its later days begin."""
+def kuairand(directory: pathlib.Path, impressions: int | None = None) -> tuple[Log, float]:
+    """The log, and the time from which its later days begin.
+
+    Args:
+        directory: Folder of the files.
+        impressions: How many impressions to keep, the same number before and after that time.
+    """
     parts = [pd.read_parquet(directory / f"{part}.parquet") for part in ("val", "test")]
+    if impressions is not None:
+        earlier, later = (part.sort_values("time_ms") for part in parts)
+        parts = [earlier.tail(impressions // 2), later.head(impressions // 2)]
     shown = pd.concat(parts, ignore_index=True)
     shown = shown.drop_duplicates(["user_id", "video_id", "time_ms"])
     shown["time"] = shown["time_ms"] / 1000.0
@@ -80,35 +86,25 @@ def main() -> None:
     parser.add_argument("directory", type=pathlib.Path)
     parser.add_argument("--output", type=pathlib.Path, required=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--impressions", type=int, help="only so many at the turn of the days")
     arguments = parser.parse_args()
-    log, test_from = kuairand(arguments.directory)
-    task = recipes.ranking_task(log, test_from=test_from)
-    print(f"{len(task.train)} impressions to train on, {len(task.test)} to test on", flush=True)
-    spec = recipes.ranking_spec(log, embedding_dim=16)
-    features = task.train.fit_features(spec)
+    log, test_from = kuairand(arguments.directory, arguments.impressions)
+    task = WatchTime(log, test_from=test_from, spec=impression_spec(log, embedding_dim=16))
+    train, test = task.rows
+    print(f"{len(train)} impressions to train on, {len(test)} to test on", flush=True)
     results = []
     for row, options in ROWS.items():
         for seed in arguments.seeds:
-            tf.keras.utils.set_random_seed(seed)
-            training = Training(epochs=2, batch_size=512, learning_rate=0.001, seed=seed, verbose=2)
-            model = YouTubeRanking(features, seed=seed, **options)
-            fit(model, task.train, training)
-            metrics = recipes.evaluate(model, task)
-            if "weighted" in options:
-                del metrics["bias"]  # Of clicks, not of watch time.
-            result = Result.of(
-                log,
-                model="YouTubeRanking",
-                metrics=metrics,
-                protocol=task.protocol,
-                seed=seed,
-                config={**options, **dataclasses.asdict(training)},
+            training = zoo.Training(
+                epochs=arguments.epochs, batch_size=512, learning_rate=0.001, seed=seed, verbose=2
             )
+            result = zoo.train("YouTubeRanking", task, training, **options).result(row=row)
             result.write(arguments.output / f"{row.replace(',', '').replace(' ', '-')}-{seed}.json")
-            results.append({"row": row, **result.to_config()})
+            results.append({"row": row, **result.to_dict()})
     # The bound below: the same score for all.
-    constant = np.zeros(len(task.test))
-    metrics = pointwise_metrics(constant, task.test.label, task.test.groups)
+    examples = task.examples(zoo.YouTubeRanking).test
+    metrics = pointwise_metrics(np.zeros(len(examples)), examples.label, examples.groups)
     del metrics["bias"]
     print(markdown(results))
     print("a constant score:", metrics)

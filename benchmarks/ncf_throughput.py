@@ -41,7 +41,7 @@ from side_by_side import (
     timed,
 )
 
-from tfrec_zoo.artifacts import versions, write_whole
+from tfrec_zoo.artifacts import atomic_write, versions
 from tfrec_zoo.data import Examples, NegativeSampling, Rows, interaction_examples, read_ncf
 from tfrec_zoo.features import Features, FeatureSpec, VocabularyColumn
 from tfrec_zoo.models import NeuMF
@@ -247,7 +247,7 @@ def main() -> None:
         if not arguments.torch_python:
             print("\nWithout PyTorch: no --torch-python given.")
     if arguments.output:
-        write_whole(arguments.output, json.dumps(found, indent=1))
+        atomic_write(arguments.output, json.dumps(found, indent=1))
 
 
 if __name__ == "__main__":

@@ -13,10 +13,10 @@ import time
 
 import tensorflow as tf
 
-from tfrec_zoo import recipes
 from tfrec_zoo.artifacts import versions
 from tfrec_zoo.data import Examples, simulate
 from tfrec_zoo.models import RecommenderModel, YouTubeRanking, YouTubeRetrieval
+from tfrec_zoo.tasks import NextWatch, WatchTime
 
 
 def plain(examples: Examples, model: RecommenderModel, batch_size: int) -> tf.data.Dataset:
@@ -32,31 +32,20 @@ def ours(examples: Examples, model: RecommenderModel, batch_size: int) -> tf.dat
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--users", type=int, default=2000)
+    parser.add_argument("--items", type=int, default=4000)
     parser.add_argument("--batch-size", type=int, default=1024)
     parser.add_argument("--epochs", type=int, default=3, help="timed, after one that is not")
     arguments = parser.parse_args()
-    log = simulate(num_users=arguments.users, num_items=4000)
-    retrieval = recipes.retrieval_task(log).train
-    ranking = recipes.ranking_task(log).train
-    models = {
-        "YouTubeRetrieval": (
-            retrieval,
-            YouTubeRetrieval(
-                retrieval.fit_features(recipes.retrieval_spec(log, embedding_dim=64)),
-                hidden_units=(256, 64),
-                tied=True,
-            ),
-        ),
-        "YouTubeRanking": (
-            ranking,
-            YouTubeRanking(
-                ranking.fit_features(recipes.ranking_spec(log, embedding_dim=32)),
-                hidden_units=(128, 64),
-            ),
-        ),
-    }
+    log = simulate(num_users=arguments.users, num_items=arguments.items)
+    models = (
+        (NextWatch(log), YouTubeRetrieval, {"hidden_units": (256, 64), "tied": True}),
+        (WatchTime(log), YouTubeRanking, {"hidden_units": (128, 64)}),
+    )
     results = {}
-    for name, (examples, model) in models.items():
+    for task, kind, options in models:
+        name, given = kind.__name__, task.examples(kind, options)
+        examples = given.train
+        model = kind(given.fit_features(), **options)
         model.compile("adam")
         rates: dict[str, list[float]] = {"plain": [], "ours": []}
         datasets = {

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from side_by_side import Peer, Turn, about, answer, markdown, peak_mb, rates, spread, timed
 
-from tfrec_zoo.artifacts import versions, write_whole
+from tfrec_zoo.artifacts import atomic_write, versions
 from tfrec_zoo.data import Examples, Rows
 from tfrec_zoo.features import (
     CrossedColumn,
@@ -133,7 +133,7 @@ def main() -> None:
     print(f"{found['cores']} cores, {arguments.rounds} rounds:\n")
     print(markdown(found["results"], 2))
     if arguments.output:
-        write_whole(arguments.output, json.dumps(found, indent=1))
+        atomic_write(arguments.output, json.dumps(found, indent=1))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@ import pathlib
 import subprocess
 import sys
 import types
+import warnings
+from collections.abc import Iterator
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -27,15 +29,16 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def _group(nodeid: str) -> str:
-    """A file, a model, MovieLens or the worlds of serving; notebooks and examples are apart."""
+    """A file, a model, MovieLens, the command line or serving; notebooks, examples are apart."""
     path = nodeid.partition("::")[0]
     if path.startswith("tests/models/test_every_"):
         return nodeid.rpartition("[")[2].rpartition("-")[2]
-    if path.endswith(("test_notebooks.py", "test_docstrings.py")):
+    if path.endswith(("test_notebooks.py", "test_docstrings.py", "test_item_task.py")):
         return nodeid
     if path.endswith(("test_movielens.py", "test_saved_models.py")):
         return "movielens"
-    return "serving" if path.startswith("tests/serving/") else path
+    shared = [name for name in ("cli", "serving") if path.startswith(f"tests/{name}/")]
+    return shared[0] if shared else path
 
 
 @pytest.fixture(scope="session")
@@ -78,3 +81,50 @@ def broken_scann(monkeypatch: pytest.MonkeyPatch) -> None:
             raise AttributeError(name)
 
     monkeypatch.setitem(sys.modules, "scann", Broken("scann"))
+
+
+@pytest.fixture(scope="session")
+def small_log() -> Any:
+    """What 12 users gave 15 items: 4 to 7 stars of 1 to 5 each, with columns of both sides."""
+    import numpy as np
+    import pandas as pd
+
+    from tfrec_zoo.data import Log
+
+    rng = np.random.default_rng(0)
+    rows = [
+        (f"u{user}", f"i{item}", 10.0 * moment + user)
+        for user in range(12)
+        for moment, item in enumerate(rng.choice(15, rng.integers(4, 8), replace=False))
+    ]
+    frame = pd.DataFrame(rows, columns=["user_id", "item_id", "time"])
+    users = {"user_id": [f"u{user}" for user in range(12)], "country": ["nl", "ee", "nl"] * 4}
+    items = {
+        "item_id": [f"i{item}" for item in range(15)],
+        "title": [f"title {item}" for item in range(15)],
+        "genres": [["a"], ["a", "b"], []] * 5,
+    }
+    frame["weight"] = rng.integers(1, 6, len(frame)).astype(float)
+    return Log("small", frame, users=pd.DataFrame(users), items=pd.DataFrame(items))
+
+
+@pytest.fixture(scope="session")
+def simulated_log() -> Any:
+    """Four days of impressions and watches, with what each was truly worth."""
+    from tfrec_zoo.data import simulate
+
+    return simulate(num_users=60, num_items=60, num_days=4, num_topics=4)
+
+
+@pytest.fixture
+def eagerly() -> Iterator[None]:
+    """Runs functions without tracing them, which is faster for a model of a few batches."""
+    import tfrec_zoo  # noqa: F401 (chooses Keras 2)
+
+    import tensorflow as tf  # isort: skip
+
+    tf.config.run_functions_eagerly(True)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Even though the")
+        yield
+    tf.config.run_functions_eagerly(False)

@@ -19,7 +19,7 @@ def tree(folder):
 
 
 def write(target, text):
-    with artifacts.whole_folder(target) as folder:
+    with artifacts.atomic_folder(target) as folder:
         (folder / "a.txt").write_text(text)
         (folder / "sub").mkdir()
         (folder / "sub" / "b.txt").write_text(text)
@@ -39,7 +39,7 @@ def test_replaces_all_of_an_old_folder(tmp_path):
 
 
 def test_is_not_there_before_the_end(tmp_path):
-    with artifacts.whole_folder(tmp_path / "x") as folder:
+    with artifacts.atomic_folder(tmp_path / "x") as folder:
         assert list(folder.iterdir()) == []
         (folder / "a.txt").write_text("1")
         assert not (tmp_path / "x").exists()
@@ -52,7 +52,7 @@ def test_a_failure_leaves_what_was_there(tmp_path, error):
     before = tree(tmp_path)
     for target in ("x", "y"):
         with pytest.raises(error):
-            with artifacts.whole_folder(tmp_path / target) as folder:
+            with artifacts.atomic_folder(tmp_path / target) as folder:
                 (folder / "a.txt").write_text("2")
                 raise error
     assert tree(tmp_path) == before
@@ -63,7 +63,7 @@ def test_a_failure_at_the_last_moment_puts_the_old_folder_back(tmp_path):
     write(tmp_path / "x", "1")
     before = tree(tmp_path)
     with pytest.raises(OSError):
-        with artifacts.whole_folder(tmp_path / "x") as folder:
+        with artifacts.atomic_folder(tmp_path / "x") as folder:
             (folder / "a.txt").write_text("2")
             folder.rename(tmp_path / "elsewhere")  # So that there is nothing to move.
     (tmp_path / "elsewhere" / "a.txt").unlink()
@@ -94,11 +94,11 @@ def hook(event, arguments):
         left -= 1
 sys.addaudithook(hook)
 if sys.argv[3] == "folder":
-    with artifacts.whole_folder(target) as folder:
+    with artifacts.atomic_folder(target) as folder:
         (folder / "a.txt").write_text("new")
         (folder / "b.txt").write_text("new")
 else:
-    artifacts.write_whole(target, "new" * 1000)
+    artifacts.atomic_write(target, "new" * 1000)
 """
 
 
@@ -106,7 +106,7 @@ def test_a_folder_killed_at_every_step(tmp_path):
     states = []
     for step in range(40):
         target = tmp_path / str(step) / "x"
-        with artifacts.whole_folder(target) as folder:
+        with artifacts.atomic_folder(target) as folder:
             (folder / "old.txt").write_text("old")
         run = subprocess.run([sys.executable, "-c", KILLED, str(target), str(step), "folder"])
         found = tree(target) if target.exists() else {}
@@ -128,7 +128,7 @@ def test_a_file_killed_at_every_step(tmp_path):
     states = []
     for step in range(20):
         target = tmp_path / str(step) / "x.json"
-        artifacts.write_whole(target, "old")
+        artifacts.atomic_write(target, "old")
         run = subprocess.run([sys.executable, "-c", KILLED, str(target), str(step), "file"])
         states.append(target.read_text())
         if run.returncode == 0:
@@ -141,22 +141,22 @@ def test_a_file_killed_at_every_step(tmp_path):
 
 def test_write_whole(tmp_path):
     path = tmp_path / "deep" / "x.txt"
-    artifacts.write_whole(path, "é\n")
+    artifacts.atomic_write(path, "é\n")
     assert path.read_bytes() == "é\n".encode()
-    artifacts.write_whole(str(path), "2")
+    artifacts.atomic_write(str(path), "2")
     assert tree(tmp_path) == {"deep/x.txt": "2"}
     assert path.stat().st_mode & 0o777 == 0o644
 
 
 def test_write_whole_that_fails(tmp_path):
-    artifacts.write_whole(tmp_path / "x", "1")
+    artifacts.atomic_write(tmp_path / "x", "1")
     (tmp_path / "folder").mkdir()
     with pytest.raises(UnicodeEncodeError):
-        artifacts.write_whole(tmp_path / "x", "\ud800")
+        artifacts.atomic_write(tmp_path / "x", "\ud800")
     with pytest.raises(OSError):
-        artifacts.write_whole(tmp_path / "folder", "text")
+        artifacts.atomic_write(tmp_path / "folder", "text")
     with pytest.raises(OSError):
-        artifacts.write_whole(tmp_path / "x" / "y", "text")
+        artifacts.atomic_write(tmp_path / "x" / "y", "text")
     assert tree(tmp_path) == {"x": "1"}
     assert sorted(os.listdir(tmp_path)) == ["folder", "x"]
 

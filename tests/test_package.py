@@ -77,3 +77,29 @@ def test_names():
         assert getattr(tfrec_zoo, name) is not None
     with pytest.raises(AttributeError, match="module 'tfrec_zoo' has no attribute 'model'"):
         _ = tfrec_zoo.model
+
+
+def test_the_front_door():
+    import tfrec_zoo as zoo
+    from tfrec_zoo import data, pretrained, registry, runs, training
+
+    assert zoo.Log is data.Log and zoo.Roles is data.Roles and zoo.Training is training.Training
+    assert zoo.train is runs.train and zoo.Run is runs.Run
+    assert (zoo.load, zoo.from_preset) == (pretrained.load, pretrained.from_preset)
+    assert zoo.tasks.NextWatch.name == "next-watch" and "ncf/GMF-8" in zoo.presets.PRESETS
+    for name, entry in registry.MODELS.items():
+        assert getattr(zoo, name) is entry.load()
+    assert {"Log", "Training", "train", "load", "tasks", "presets", "NeuMF"} <= set(dir(zoo))
+
+
+def test_names_are_loaded_when_first_used():
+    found = run(
+        "import sys\n"
+        "import tfrec_zoo as zoo\n"
+        "assert {'train', 'Log', 'NeuMF', 'presets'} <= set(dir(zoo))\n"
+        "heavy = {'tensorflow', 'numpy', 'pandas', 'tf_keras', 'tensorflow_recommenders'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
+        "zoo.NeuMF\n"
+        "assert heavy <= set(sys.modules)\n"
+    )
+    assert (found.returncode, found.stdout) == (0, ""), found.stderr

@@ -5,7 +5,7 @@ import pkgutil
 
 import pytest
 
-from tfrec_zoo import models, registry
+from tfrec_zoo import models, registry, tasks
 
 BASES = {"retrieval": models.RetrievalModel, "ranking": models.RankingModel}
 
@@ -20,6 +20,19 @@ def test_entry(name):
     assert [family for family, base in BASES.items() if issubclass(cls, base)] == [entry.family]
     assert entry.paper.strip()
     assert getattr(models, name) is cls
+
+
+@pytest.mark.parametrize("name", registry.MODELS)
+def test_an_entry_agrees_with_its_class(name):
+    entry = registry.get(name)
+    cls = entry.load()
+    assert (entry.family, entry.task) == (cls.family, cls.default_task)
+    assert entry.task in tasks.TASKS and cls.reads in ("features", "ids", "history")
+    # A ranker learns from pairs whatever its arguments; what is quick is accepted by the model.
+    assert cls.learns_from_pairs({}) is (entry.family == "ranking")
+    assert set(cls.quick_arguments) <= set(inspect.signature(cls).parameters)
+    for arguments in cls.arguments_to_predict.values():
+        assert set(arguments) <= set(inspect.signature(cls).parameters)
 
 
 def test_every_model_is_registered_once():

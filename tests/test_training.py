@@ -1,5 +1,7 @@
 """How models are compiled and fitted on examples."""
 
+import dataclasses
+import json
 import logging
 from typing import Any
 
@@ -8,15 +10,17 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from tfrec_zoo import optimizers, recipes
+from tfrec_zoo import optimizers
 from tfrec_zoo.data import Log, NegativeSampling, interaction_examples
 from tfrec_zoo.models import (
     GMF,
     FactorizationMachine,
     Popularity,
+    WideDeep,
 )
 from tfrec_zoo.optimizers import FusedAdam, LazyAdam
-from tfrec_zoo.training import Training, cosine, fit, use_half_precision
+from tfrec_zoo.tasks.specs import choice_spec, id_spec
+from tfrec_zoo.training import KeepBest, Training, cosine, fit, use_half_precision
 
 import tensorflow as tf  # isort: skip (after tfrec_zoo, which chooses Keras 2)
 
@@ -79,13 +83,13 @@ def noisy() -> tuple[Log, Any, Any]:
 
 
 def gmf(log: Log, examples: Any) -> GMF:
-    return GMF(examples.fit_features(recipes.id_spec(log)), embedding_dim=16, seed=0)
+    return GMF(examples.fit_features(id_spec(log)), embedding_dim=16, seed=0)
 
 
 def test_validation_ends_training_and_keeps_the_best_epoch(noisy: tuple[Log, Any, Any]) -> None:
     log, train, validation = noisy
     # The items' weights, which are true, are learned before the pairs, which are chance.
-    features = train.fit_features(recipes.choice_spec(log))
+    features = train.fit_features(choice_spec(log))
     model = FactorizationMachine(features, embedding_dim=16, seed=0)
     training = Training(
         epochs=14, batch_size=32, learning_rate=0.02, optimizer="lazy_adam", patience=2, verbose=0
@@ -102,10 +106,143 @@ def test_validation_ends_training_and_keeps_the_best_epoch(noisy: tuple[Log, Any
     assert found > aucs[-1] + 0.01
 
 
+def test_the_monitor_asked_for_ends_training(noisy: tuple[Log, Any, Any]) -> None:
+    log, train, validation = noisy
+    features = train.fit_features(choice_spec(log))
+    model = FactorizationMachine(features, embedding_dim=16, seed=0)
+    training = Training(
+        epochs=14, batch_size=32, learning_rate=0.02, optimizer="lazy_adam", patience=1, verbose=0
+    )
+    history = fit(model, train, training, validation=validation, monitor="val_loss").history
+    losses = history["val_loss"]
+    best = int(np.argmin(losses))
+    assert len(losses) == best + 1 + 1 < 14
+    found = model.evaluate(
+        validation.dataset(1024, model.preprocessor), verbose=0, return_dict=True
+    )
+    assert found["loss"] == pytest.approx(losses[best], rel=1e-5)
+    with pytest.raises(ValueError, match=r"one of \['val_loss', 'val_auc'\]. Received: 'val_x'"):
+        fit(model, train, training, validation=validation, monitor="val_x")
+
+
+class Falling:
+    """A model whose weights are the number of the epoch."""
+
+    def __init__(self) -> None:
+        self.weights, self.stop_training = [0], False
+
+    def get_weights(self) -> list[int]:
+        return list(self.weights)
+
+    def set_weights(self, weights: list[int]) -> None:
+        self.weights = list(weights)
+
+
+@pytest.mark.parametrize(
+    ("metric", "values", "epoch", "kept", "ended"),
+    [
+        # The fifth is the third without a better one than the second.
+        ("hit_rate", [0.2, 0.5, 0.5, 0.4, 0.5, 0.9, 0.9], None, 2, 5),
+        # Of an error less is better.
+        ("rmse", [3.0, 2.0, 2.5, 2.5, 1.5, 9.0, 9.0], None, 5, 7),
+        # The weights of a given epoch are kept, whatever is best.
+        ("hit_rate", [0.2, 0.5, 0.5, 0.4, 0.5, 0.9, 0.9], 1, 1, 5),
+        # And training doesn't end before it.
+        ("hit_rate", [0.5, 0.4, 0.4, 0.4, 0.4, 0.4, 0.4], 6, 6, 6),
+    ],
+)
+def test_keep_best(metric: str, values: list[float], epoch: Any, kept: int, ended: int) -> None:
+    rest = iter(values)
+    model: Any = Falling()
+    keep = KeepBest(lambda _: {metric: next(rest)}, metric, patience=3, epoch=epoch)
+    keep.set_model(model)
+    for now in range(len(values)):
+        model.set_weights([now + 1])
+        keep.on_epoch_end(now, {"loss": 0.5})
+        if model.stop_training:
+            break
+    keep.on_train_end()
+    assert (model.weights, now + 1) == ([kept], ended)
+    assert [row[metric] for row in keep.history] == values[:ended]
+    best = min(values[:ended]) if metric == "rmse" else max(values[:ended])
+    assert keep.best_epoch == 1 + values.index(best)
+
+
+def test_keep_best_says_what_is_measured() -> None:
+    keep = KeepBest(lambda _: {"b": 1.0, "a": 2.0}, "c", patience=1)
+    with pytest.raises(ValueError, match=r"one of \['a', 'b'\]. Received: 'c'"):
+        keep.on_epoch_end(0)
+
+
+def test_the_learning_rate_drops_from_the_best_weights(noisy: tuple[Log, Any, Any]) -> None:
+    log, train, validation = noisy
+    model = FactorizationMachine(train.fit_features(choice_spec(log)), embedding_dim=16, seed=0)
+    rates, aucs, weights = [], [], []
+    watch = tf.keras.callbacks.LambdaCallback(
+        on_epoch_begin=lambda epoch, logs: weights.append(model.get_weights()),
+        on_epoch_end=lambda epoch, logs: (
+            rates.append(float(model.optimizer.learning_rate)),
+            aucs.append(logs["val_auc"]),
+        ),
+    )
+    training = Training(
+        epochs=8, batch_size=32, learning_rate=0.02, optimizer="lazy_adam", patience=8,
+        plateau=0.5, verbose=0,
+    )  # fmt: skip
+    fit(model, train, training, validation=validation, callbacks=[watch])
+    worse = [i for i in range(1, 8) if aucs[i] <= max(aucs[:i])]
+    assert worse
+    # The rate is halved by each epoch that did not improve, and by no other.
+    halvings = np.cumsum([i in worse for i in range(8)])
+    np.testing.assert_allclose(rates, 0.02 * 0.5**halvings, rtol=1e-5)
+    # After it, the next epoch begins where the best ended.
+    for epoch in worse[:-1]:
+        best = int(np.argmax(aucs[: epoch + 1]))
+        for one, other in zip(weights[epoch + 1], weights[best + 1], strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [("epochs", (0, 1.5)), ("batch_size", (0, -3, 2.0)), ("patience", (0,)),
+     ("learning_rate", (0.0, -1.0, float("nan"))), ("plateau", (0.0,)), ("clipping", (-1.0,))],
+)  # fmt: skip
+def test_wrong_values_are_refused(name: str, values: tuple[Any, ...]) -> None:
+    for value in values:
+        with pytest.raises(ValueError, match=f"`{name}` must be .*(positive|whole).*Received: "):
+            Training(**{name: value})
+
+
+def test_training_as_json() -> None:
+    training = Training(
+        epochs=3, grid={"l2": (0.1, 1.0)}, wide={"learning_rate": 0.5}, pretraining=Training(seed=4)
+    )
+    found = json.loads(json.dumps(training.to_dict()))
+    assert (found["epochs"], found["grid"], found["wide"]) == (
+        3, {"l2": [0.1, 1.0]}, {"learning_rate": 0.5}
+    )  # fmt: skip
+    assert found["pretraining"]["seed"] == 4 and found["pretraining"]["pretraining"] is None
+    assert set(found) == {field.name for field in dataclasses.fields(Training)}
+
+
+def test_two_optimizers_for_two_sides(noisy: tuple[Log, Any, Any]) -> None:
+    log, train, _ = noisy
+    model = WideDeep(train.fit_features(choice_spec(log)), embedding_dim=2, hidden_units=(4,))
+    training = Training(
+        epochs=1, learning_rate=0.25, optimizer="ftrl+adagrad", decay=False, verbose=0,
+        wide={"learning_rate": 0.125, "l1_regularization_strength": 0.5},
+    )  # fmt: skip
+    fit(model, train, training)
+    wide, deep = model.optimizer.optimizers
+    assert type(wide) is tf.keras.optimizers.legacy.Ftrl and float(wide.learning_rate) == 0.125
+    assert wide.get_config()["l1_regularization_strength"] == 0.5
+    assert type(deep) is tf.keras.optimizers.legacy.Adagrad and float(deep.learning_rate) == 0.25
+
+
 def test_validation_of_ratings_is_by_loss(noisy: tuple[Log, Any, Any]) -> None:
     log, _, _ = noisy
     train, validation = (interaction_examples(log, np.arange(i, 1200, 2), "weight") for i in (0, 1))
-    features = train.fit_features(recipes.choice_spec(log))
+    features = train.fit_features(choice_spec(log))
     model = FactorizationMachine(features, embedding_dim=2, loss="squared", seed=0)
     training = Training(epochs=2, learning_rate=0.05, verbose=0)
     history = fit(model, train, training, validation=validation).history
@@ -123,7 +260,7 @@ def test_validation_is_among_the_same_negatives_in_each_epoch(noisy: tuple[Log, 
     for variable in model.trainable_variables:
         variable.assign(tf.random.stateless_normal(variable.shape, [1, 2]))
     # Nothing moves, and so nothing may change.
-    training = Training(epochs=2, learning_rate=0.0, patience=5, verbose=0)
+    training = Training(epochs=2, learning_rate=1e-30, patience=5, verbose=0)
     negatives = NegativeSampling(2)
     history = fit(model, train, training, negatives, validation).history
     assert len(set(history["val_auc"])) == 1 and len(set(history["loss"])) > 1
@@ -138,9 +275,7 @@ def test_the_first_step_is_no_longer_than_its_clipped_gradient() -> None:
         model = gmf(log, examples)
         model.build_weights()
         before = [variable.numpy() for variable in model.trainable_variables]
-        training = Training(
-            epochs=1, learning_rate=0.5, optimizer="sgd", global_clipnorm=norm, verbose=0
-        )
+        training = Training(epochs=1, learning_rate=0.5, optimizer="sgd", clipping=norm, verbose=0)
         fit(model, examples, training)
         steps = zip(model.trainable_variables, before, strict=True)
         moved[norm] = np.sqrt(sum(np.sum((a.numpy() - b) ** 2) for a, b in steps))
@@ -167,7 +302,7 @@ def test_warmup_is_a_share_of_all_steps() -> None:
 def test_what_counts_is_counted_once() -> None:
     log = rated(np.arange(6), np.array([4, 4, 4, 5, 5, 6]), [1] * 6)
     examples = interaction_examples(log, np.arange(6), "item")
-    model = Popularity(examples.fit_features(recipes.id_spec(log)))
+    model = Popularity(examples.fit_features(id_spec(log)))
     fit(model, examples, Training(epochs=5, verbose=0))
     assert sorted(model.counts.numpy().tolist()) == [1, 2, 3]
 

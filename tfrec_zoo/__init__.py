@@ -1,17 +1,20 @@
 """tfrec_zoo: recommender architectures as `tf.keras.Model`s on TensorFlow Recommenders.
 
 Importing the package switches TensorFlow to Keras 2, which TensorFlow Recommenders needs, and does
-nothing else; the subpackages (`data`, `features`, `models`, ...) are loaded when first used.
+nothing else. What users need most is at hand under `tfrec_zoo` and loaded when first used: `Log`,
+`Training`, `train`, `load`, `from_preset`, `tasks`, `presets`, and every registered model by its
+name; the rest is in the subpackages.
 """
 
 import importlib
 import os
 import sys
-from types import ModuleType
+from typing import Any
 
 from tfrec_zoo.version import __version__
 
 _SUBPACKAGES = (
+    "checkpoints",
     "data",
     "evaluation",
     "features",
@@ -20,11 +23,26 @@ _SUBPACKAGES = (
     "metrics",
     "models",
     "optimizers",
+    "presets",
     "registry",
     "serving",
+    "tasks",
 )
 
-__all__ = ["__version__", *_SUBPACKAGES]
+#: The front door: module by name.
+_NAMES = {
+    "Log": "data",
+    "Roles": "data",
+    "Run": "runs",
+    "Training": "training",
+    "from_preset": "pretrained",
+    "load": "pretrained",
+    "movielens": "data",
+    "simulate": "data",
+    "train": "runs",
+}
+
+__all__ = ["__version__", *_SUBPACKAGES, *_NAMES]
 
 
 def _use_keras_2() -> None:
@@ -43,7 +61,17 @@ def _use_keras_2() -> None:
 _use_keras_2()
 
 
-def __getattr__(name: str) -> ModuleType:
+def __getattr__(name: str) -> Any:
     if name in _SUBPACKAGES:
         return importlib.import_module(f"{__name__}.{name}")
+    if name in _NAMES:
+        return getattr(importlib.import_module(f"{__name__}.{_NAMES[name]}"), name)
+    registry = importlib.import_module(f"{__name__}.registry")
+    if name in registry.MODELS:
+        return registry.get(name).load()
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    registry = importlib.import_module(f"{__name__}.registry")
+    return sorted({*globals(), *__all__, *registry.MODELS})

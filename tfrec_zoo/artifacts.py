@@ -27,7 +27,7 @@ def versions() -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def whole_folder(target: str | pathlib.Path) -> Iterator[pathlib.Path]:
+def atomic_folder(target: str | pathlib.Path) -> Iterator[pathlib.Path]:
     """Yields an empty folder to write into, which becomes `target` if all goes well.
 
     If anything fails, the new files are removed and previous contents of `target` stay unchanged.
@@ -63,7 +63,7 @@ def whole_folder(target: str | pathlib.Path) -> Iterator[pathlib.Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def write_whole(path: str | pathlib.Path, text: str) -> None:
+def atomic_write(path: str | pathlib.Path, text: str) -> None:
     """Writes a text file, atomically."""
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -90,7 +90,7 @@ def file_hashes(folder: pathlib.Path) -> dict[str, str]:
 def write_manifest(folder: pathlib.Path, contents: dict[str, Any]) -> None:
     """Writes `manifest.json`: the given contents, versions, and the SHA-256 of every file."""
     manifest = {**contents, "versions": versions(), "files": file_hashes(folder)}
-    write_whole(folder / MANIFEST, json.dumps(manifest, indent=1))
+    atomic_write(folder / MANIFEST, json.dumps(manifest, indent=1))
 
 
 def read_manifest(folder: str | pathlib.Path, verify: bool = False) -> dict[str, Any]:

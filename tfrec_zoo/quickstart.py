@@ -1,7 +1,5 @@
 """Quick start: both stages trained, measured, exported as one funnel, and asked."""
 
-import dataclasses
-import inspect
 import json
 import os
 import pathlib
@@ -12,27 +10,15 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import pandas as pd
-import tensorflow as tf
 
-from tfrec_zoo import recipes, registry
-from tfrec_zoo.artifacts import write_whole
-from tfrec_zoo.data import (
-    Examples,
-    Log,
-    Split,
-    by_time,
-    impression_examples,
-    leave_last_out,
-    next_watch_examples,
-    sampled_impressions,
-)
-from tfrec_zoo.evaluation import Result, full_ranking, pointwise
-from tfrec_zoo.features import raw_signature, request_arrays
-from tfrec_zoo.metrics import NDCG, HitRate
-from tfrec_zoo.models import Popularity, RankingModel, RetrievalModel, YouTubeRetrieval
+from tfrec_zoo import registry
+from tfrec_zoo.artifacts import atomic_write
+from tfrec_zoo.data import Catalogue, Examples, Log
+from tfrec_zoo.evaluation import Result, evaluate_funnel, funnel_request
+from tfrec_zoo.runs import train
 from tfrec_zoo.serving import Funnel, export
-from tfrec_zoo.training import Training, fit
+from tfrec_zoo.tasks import NextWatch, WatchTime
+from tfrec_zoo.training import Training
 
 #: A program that needs TensorFlow alone; quickstart runs it and leaves it beside the funnel.
 RECOMMEND = '''"""Asks the exported funnel for recommendations; needs TensorFlow, not tfrec_zoo."""
@@ -71,7 +57,7 @@ def quickstart(
     Args:
         log: The log. Without impressions, each interaction is shown beside sampled items.
         output: Folder for `funnel` (the SavedModel), `result.json`, and a program that asks it.
-        seed: Of everything.
+        seed: Seed of all random numbers.
         quiet: Whether to print nothing.
         ranker: Name of the ranking model; any that reads features.
 
@@ -79,15 +65,14 @@ def quickstart(
         The contents of `result.json`.
     """
     begin = time.perf_counter()
-    entry = registry.get(ranker)
-    if (entry.family, entry.reads) != ("ranking", "features"):
+    ranker_class = registry.get(ranker).load()
+    if (ranker_class.family, ranker_class.reads) != ("ranking", "features"):
         raise ValueError(
             f"`ranker` must be a ranking model of features; see: tfrec-zoo list. Received: {ranker}"
         )
     output = pathlib.Path(output)
     # An unusable folder is found now, not after the training.
     output.mkdir(parents=True, exist_ok=True)
-    tf.keras.utils.set_random_seed(seed)
     verbose = 0 if quiet else 1 if sys.stdout.isatty() else 2
 
     def say(text: str) -> None:
@@ -95,49 +80,59 @@ def quickstart(
             print(text, flush=True)
 
     has_impressions = log.impressions is not None
-    split = by_time(log, 0.0, 0.15) if has_impressions else leave_last_out(log)
+    by_time: Any = {"split": "time", "validation_fraction": 0.0, "test_fraction": 0.15}
+    next_watch = NextWatch(log, example_age=has_impressions, **(by_time if has_impressions else {}))
     say(f"{log.name}: {len(log.users)} users, {len(log.items)} items, "
-        f"{len(log.interactions)} interactions; {split.protocol}")  # fmt: skip
+        f"{len(log.interactions)} interactions; {next_watch.rows.protocol}")  # fmt: skip
 
     say("\nCandidate generation")
-    train = next_watch_examples(log, split.train)
-    test = next_watch_examples(log, split.test, serving=True)
-    features = train.fit_features(
-        recipes.retrieval_spec(log, example_age=has_impressions, embedding_dim=64)
+    popularity = train("Popularity", next_watch, Training(seed=seed, verbose=0))
+    retrieval = train(
+        "YouTubeRetrieval",
+        next_watch,
+        Training(epochs=6, seed=seed, verbose=verbose),
+        hidden_units=(256, 64),
+        tied=True,
+        dropout=0.2,
     )
-    popularity = Popularity(features, name="popularity")
-    fit(popularity, train, Training(seed=seed, verbose=0))
-    retrieval = YouTubeRetrieval(features, hidden_units=(256, 64), tied=True, dropout=0.2,
-                                 seed=seed)  # fmt: skip
-    fit(retrieval, train, Training(epochs=6, seed=seed, verbose=verbose))
 
     say("\nRanking")
-    ranking, ranking_metrics = _train_ranking(ranker, log, split, retrieval, seed, verbose)
+    watch_time = _ranking_task(next_watch, retrieval.model)
+    ranking = train(
+        ranker,
+        watch_time,
+        Training(epochs=2, seed=seed, verbose=verbose),
+        **ranker_class.quick_arguments,
+    )
 
     say("\nExporting the funnel")
-    sources = {"retrieval": retrieval, "popularity": popularity}
-    funnel = Funnel(sources, ranking, log, num_candidates=100, k=20)
+    sources = {"retrieval": retrieval.model, "popularity": popularity.model}
+    funnel = Funnel(sources, ranking.model, log, num_candidates=100, k=20)
+    test = next_watch.examples(type(retrieval.model)).test
     metrics = {
-        "popularity": full_ranking(popularity, test),
-        "retrieval": full_ranking(retrieval, test),
-        "funnel": _evaluate_funnel(funnel, test, log),
-        "ranking": ranking_metrics,
+        "popularity": popularity.metrics,
+        "retrieval": retrieval.metrics,
+        "funnel": evaluate_funnel(funnel, test),
+        "ranking": ranking.metrics,
     }
-    result = Result.of(
-        log,
+    result = Result(
         model="Funnel",
+        task=next_watch.name,
         metrics=metrics,
-        protocol=f"{split.protocol}, full ranking, seen items masked",
+        dataset=log.name,
+        data_checksum=log.checksum,
+        checksum=next_watch.checksum,
+        protocol=f"{next_watch.protocol}; ranking: {watch_time.protocol}",
         seed=seed,
         config={"ranker": ranker},
-    ).to_config()
+    ).to_dict()
     export(funnel, output / "funnel", result)
     requests = _requests(funnel, test, 3)
     result["seconds"] = round(time.perf_counter() - begin, 1)
-    write_whole(output / "result.json", json.dumps(result, indent=1) + "\n")
-    write_whole(output / "requests.json", json.dumps(requests, indent=1) + "\n")
-    write_whole(output / "titles.json", json.dumps(_titles(log), indent=1) + "\n")
-    write_whole(output / "recommend.py", RECOMMEND)
+    atomic_write(output / "result.json", json.dumps(result, indent=1) + "\n")
+    atomic_write(output / "requests.json", json.dumps(requests, indent=1) + "\n")
+    atomic_write(output / "titles.json", json.dumps(_titles(log), indent=1) + "\n")
+    atomic_write(output / "recommend.py", RECOMMEND)
     say(f"\n{_table(metrics)}")
 
     say("\nAsking the exported funnel in a process of its own")
@@ -159,104 +154,19 @@ def quickstart(
     return result
 
 
-def _train_ranking(
-    name: str, log: Log, split: Split, retrieval: RetrievalModel, seed: int, verbose: int
-) -> tuple[RankingModel, dict[str, float]]:
-    """Trains the ranker on impressions before the test, each with its score from retrieval."""
-    shown = log
+def _ranking_task(next_watch: NextWatch, retrieval: Any) -> WatchTime:
+    """What the ranker learns: impressions before the test watches, scored by retrieval."""
+    log, split = next_watch.log, next_watch.rows
     if log.impressions is None:
-        nominated = _nominate(retrieval, next_watch_examples(log, np.arange(len(log.interactions))))
-        sampled = sampled_impressions(log, seed=seed, nominated=nominated)
-        shown = dataclasses.replace(log, impressions=sampled)
-        # Pages are rows of the interactions.
-        page = sampled[log.roles.page].to_numpy()
-        is_train, is_test = np.isin(page, split.train), np.isin(page, split.test)
-    else:
-        time = log.impressions[log.roles.time].to_numpy()
-        is_test = time >= log.interactions[log.roles.time].to_numpy()[split.test].min()
-        is_train = ~is_test
-    spec = recipes.ranking_spec(
-        shown, candidate_score=True, previous_impressions=log.impressions is not None,
-        embedding_dim=recipes.declared_width(name),
-    )  # fmt: skip
-    train, test = (
-        _scored(impression_examples(shown, np.flatnonzero(part)), retrieval)
-        for part in (is_train, is_test)
-    )
-    item = retrieval.item_column.space
-    features = train.fit_features(spec, {item: retrieval.features.vocabularies[item]})
-    cls = registry.get(name).load()
-    small = {"hidden_units": (128, 64), "dropout": 0.1}
-    taken = {key: small[key] for key in small if key in inspect.signature(cls).parameters}
-    model = cls(features, seed=seed, **taken)
-    fit(model, train, Training(epochs=2, seed=seed, verbose=verbose))
-    return model, pointwise(model, test)
-
-
-def _nominate(retrieval: RetrievalModel, examples: Examples, k: int = 100) -> np.ndarray:
-    """The [examples, k] items that retrieval puts first."""
-    dataset = examples.dataset(4096, retrieval.preprocessor)
-    tokens = retrieval.features.vocabularies[retrieval.item_column.space].array()
-
-    @tf.function(input_signature=[dataset.element_spec[0]])
-    def best(features: Any) -> tf.Tensor:
-        return tf.math.top_k(retrieval.scores(features), min(k, len(tokens))).indices
-
-    return tokens[np.concatenate([best(features).numpy() for features, *_ in dataset])]
-
-
-def _scored(examples: Examples, retrieval: RetrievalModel) -> Examples:
-    """Adds `candidate_score`, the retrieval score of each impression's item."""
-    key = retrieval.item_column.key
-    candidates = tf.pad(retrieval.candidates(), [[1, 0], [0, 0]])
-    dataset = examples.dataset(4096, retrieval.preprocessor)
-
-    @tf.function(input_signature=[dataset.element_spec[0]])
-    def score(features: Any) -> tf.Tensor:
-        ids = features["ids"][key]
-        scores = tf.reduce_sum(retrieval(features) * tf.gather(candidates, ids), axis=-1)
-        # An item that retrieval doesn't know has no score.
-        return tf.where(ids > 0, scores, float("nan"))
-
-    scores = np.concatenate([score(features).numpy() for features, *_ in dataset])
-    return examples.with_features({"candidate_score": scores})
-
-
-def _evaluate_funnel(funnel: Funnel, test: Examples, log: Log) -> dict[str, float]:
-    """Hit rate and NDCG of what the funnel returns, on at most 2,000 test examples."""
-    part = test.take(np.linspace(0, len(test) - 1, min(len(test), 2000)).astype(np.int64))
-    metrics = [HitRate(10), NDCG(10)]
-    serve = tf.function(funnel.serve, reduce_retracing=True)
-    for rows in np.array_split(np.arange(len(part)), -(-len(part) // 200)):
-        batch = part.take(rows)
-        ids = serve(**_tensors(funnel, batch))["ids"].numpy()
-        if ids.dtype == object:
-            ids = np.char.decode(ids.astype("S"), "utf-8")
-        is_hit = ids == batch.label[:, None]
-        ranks = np.where(is_hit.any(axis=1), is_hit.argmax(axis=1), 10**6)
-        for metric in metrics:
-            metric.update_ranks(tf.constant(ranks, tf.int32))
-    return {metric.name: float(metric.result()) for metric in metrics}
-
-
-def _tensors(funnel: Funnel, examples: Examples) -> dict[str, tf.Tensor]:
-    """Examples as a request to the funnel."""
-    raw = examples.raw(funnel.request)
-    if "history" in raw and examples.seen is not None:
-        # The whole history, so that nothing seen is recommended.
-        longest = max(int((examples.seen.stop - examples.seen.start).max(initial=1)), 1)
-        whole = dataclasses.replace(examples.seen, length=longest)
-        exclude = Examples((whole,), examples.label).raw()["history"]
-        raw["exclude"] = exclude
-    specs = raw_signature(funnel.request)
-    arrays = request_arrays(funnel.request, raw)
-    return {key: tf.constant(array, specs[key].dtype) for key, array in arrays.items()}
+        return WatchTime(log, split=split, retrieval=retrieval)
+    test_from = log.interactions[log.roles.time].to_numpy()[split.test].min()
+    return WatchTime(log, test_from=float(test_from), retrieval=retrieval)
 
 
 def _requests(funnel: Funnel, test: Examples, number: int) -> list[dict[str, Any]]:
     """Requests of the users of some test examples, and of a new user, as JSON values."""
     part = test.take(np.linspace(0, len(test) - 1, number).astype(np.int64))
-    arrays = {key: value.numpy() for key, value in _tensors(funnel, part).items()}
+    arrays = {key: value.numpy() for key, value in funnel_request(funnel, part).items()}
     requests = []
     for row in range(number):
         request: dict[str, Any] = {}
@@ -274,9 +184,9 @@ def _requests(funnel: Funnel, test: Examples, number: int) -> list[dict[str, Any
 
 
 def _titles(log: Log) -> dict[str, str]:
-    ids = log.items[log.roles.item].astype(str)
-    names = log.items["title"] if "title" in log.items else ids
-    return dict(zip(ids, pd.Series(names).astype(str), strict=True))
+    catalogue = Catalogue.of(log)
+    titles = catalogue.ids if catalogue.titles is None else catalogue.titles
+    return dict(zip(map(str, catalogue.ids), map(str, titles), strict=True))
 
 
 def _table(metrics: Mapping[str, Mapping[str, float]]) -> str:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import importlib
-from typing import Any, Literal
+from typing import Any
 
 
 @dataclasses.dataclass(frozen=True)
@@ -14,16 +14,17 @@ class Entry:
         family: `"retrieval"` (a query vector against all items) or `"ranking"` (a logit per
             impression).
         paper: Where it was published.
-        module: Where its class is.
-        reads: `"features"` of any spec, the `"ids"` of a user and an item alone, or a whole
-            `"history"`.
+        module: Module of its class.
+        task: Name of the task that it is trained on by default.
+        idea: What it does, in half a sentence.
     """
 
     name: str
     family: str
     paper: str
     module: str
-    reads: Literal["features", "ids", "history"] = "features"
+    task: str
+    idea: str
 
     def load(self) -> Any:
         """Imports and returns the class."""
@@ -59,26 +60,147 @@ MODELS: dict[str, Entry] = {
             "retrieval",
             "Baseline: most interactions, all-time or recent",
             "popularity",
-        ),  # fmt: skip
-        Entry("ItemKNN", "retrieval", _ITEM_KNN, "item_knn", "history"),
-        Entry("EASE", "retrieval", _EASE, "ease", "history"),
-        Entry("MatrixFactorization", "retrieval", _MF, "matrix_factorization", "ids"),
-        Entry("YouTubeRetrieval", "retrieval", _YOUTUBE, "youtube_retrieval"),
-        Entry("LogisticRegression", "ranking", _RICHARDSON, "logistic_regression"),
-        Entry("FactorizationMachine", "ranking", _FM, "factorization_machine"),
-        Entry("WideDeep", "ranking", _WIDE_DEEP, "wide_deep"),
-        Entry("DeepFM", "ranking", _DEEPFM, "deepfm"),
-        Entry("DCN", "ranking", _DCN, "dcn"),
-        Entry("DCNV2", "ranking", _DCNV2, "dcnv2"),
-        Entry("DLRM", "ranking", _DLRM, "dlrm"),
-        Entry("DeepCrossing", "ranking", _DEEP_CROSSING, "deep_crossing"),
-        Entry("FiBiNET", "ranking", _FIBINET, "fibinet"),
-        Entry("xDeepFM", "ranking", _XDEEPFM, "xdeepfm"),
-        Entry("AutoInt", "ranking", _AUTOINT, "autoint"),
-        Entry("GMF", "ranking", _NCF, "gmf", "ids"),
-        Entry("NCFMLP", "ranking", _NCF, "ncf_mlp", "ids"),
-        Entry("NeuMF", "ranking", _NCF, "neumf", "ids"),
-        Entry("YouTubeRanking", "ranking", _YOUTUBE, "youtube_ranking"),
+            "next-watch",
+            "most interactions, of all time or of late",
+        ),
+        Entry(
+            "ItemKNN",
+            "retrieval",
+            _ITEM_KNN,
+            "item_knn",
+            "next-watch",
+            "nearest items by shrunk cosine",
+        ),
+        Entry(
+            "EASE",
+            "retrieval",
+            _EASE,
+            "ease",
+            "next-watch",
+            "each item regressed on all others, in closed form",
+        ),
+        Entry(
+            "MatrixFactorization",
+            "retrieval",
+            _MF,
+            "matrix_factorization",
+            "next-watch",
+            "dot product and biases; softmax, logistic, squared, BPR or WARP loss",
+        ),
+        Entry(
+            "YouTubeRetrieval",
+            "retrieval",
+            _YOUTUBE,
+            "youtube_retrieval",
+            "next-watch",
+            "averaged embeddings, ReLU tower, softmax over the catalogue, full or sampled",
+        ),
+        Entry(
+            "LogisticRegression",
+            "ranking",
+            _RICHARDSON,
+            "logistic_regression",
+            "clicks",
+            "a weight per id, cross and number",
+        ),
+        Entry(
+            "FactorizationMachine",
+            "ranking",
+            _FM,
+            "factorization_machine",
+            "clicks",
+            "every pair of fields interacts by the product of two vectors",
+        ),
+        Entry(
+            "WideDeep",
+            "ranking",
+            _WIDE_DEEP,
+            "wide_deep",
+            "clicks",
+            "declared crosses beside a deep network; FTRL with L1, and AdaGrad",
+        ),
+        Entry(
+            "DeepFM",
+            "ranking",
+            _DEEPFM,
+            "deepfm",
+            "clicks",
+            "a factorization machine and a network over the same embeddings",
+        ),
+        Entry(
+            "DCN",
+            "ranking",
+            _DCN,
+            "dcn",
+            "clicks",
+            "explicit crosses of growing degree, a vector per layer",
+        ),
+        Entry(
+            "DCNV2",
+            "ranking",
+            _DCNV2,
+            "dcnv2",
+            "clicks",
+            "a matrix per cross layer, of full or low rank, or a mixture",
+        ),
+        Entry(
+            "DLRM",
+            "ranking",
+            _DLRM,
+            "dlrm",
+            "clicks",
+            "dot products of all pairs, numbers through a network of their own",
+        ),
+        Entry(
+            "DeepCrossing",
+            "ranking",
+            _DEEP_CROSSING,
+            "deep_crossing",
+            "clicks",
+            "residual units over all features",
+        ),
+        Entry(
+            "FiBiNET",
+            "ranking",
+            _FIBINET,
+            "fibinet",
+            "clicks",
+            "fields reweighted by SENET, bilinear products of all pairs",
+        ),
+        Entry(
+            "xDeepFM",
+            "ranking",
+            _XDEEPFM,
+            "xdeepfm",
+            "clicks",
+            "the compressed interaction network crosses whole vectors",
+        ),
+        Entry(
+            "AutoInt",
+            "ranking",
+            _AUTOINT,
+            "autoint",
+            "clicks",
+            "fields attend to each other; with `hidden_units`, AutoInt+",
+        ),
+        Entry("GMF", "ranking", _NCF, "gmf", "choice", "a weighted dot product of user and item"),
+        Entry("NCFMLP", "ranking", _NCF, "ncf_mlp", "choice", "a ReLU tower over the two vectors"),
+        Entry(
+            "NeuMF",
+            "ranking",
+            _NCF,
+            "neumf",
+            "choice",
+            "GMF and MLP fused, from scratch or from a trained pair",
+        ),
+        Entry(
+            "YouTubeRanking",
+            "ranking",
+            _YOUTUBE,
+            "youtube_ranking",
+            "watch-time",
+            "weighted logistic regression, whose odds are the expected watch time",
+        ),
     )
 }
 
@@ -92,3 +214,12 @@ def get(name: str) -> Entry:
     if name not in MODELS:
         raise KeyError(f"There is no model of that name, only {sorted(MODELS)}. Received: {name!r}")
     return MODELS[name]
+
+
+def markdown() -> str:
+    """The models as a Markdown table."""
+    lines = ["| model | family | task | idea | paper |", "|---" * 5 + "|"]
+    for entry in MODELS.values():
+        cells = (f"`{entry.name}`", entry.family, entry.task, entry.idea, entry.paper)
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)

@@ -2,14 +2,17 @@
 
 import dataclasses
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from tfrec_zoo import optimizers
 from tfrec_zoo.data import Examples, NegativeSampling
-from tfrec_zoo.models import ItemToItem, Popularity, RankingModel, RecommenderModel
+from tfrec_zoo.models import RecommenderModel
+from tfrec_zoo.tasks.task import is_error
+from tfrec_zoo.typed_fields import check
 
 logger = logging.getLogger(__name__)
 
@@ -22,37 +25,75 @@ class Training:
     """How to train.
 
     Args:
-        epochs: Passes over the examples.
-        batch_size: Examples per step.
-        learning_rate: At its highest; it falls to zero along a cosine.
-        optimizer: Its name. `"lazy_adam"` for tables that are large, `"fused_adam"` for Adam itself
-            on tables that are small. Two for `WideDeep`, the wide side's first: `"ftrl+adagrad"`.
-        wide: Arguments of the wide side's optimizer; the others are of the deep side's.
+        epochs: Passes over the examples; None for the model's own number.
+        batch_size: Examples per step, negatives counted.
+        learning_rate: Learning rate at its highest.
+        optimizer: Name of the optimizer. `"lazy_adam"` for large tables, `"fused_adam"` for Adam
+            itself on small ones. Two for `WideDeep`, the wide side's first: `"ftrl+adagrad"`.
+        wide: Arguments of the wide side's optimizer; all others are the deep side's.
+        decay: Whether the learning rate falls to zero along a cosine.
         plateau: If given, the learning rate does not fall along a cosine: after an epoch that did
             not improve on validation it is multiplied by this, and training goes on from the best
             weights so far.
         warmup: Share of the steps in which the learning rate rises from zero.
-        global_clipnorm: What the norm of all gradients together is clipped to, if it is. (Keras's
-            own optimizers, such as `"adam"` and `"sgd"`, count repeated rows of a table apart.)
-        patience: With validation examples, training ends after so many epochs without a better
-            validation AUC (of retrieval models and ratings, loss), with the weights of the best.
+        clipping: Largest norm of all gradients together; None clips nothing. (Keras's own
+            optimizers, such as `"adam"` and `"sgd"`, count repeated rows of a table apart.)
+        patience: Epochs without a better validation metric after which training ends, with the best
+            weights; None leaves it to the task, which may validate nothing.
         mixed_precision: Whether to compute in half precision where the device has it.
-        seed: Of weights, dropout and shuffling.
-        verbose: As in `model.fit`: 0 silent, 1 progress bars, 2 a line per epoch.
+        grid: Values to choose from on the validation examples, by the name of a field of `Training`
+            or of an argument of the model: `{"epochs": (10, 20), "l2": (0.1, 1.0)}`. Every
+            combination is trained, then the best.
+        pretraining: How the models that the model starts from are trained, such as GMF and MLP
+            before `NeuMF`; None starts from scratch.
+        seed: Seed of the initial weights, of dropout and of shuffling.
+        verbose: As in `model.fit`: 0 is silent, 1 shows progress bars, 2 a line per epoch.
     """
 
-    epochs: int = 5
+    epochs: int | None = None
     batch_size: int = 1024
     learning_rate: float = 0.002
     optimizer: str = "adam"
     wide: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    decay: bool = True
     plateau: float | None = None
     warmup: float = 0.0
-    global_clipnorm: float | None = None
-    patience: int = 2
+    clipping: float | None = None
+    patience: int | None = None
     mixed_precision: bool = False
+    grid: Mapping[str, Sequence[Any]] = dataclasses.field(default_factory=dict)
+    pretraining: "Training | None" = None
     seed: int = 0
     verbose: int = 1
+
+    def __post_init__(self) -> None:
+        check(self)
+        for name in ("epochs", "batch_size", "patience"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"`{name}` must be a positive whole number. Received: {value!r}")
+        for name in ("learning_rate", "plateau", "clipping"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < np.inf:
+                raise ValueError(f"`{name}` must be positive. Received: {value!r}")
+        if not 0 <= self.warmup < 1:
+            raise ValueError(f"`warmup` must be in [0, 1). Received: {self.warmup!r}")
+        if not 0 <= self.seed < 2**32:
+            raise ValueError(f"`seed` must be in [0, 2**32). Received: {self.seed!r}")
+        for name, values in self.grid.items():
+            if isinstance(values, str) or not isinstance(values, Sequence) or not values:
+                raise ValueError(
+                    f"`grid` must hold the values to choose from by name, such as "
+                    f"{{'epochs': (10, 20)}}. Received: {{{name!r}: {values!r}}}"
+                )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the fields as a JSON-serializable dict."""
+        config = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        config["wide"] = dict(self.wide)
+        config["grid"] = {name: list(values) for name, values in self.grid.items()}
+        config["pretraining"] = self.pretraining and self.pretraining.to_dict()
+        return config
 
 
 def fit(
@@ -61,15 +102,23 @@ def fit(
     training: Training = Training(),
     negatives: NegativeSampling | None = None,
     validation: Examples | None = None,
+    callbacks: Sequence[tf.keras.callbacks.Callback] = (),
+    monitor: str | None = None,
 ) -> Any:
     """Compiles and fits a model on examples; returns Keras's history.
 
     Args:
         model: The model.
-        examples: What to learn from.
-        training: How.
-        negatives: What to draw for each example, if all are positives.
-        validation: Examples to stop early by.
+        examples: Examples to learn from.
+        training: How to train.
+        negatives: How to draw negatives for each example, if all are positives.
+        validation: Examples to stop early by, with the weights of the best epoch.
+        callbacks: Further callbacks.
+        monitor: The metric of validation that tells the best epoch, as Keras names it; by default
+            the model's.
+
+    Raises:
+        ValueError: If there is no such metric.
     """
     dataset = examples.dataset(
         training.batch_size,
@@ -78,39 +127,43 @@ def fit(
         seed=training.seed,
         negatives=negatives,
     )
-    epochs = 1 if isinstance(model, Popularity | ItemToItem) else training.epochs
-    if validation is None:
-        model.compile(
-            _optimizer(training, len(dataset) * epochs), steps_per_execution=STEPS_PER_EXECUTION
-        )
-        return model.fit(dataset, epochs=epochs, verbose=training.verbose)
-    # Of ratings there is no AUC.
-    ranks = isinstance(model, RankingModel) and not model.predicts_ratings
+    epochs = (training.epochs or model.default_epochs) if model.is_iterative else 1
     model.compile(
         _optimizer(training, len(dataset) * epochs),
-        metrics=[tf.keras.metrics.AUC(1000, name="auc")] if ranks else [],
+        metrics=[] if validation is None else model.monitor_metrics,
         steps_per_execution=STEPS_PER_EXECUTION,
     )
-    monitor: Any = ("val_auc", "max") if ranks else ("val_loss", "min")
-    callbacks = [
-        tf.keras.callbacks.EarlyStopping(
-            monitor[0], mode=monitor[1], patience=training.patience, restore_best_weights=True
-        )
-    ]
-    if training.plateau is not None:
-        drop = _DropFromTheBest(
-            monitor[0], training.plateau, patience=1, mode=monitor[1], min_delta=0.0
-        )
-        callbacks.append(drop)
-    held_out = validation.dataset(training.batch_size, model.preprocessor, negatives=negatives)
+    held_out = None
+    if validation is not None:
+        held_out = validation.dataset(training.batch_size, model.preprocessor, negatives=negatives)
+        if negatives is not None:
+            held_out = held_out.cache()  # Negatives would be others in each epoch.
+        monitor = monitor or model.monitor
+        reported = ["val_loss", *(f"val_{metric.name}" for metric in model.monitor_metrics)]
+        if monitor not in reported:
+            raise ValueError(f"`monitor` must be one of {reported}. Received: {monitor!r}")
+        callbacks = [*_early_stopping(monitor, training), *callbacks]
     return model.fit(
         dataset,
-        # Negatives would be others in each epoch.
-        validation_data=held_out if negatives is None else held_out.cache(),
+        validation_data=held_out,
         epochs=epochs,
-        callbacks=callbacks,
+        callbacks=list(callbacks),
         verbose=training.verbose,
     )
+
+
+def _early_stopping(monitor: str, training: Training) -> list[tf.keras.callbacks.Callback]:
+    mode = "min" if is_error(monitor) else "max"
+    patience = 2 if training.patience is None else training.patience
+    stop = tf.keras.callbacks.EarlyStopping(
+        monitor, mode=mode, patience=patience, restore_best_weights=True
+    )
+    if training.plateau is None:
+        return [stop]
+    return [
+        stop,
+        _DropFromTheBest(monitor, training.plateau, patience=1, mode=mode, min_delta=0.0),
+    ]
 
 
 class _DropFromTheBest(tf.keras.callbacks.ReduceLROnPlateau):
@@ -125,14 +178,71 @@ class _DropFromTheBest(tf.keras.callbacks.ReduceLROnPlateau):
             self.model.set_weights(self.best_weights)
 
 
+class KeepBest(tf.keras.callbacks.Callback):
+    """Measures after each epoch, and keeps the weights of one: a given one, or the best.
+
+    Training ends when the metric has not improved for `patience` epochs (and the given epoch is
+    over).
+
+    Args:
+        measure: Returns metrics of the model as it is.
+        metric: Name of the metric that tells the best epoch.
+        patience: Epochs to wait for an improvement.
+        epoch: The epoch, from 1, whose weights are kept; None for the best.
+
+    Attributes:
+        history: The metrics after each epoch.
+    """
+
+    def __init__(
+        self,
+        measure: Callable[[RecommenderModel], dict[str, float]],
+        metric: str,
+        patience: int,
+        epoch: int | None = None,
+    ) -> None:
+        super().__init__()
+        self._measure, self._metric = measure, metric
+        self._patience, self._epoch = patience, epoch
+        self.history: list[dict[str, float]] = []
+        self._weights: list[np.ndarray] = []
+
+    @property
+    def best_epoch(self) -> int:
+        """The epoch of the best metric, from 1; the first of equals."""
+        values = [metrics[self._metric] for metrics in self.history]
+        return 1 + int(np.argmin(values) if is_error(self._metric) else np.argmax(values))
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        """Measures, keeps the weights if they are to be kept, and ends training if it is time."""
+        metrics = self._measure(self.model)
+        if self._metric not in metrics:
+            raise ValueError(
+                f"`monitor` must be one of {sorted(metrics)}. Received: {self._metric!r}"
+            )
+        self.history.append(metrics)
+        named = ", ".join(f"{name} {value:.4f}" for name, value in metrics.items())
+        logger.info("epoch %d, loss %.4f: %s", epoch + 1, (logs or {}).get("loss", np.nan), named)
+        best, now = self.best_epoch, epoch + 1
+        if now == self._epoch or (self._epoch is None and best == now):
+            self._weights = self.model.get_weights()
+        if now - best >= self._patience and now >= (self._epoch or 0):
+            self.model.stop_training = True
+
+    def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
+        """Gives the model the weights that were kept."""
+        if self._weights:
+            self.model.set_weights(self._weights)
+
+
 def _optimizer(training: Training, steps: int) -> Any:
     """What `compile` takes: an optimizer, or one for each side of a model."""
     rate: Any = training.learning_rate
-    if training.plateau is None:
+    if training.decay and training.plateau is None:
         steps = max(steps, 1)
         rate = cosine(rate, steps, int(training.warmup * steps))
     *wide, name = training.optimizer.split("+")
-    clip = {} if training.global_clipnorm is None else {"global_clipnorm": training.global_clipnorm}
+    clip = {} if training.clipping is None else {"global_clipnorm": training.clipping}
     optimizer = optimizers.make(name, learning_rate=rate, **clip)
     if not wide:
         return optimizer

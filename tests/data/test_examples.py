@@ -115,7 +115,7 @@ def test_with_features_adds_and_replaces() -> None:
 )  # fmt: skip
 def test_encoding_ahead_is_encoding(columns: Any, max_length: int) -> None:
     spec = FeatureSpec(*(tuple(part(max_length)) for part in columns))
-    parts = [part for c in spec.candidate for part in getattr(c, "parts", ())]
+    parts = [part for c in spec.candidate for part in getattr(c, "statistics", ())]
     quantiles = {name: (0.0, 1.0) for name in ("years", "height", *parts)}
     preprocessor = Preprocessor(fitted(spec, quantiles))
     examples = past_examples()

@@ -110,8 +110,8 @@ def test_fitted_interactions_count_and_date_the_equal_ones(sample: int) -> None:
     chosen = [0, 2, 4, 7] if sample == 4 else range(8)  # 0, 7/3, 14/3, 7, cut down
     ranks = np.linspace(0, 1, 1000)
     for name, values in (
-        (column.parts[0], [counts[i] for i in chosen]),
-        (column.parts[1], [ages[i] for i in chosen if i in ages]),
+        (column.statistics[0], [counts[i] for i in chosen]),
+        (column.statistics[1], [ages[i] for i in chosen if i in ages]),
     ):
         expected = np.quantile(values, ranks)
         np.testing.assert_allclose(features.quantiles[name], expected, rtol=1e-6, atol=1e-6)
@@ -139,7 +139,7 @@ def test_fitted_crosses_count_all_rows(monkeypatch: Any, chunk: int) -> None:
             "history=b AND item=d",
         ]
     # The interaction is learned from the first and the last example: a in no bag, d not among b b.
-    assert set(features.quantiles[column.parts[0]]) == {0.0}
+    assert set(features.quantiles[column.statistics[0]]) == {0.0}
 
 
 def test_fitted_crosses_of_text_and_numbers() -> None:

@@ -166,7 +166,7 @@ LIST_COLUMNS = {
 def test_lists_encoded_ahead_are_their_pairs_encoded(columns: str) -> None:
     query, candidate = LIST_COLUMNS[columns]()
     spec = FeatureSpec(tuple(query), tuple(candidate))
-    parts = [part for c in spec.candidate for part in getattr(c, "parts", ())]
+    parts = [part for c in spec.candidate for part in getattr(c, "statistics", ())]
     quantiles = {name: (0.0, 1.0) for name in ("years", "length", *parts)}
     preprocessor = Preprocessor(fitted(spec, quantiles))
     examples = choices(23, weight=np.arange(23.0))

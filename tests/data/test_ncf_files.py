@@ -53,7 +53,7 @@ def test_which_rows_are_for_what(data: SampledTest) -> None:
     assert data.split.test.tolist() == [3, 6, 8]
     assert data.split.validation.tolist() == [2, 5, 7]
     assert data.split.train.tolist() == [0, 1, 4]
-    assert "NCF" in data.split.protocol
+    assert "latest item of each user" == data.split.protocol
 
 
 def test_negatives_are_rows_of_the_items_in_the_order_of_the_test_rows(data: SampledTest) -> None:

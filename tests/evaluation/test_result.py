@@ -6,22 +6,23 @@ import subprocess
 import sys
 
 import numpy as np
-import pandas as pd
 import pytest
 
 import tfrec_zoo
-from tfrec_zoo.data import Log
 from tfrec_zoo.evaluation import Result, command
 
 import tensorflow as tf  # isort: skip (after tfrec_zoo, which chooses Keras 2)
 
 RESULT = Result(
     model="Popularity",
+    task="next-watch",
     metrics={"hit_rate_at_10": 0.25, "ndcg_at_10": 0.125},
     dataset="movielens/100k",
-    checksum="abc",
+    data_checksum="abc",
+    checksum="def",
     protocol="leave one out, all items ranked",
     seed=3,
+    statistics={"parameters": 0},
     config={"window": None},
 )
 
@@ -33,11 +34,14 @@ def test_contents(tmp_path, monkeypatch):
     versions = found.pop("versions")
     assert found == {
         "model": "Popularity",
+        "task": "next-watch",
         "metrics": {"hit_rate_at_10": 0.25, "ndcg_at_10": 0.125},
         "dataset": "movielens/100k",
-        "checksum": "abc",
+        "data_checksum": "abc",
+        "checksum": "def",
         "protocol": "leave one out, all items ranked",
         "seed": 3,
+        "statistics": {"parameters": 0},
         "config": {"window": None},
         "command": "tfrec-zoo benchmark --name 'two words'",
     }
@@ -80,7 +84,7 @@ def test_written_whole_or_not_at_all(tmp_path):
     path = tmp_path / "result.json"
     RESULT.write(path)
     before = path.read_bytes()
-    unwritable = Result("P", {"x": object()}, "d", "c", "p", 0)
+    unwritable = Result("P", "t", {"x": object()}, "d", "s", "c", "p", 0)
     with pytest.raises(TypeError, match="not JSON serializable"):
         unwritable.write(path)
     assert path.read_bytes() == before
@@ -94,18 +98,18 @@ def test_written_whole_or_not_at_all(tmp_path):
 
 def test_written_over(tmp_path):
     RESULT.write(tmp_path / "result.json")
-    Result("P", {"x": 0.5}, "d", "c", "p", 0).write(tmp_path / "result.json")
+    Result("P", "t", {"x": 0.5}, "d", "s", "c", "p", 0).write(tmp_path / "result.json")
     found = json.loads((tmp_path / "result.json").read_text(encoding="utf-8"))
     assert (found["model"], found["metrics"], found["config"]) == ("P", {"x": 0.5}, {})
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_of_a_log():
-    watches = pd.DataFrame({"user_id": ["a"], "item_id": ["x"], "time": [1.0]})
-    log = Log("mine", watches)
-    found = Result.of(log, model="P", metrics={}, protocol="p", seed=0)
-    assert (found.dataset, found.checksum) == ("mine", log.checksum)
-    other = Result.of(
-        Log("mine", watches.assign(time=2.0)), model="P", metrics={}, protocol="p", seed=0
+def test_nan_is_null(tmp_path):
+    metrics = {"auc": float("nan"), "gauc": 0.5}
+    Result("P", "t", metrics, "d", "s", "c", "p", 0, config={"a": {"b": float("nan")}}).write(
+        tmp_path / "result.json"
     )
-    assert other.checksum != found.checksum
+    text = (tmp_path / "result.json").read_text(encoding="utf-8")
+    assert "NaN" not in text
+    found = json.loads(text)
+    assert found["metrics"] == {"auc": None, "gauc": 0.5} and found["config"] == {"a": {"b": None}}

@@ -14,7 +14,7 @@ from tfrec_zoo.features import (
     NumericColumn,
     VocabularyColumn,
 )
-from tfrec_zoo.features.columns import column_from_config, column_to_config
+from tfrec_zoo.features.column_config import column_from_config, column_to_config
 
 WATCHED = BagColumn(VocabularyColumn("watched", space="video"), max_length=20, combiner="sqrtn")
 CROSS = CrossedColumn(
@@ -122,8 +122,8 @@ def test_spaces_and_tables():
 def test_interaction_parts():
     interaction = COLUMNS[-1]
     name = "watched_bag20_and_video_id"
-    assert interaction.parts == (f"{name}/count", f"{name}/age")
-    assert dataclasses.replace(interaction, ages=None).parts == (f"{name}/count",)
+    assert interaction.statistics == (f"{name}/count", f"{name}/age")
+    assert dataclasses.replace(interaction, ages=None).statistics == (f"{name}/count",)
 
 
 def test_sequences_become_tuples():

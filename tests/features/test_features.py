@@ -32,7 +32,7 @@ VIDEO = VocabularyColumn("video_id", space="video")
 
 INTERACTION = InteractionColumn(WATCHED, VIDEO, ages="ages")
 
-COUNT, AGE = INTERACTION.parts
+COUNT, AGE = INTERACTION.statistics
 
 
 @pytest.fixture
@@ -234,7 +234,7 @@ def test_interactions_of_values_that_were_cut_are_none(once):
     features = Features.fit(FeatureSpec((), (column,)), iter([rows]) if once else rows)
     assert features.vocabularies["video"].tokens == ("a",)
     expected = np.quantile([2, 0], RANKS)
-    np.testing.assert_allclose(features.quantiles[column.parts[0]], expected, rtol=1e-6)
+    np.testing.assert_allclose(features.quantiles[column.statistics[0]], expected, rtol=1e-6)
 
 
 def test_interaction_statistics_of_integer_ids():
@@ -244,8 +244,8 @@ def test_interaction_statistics_of_integer_ids():
     features = Features.fit(FeatureSpec(candidate=(column,)), rows)
     # Negative ids are missing: the last two of row 0 are 4 4, of row 1 they are 5 5.
     expected = np.quantile([2, 0, 0, 0], RANKS)
-    assert set(features.quantiles) == set(column.parts)
-    np.testing.assert_allclose(features.quantiles[column.parts[0]], expected, rtol=1e-6)
+    assert set(features.quantiles) == set(column.statistics)
+    np.testing.assert_allclose(features.quantiles[column.statistics[0]], expected, rtol=1e-6)
 
 
 def test_ages_shorter_than_the_bag(interaction_spec):

@@ -115,7 +115,7 @@ def test_interactions_are_fitted_as_they_are_fed(width: int) -> None:
     column = InteractionColumn(WATCHED, VIDEO, "ages")
     spec = FeatureSpec((), (column,))
     # Between quantiles at 0, 8 and 0, 128 the layer's first power is count / 8 and age / 128.
-    quantiles = {column.parts[0]: (0.0, 8.0), column.parts[1]: (0.0, 128.0)}
+    quantiles = {column.statistics[0]: (0.0, 8.0), column.statistics[1]: (0.0, 128.0)}
     known = {"video": VOCABULARIES["video"]}
     features = Features(spec, known, quantiles)
     raw = tensors({key: rows[key] for key in column.keys})
@@ -125,9 +125,9 @@ def test_interactions_are_fitted_as_they_are_fed(width: int) -> None:
     for j in range(CANDIDATES):
         fitted = values.of({**rows, "video_id": rows["video_id"][:, j]})
         count, age = fed[:, j, 0] * 8, fed[:, j, 3] * 128
-        np.testing.assert_array_equal(fitted[column.parts[0]], count)
+        np.testing.assert_array_equal(fitted[column.statistics[0]], count)
         # Of a row without an age the layer's is 0; all others are from 1 up.
-        np.testing.assert_array_equal(fitted[column.parts[1]], age[age > 0])
+        np.testing.assert_array_equal(fitted[column.statistics[1]], age[age > 0])
         assert len(np.unique(count)) == 4 and ((age > 0).sum() > ROWS / 10) == (width > 0)
 
 
@@ -135,7 +135,7 @@ def test_interactions_of_numbers_are_fitted_as_they_are_fed() -> None:
     rows = random_rows(3)
     column = InteractionColumn(RATED, NUMBER)
     spec, known = FeatureSpec((), (column,)), {"number": VOCABULARIES["number"]}
-    features = Features(spec, known, {column.parts[0]: (0.0, 8.0)})
+    features = Features(spec, known, {column.statistics[0]: (0.0, 8.0)})
     raw = tensors({key: rows[key] for key in column.keys})
     fed = DenseFeatures(features, spec.columns, {})(Preprocessor(features)(raw)).numpy()
     for j in range(CANDIDATES):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tfrec_zoo import checkpoints
 from tfrec_zoo.features import (
     BagColumn,
     EmbeddingColumn,
@@ -12,7 +13,7 @@ from tfrec_zoo.features import (
     NumericColumn,
     VocabularyColumn,
 )
-from tfrec_zoo.models import DLRM, saving
+from tfrec_zoo.models import DLRM
 
 import tensorflow as tf  # isort: skip (after tfrec_zoo, which chooses Keras 2)
 
@@ -63,8 +64,8 @@ def test_without_numbers_there_is_no_bottom(tmp_path):
     expected = h @ model.logit.dense.kernel.numpy()[:, 0] + model.bias.numpy()
     assert np.std(expected) > 0.01
     np.testing.assert_allclose(model(RAW), expected, rtol=1e-5, atol=1e-5)
-    saving.save(model, tmp_path / "model")
-    np.testing.assert_array_equal(saving.restore(tmp_path / "model")(RAW), model(RAW))
+    checkpoints.save(model, tmp_path / "model")
+    np.testing.assert_array_equal(checkpoints.restore(tmp_path / "model")(RAW), model(RAW))
 
 
 def test_one_embedding_and_a_number_are_a_pair():

@@ -4,11 +4,8 @@ import inspect
 import logging
 
 import numpy as np
-import pandas as pd
 import pytest
 
-from tfrec_zoo import recipes
-from tfrec_zoo.data import Log
 from tfrec_zoo.features import (
     BagColumn,
     EmbeddingColumn,
@@ -20,7 +17,6 @@ from tfrec_zoo.features import (
 )
 from tfrec_zoo.models import EASE, ItemKNN
 from tfrec_zoo.serving import build_index, served
-from tfrec_zoo.training import Training
 
 import tensorflow as tf  # isort: skip (after tfrec_zoo, which chooses Keras 2)
 
@@ -203,30 +199,6 @@ def test_there_are_no_vectors_to_search_with_scann(caplog):
     np.testing.assert_allclose(found, [[0.2, 0.1, -np.inf, -np.inf, -np.inf]])
     build_index(None, k=5)
     assert len(caplog.records) == 1
-
-
-# Recipes.
-
-
-def test_recipe_trains_on_one_example_per_user():
-    # Of 4 users, the last watch is tested on, and the one before not trained on either.
-    watched = ["abcd", "bca", "dbcabd", "ab"]
-    rows = [(f"u{u}", v, t) for u, videos in enumerate(watched) for t, v in enumerate(videos)]
-    frame = pd.DataFrame(rows, columns=["user_id", "item_id", "time"])
-    log, task, spec = recipes.make_task("EASE", Log("tiny", frame))
-    assert [column.categorical.max_length for column in spec.query] == [6]
-    train = task.train.raw(["history"])["history"]
-    trained = [{*h, v} - {""} for h, v in zip(train, task.train.label, strict=True)]
-    assert trained == [{"a", "b"}, {"b"}, {"d", "b", "c", "a"}, {"a"}]
-    test = task.test.raw(["history"])["history"]
-    assert ["".join(h) for h in test] == ["abc", "bc", "dbcab", "a"]
-    assert task.test.label.tolist() == ["d", "a", "d", "b"]
-    known = recipes.basket_task(log, validation=True).test
-    assert known.label.tolist() == ["c", "c", "b"]
-
-    trained = recipes.train("EASE", log, Training(epochs=3, verbose=0), l2=2.0)
-    assert np.diag(trained.model.gram).sum() == 2 + 1 + 4 + 1  # One epoch.
-    assert 0 <= trained.metrics["hit_rate_at_10"] <= 1
 
 
 # Errors.

@@ -6,8 +6,8 @@ import re
 
 import numpy as np
 import pytest
-from conftest import with_zero
 from every_model import EACH
+from field_reference import rows
 
 from tfrec_zoo.features import BagColumn, DenseFeatures, EmbeddingColumn, EmbeddingTable
 from tfrec_zoo.layers import UserItemEmbeddings
@@ -139,7 +139,7 @@ def test_batch_l2_is_on_the_rows_that_a_batch_looks_up(trainable):
         read = raw.bag if isinstance(column, BagColumn) else raw.ids
         ids = read(column.key, column.space)
         # A bag counts all its rows, unknown ids are the zero vector.
-        expected += PENALTY * np.sum(with_zero(table)[ids] ** 2) / len(ids)
+        expected += PENALTY * np.sum(rows(table)[ids] ** 2) / len(ids)
     tables = {id(t.table) for t in model.submodules if isinstance(t, EmbeddingTable)}
     assert penalised == tables - spared
     assert expected > 0

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from every_model import EACH, state
 
-from tfrec_zoo.models import saving
+from tfrec_zoo import checkpoints
 
 import tensorflow as tf  # isort: skip (after tfrec_zoo, which chooses Keras 2)
 
@@ -28,8 +28,8 @@ def test_config_round_trip(case):
 def test_saved_restored_and_trained_further(case, tmp_path):
     data = case.data
     model, _ = case.trained
-    saving.save(model, tmp_path / "checkpoint")
-    restored = saving.restore(tmp_path / "checkpoint")
+    checkpoints.save(model, tmp_path / "checkpoint")
+    restored = checkpoints.restore(tmp_path / "checkpoint")
     assert type(restored) is type(model)
     assert restored.get_config() == model.get_config()
     np.testing.assert_array_equal(case.scores(restored), case.scores(model))
@@ -44,9 +44,9 @@ def test_saved_restored_and_trained_further(case, tmp_path):
 @EACH
 def test_saved_again_before_it_is_used(case, tmp_path):
     model = case.shared()
-    saving.save(model, tmp_path / "one")
-    saving.save(saving.restore(tmp_path / "one"), tmp_path / "two")
-    restored = saving.restore(tmp_path / "two")
+    checkpoints.save(model, tmp_path / "one")
+    checkpoints.save(checkpoints.restore(tmp_path / "one"), tmp_path / "two")
+    restored = checkpoints.restore(tmp_path / "two")
     np.testing.assert_array_equal(case.scores(restored), case.scores(model))
 
 

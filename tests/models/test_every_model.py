@@ -11,7 +11,7 @@ import tensorflow as tf  # isort: skip (after tfrec_zoo, which chooses Keras 2)
 
 
 def test_a_model_without_reference_is_told_what_to_write(reference_of):
-    entry = Entry("Newcomer", "ranking", "A paper", "newcomer")
+    entry = Entry("Newcomer", "ranking", "A paper", "newcomer", "clicks", "an idea")
     with pytest.raises(pytest.fail.Exception, match=r"Newcomer .* write newcomer.py .* build\("):
         reference_of(entry)
 

@@ -21,8 +21,9 @@ from matrix_reference import (
     weights_of,
 )
 
+from tfrec_zoo import checkpoints
 from tfrec_zoo.features import EmbeddingColumn, Features, FeatureSpec, VocabularyColumn
-from tfrec_zoo.models import MatrixFactorization, saving
+from tfrec_zoo.models import MatrixFactorization
 
 import tensorflow as tf  # isort: skip (after tfrec_zoo, which chooses Keras 2)
 
@@ -151,8 +152,8 @@ def test_only_ids_are_read():
 @pytest.mark.parametrize("loss", LOSSES[1:])
 def test_saved_and_restored(loss, tmp_path):
     model = make(loss, margin=0.5, stddev=0.2, l2=0.1, batch_l2=0.2)
-    saving.save(model, tmp_path)
-    restored = saving.restore(tmp_path)
+    checkpoints.save(model, tmp_path)
+    restored = checkpoints.restore(tmp_path)
     assert restored.get_config() == model.get_config()
     np.testing.assert_array_equal(restored.scores(PAIRS), model.scores(PAIRS))
     features, label, _ = pair_batch(loss)

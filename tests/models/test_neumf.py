@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tfrec_zoo import checkpoints
 from tfrec_zoo.features import (
     EmbeddingColumn,
     Features,
@@ -10,7 +11,7 @@ from tfrec_zoo.features import (
     NumericColumn,
     VocabularyColumn,
 )
-from tfrec_zoo.models import GMF, NCFMLP, NeuMF, saving
+from tfrec_zoo.models import GMF, NCFMLP, NeuMF
 
 import tensorflow as tf  # isort: skip (after tfrec_zoo, which chooses Keras 2)
 
@@ -133,8 +134,8 @@ def test_a_pair_must_have_the_same_features():
 
 def test_restored_it_trains_on(tmp_path):
     model = NeuMF.from_pretrained(*trained_pair())
-    saving.save(model, tmp_path / "model")
-    restored = saving.restore(tmp_path / "model")
+    checkpoints.save(model, tmp_path / "model")
+    restored = checkpoints.restore(tmp_path / "model")
     np.testing.assert_array_equal(restored(PAIRS), model(PAIRS))
     losses = []
     for one in (model, restored):

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from tfrec_zoo import optimizers
+from tfrec_zoo import checkpoints, optimizers
 from tfrec_zoo.features import EmbeddingColumn, Features, FeatureSpec, VocabularyColumn
-from tfrec_zoo.models import WideDeep, saving
+from tfrec_zoo.models import WideDeep
 
 # isort: split
 import tensorflow as tf
@@ -141,8 +141,8 @@ def test_resumed_from_a_checkpoint_is_as_never_interrupted(tmp_path):
     fit(whole, epochs=3)
     begun = make_model()
     fit(begun, epochs=1)
-    saving.save(begun, tmp_path / "saved")
-    again = saving.restore(tmp_path / "saved")
+    checkpoints.save(begun, tmp_path / "saved")
+    again = checkpoints.restore(tmp_path / "saved")
     again.compile([optimizers.make("ftrl", **FTRL), optimizers.make("adagrad", **ADAGRAD)])
     fit(again, epochs=2)
     for value, v in zip(whole.get_weights(), again.get_weights(), strict=True):

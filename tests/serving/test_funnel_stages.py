@@ -89,7 +89,7 @@ def test_a_ranker_with_crosses_of_the_request_and_the_candidates(world, tmp_path
         table.assign(values)
 
 
-RANKERS = [n for n, e in MODELS.items() if (e.family, e.reads) == ("ranking", "features")]
+RANKERS = [n for n, e in MODELS.items() if (e.family, e.load().reads) == ("ranking", "features")]
 
 
 @pytest.mark.parametrize("name", RANKERS)
@@ -155,7 +155,7 @@ def test_items_without_a_row(world):
     log = dataclasses.replace(world.log, impressions=None)
     object.__setattr__(log, "items", items)
     with pytest.raises(
-        ValueError, match=f"must have a row in .* for 1, such as '{world.items[4]}'"
+        ValueError, match=f"must have a row in .*'{world.items[4]}', one of 1 without"
     ):
         Funnel(world.sources, world.ranking, log)
 

@@ -14,7 +14,14 @@ from tfrec_zoo.data.next_watch import held_out_watch_examples, next_watch_exampl
 from tfrec_zoo.data.read import read_frame
 from tfrec_zoo.data.simulator import simulate
 from tfrec_zoo.data.sources import Rows, Windows
-from tfrec_zoo.data.splits import Split, by_time, leave_last_out, next_day, random_leaky
+from tfrec_zoo.data.splits import (
+    Split,
+    by_time,
+    leave_last_out,
+    leave_random_out,
+    next_day,
+    random_leaky,
+)
 
 __all__ = [
     "Catalogue",
@@ -33,6 +40,7 @@ __all__ = [
     "item_ids",
     "labelled_examples",
     "leave_last_out",
+    "leave_random_out",
     "movielens",
     "next_day",
     "next_watch_examples",

@@ -130,7 +130,7 @@ class Catalogue:
         """The candidate features of a spec, encoded, one row per item.
 
         Args:
-            preprocessor: Of the model that reads the features.
+            preprocessor: Preprocessor of the model that reads the features.
             leave_out: Candidate features that come from elsewhere.
 
         Returns:

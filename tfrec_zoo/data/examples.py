@@ -34,15 +34,15 @@ class Examples:
     """Examples for a model: their features, labels and weights.
 
     Args:
-        sources: Where the features lie.
-        label: [examples] what is to be predicted: an item id (retrieval), or a number (ranking).
-        weight: [examples] sample weights, or None.
-        groups: [examples] what is compared with each other when evaluating (a page, a user), or
-            None.
-        seen: Where the items lie that the user has seen before, or None. The item of a row that
-            its windows hide doesn't count.
-        candidates: Where the features of the candidate lie, a row for each item there is, if
-            others than the example's own can take its place; or None.
+        sources: Sources of the features.
+        label: Labels, [examples]: item ids (retrieval) or numbers (ranking).
+        weight: Sample weights, [examples], or None.
+        groups: Group of each example, [examples], within which evaluation compares (a page or a
+            user), or None.
+        seen: Windows of the items that the user has seen before each example, or None. The item of
+            a row that the windows hide does not count.
+        candidates: Source of the candidate's features, if other candidates can replace the
+            example's own; its table has one row per item. None otherwise.
     """
 
     sources: tuple[Source, ...]

@@ -149,7 +149,7 @@ def sampled_impressions(
     Args:
         log: The log.
         negatives: Items not chosen per interaction.
-        seed: Of the drawing.
+        seed: Seed of the drawing.
         nominated: [interactions, n] items to draw from, such as the best of a retrieval model: what
             a ranker will have to rank. Interactions that weren't nominated themselves are left out:
             they would teach that a bad nomination is a good sign. None draws from the whole

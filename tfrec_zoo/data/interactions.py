@@ -30,7 +30,7 @@ def interaction_examples(
     Args:
         log: The log.
         rows: Rows of `log.interactions`, as a split gives them.
-        label: What is to be predicted: `"chosen"`, 1 (all examples are positives: train with
+        label: Label of the examples: `"chosen"`, 1 (all examples are positives: train with
             `negatives`, see `Examples.dataset`); `"weight"`, the interaction's weight, such as a
             rating; or `"item"`, the item's id, for retrieval models.
         known: Rows of `log.interactions` that are known of each user when predicting, for splits

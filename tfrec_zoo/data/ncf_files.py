@@ -27,7 +27,7 @@ class SampledTest:
 
     Args:
         log: All interactions.
-        split: Its parts. Of a user's interactions for training, the latest is for validation.
+        split: Split of the log; it validates on each user's latest interaction but the test one.
         negatives: [test rows, n] rows of `log.items`, in the order of `split.test`.
     """
 
@@ -51,10 +51,10 @@ def read_ncf(directory: str | pathlib.Path, name: str | None = None) -> SampledT
     """Reads the three files of the NCF paper's format, plain or gzipped.
 
     Args:
-        directory: Where they are, e.g. `ml-1m.train.rating`, `ml-1m.test.rating` and
+        directory: Folder of the files, such as `ml-1m.train.rating`, `ml-1m.test.rating` and
             `ml-1m.test.negative` (or `….gz`) of
             https://github.com/hexiangnan/neural_collaborative_filtering.
-        name: What they start with; by default, of whatever is there once.
+        name: What their names start with; by default, the only one there is.
 
     Raises:
         FileNotFoundError: If one of them is missing.
@@ -101,7 +101,7 @@ def read_ncf(directory: str | pathlib.Path, name: str | None = None) -> SampledT
         train=row[~is_test & ~is_latest],
         validation=row[is_latest],
         test=row[is_test],
-        protocol="NCF: latest item of each user, 99 fixed negatives",
+        protocol="latest item of each user",
     )
     order = np.argsort(keys[0].to_numpy(), kind="stable")
     rows = pd.Index(items["item_id"]).get_indexer(negatives[order].ravel())

@@ -55,7 +55,7 @@ def next_watch_examples(
             paper. None keeps every watch with weight one.
         serving: Set `example_age` to zero, as when the model answers requests "at the very end of
             the training window". For validation and test.
-        seed: Of the drawing.
+        seed: Seed of the drawing.
 
     Raises:
         ValueError: If `max_history` or `examples_per_user` is not positive, an item to predict has
@@ -95,7 +95,7 @@ def held_out_watch_examples(
         max_history: Bag size of the history.
         max_tokens: Bag size of the search tokens.
         examples_per_user: As for `next_watch_examples`.
-        seed: Of the drawing.
+        seed: Seed of the drawing.
 
     Raises:
         ValueError: As `next_watch_examples`.

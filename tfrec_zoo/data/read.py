@@ -67,8 +67,8 @@ def frame_files(folder: pathlib.Path, frames: Sequence[str]) -> dict[str, pathli
     """Finds the files of frames in a folder, such as `items.csv.gz`, by frame.
 
     Args:
-        folder: Where they are.
-        frames: What they may be called, first the one that must be there.
+        folder: Folder of the files.
+        frames: Names of the frames, first the one that must be there.
 
     Raises:
         FileNotFoundError: If there is no file of the first frame.

@@ -53,6 +53,27 @@ def leave_last_out(log: Log) -> Split:
     return Split(np.setdiff1d(row, held_out), validation, test, "leave-last-out")
 
 
+def leave_random_out(log: Log, seed: int = 0) -> Split:
+    """Tests on one random interaction of each user, validates on another: no order is needed.
+
+    Of a user with two interactions one is trained on and none validated on; that of a user with
+    one is trained on.
+
+    Args:
+        log: The log.
+        seed: Seed of the drawing.
+    """
+    first, last = user_bounds(log)
+    order = np.lexsort([np.random.default_rng(seed).random(len(first)), first])
+    # The interactions of a user keep their rows, in random order.
+    from_end = last - np.arange(len(first))
+    size = last - first
+    test = np.sort(order[(from_end == 1) & (size >= 2)])
+    validation = np.sort(order[(from_end == 2) & (size >= 3)])
+    train = np.setdiff1d(order, np.union1d(test, validation))
+    return Split(train, validation, test, f"leave-random-out of seed {seed}")
+
+
 def by_time(log: Log, validation_fraction: float = 0.1, test_fraction: float = 0.1) -> Split:
     """Tests on the last part of the whole log and validates on the part before: no future leaks.
 

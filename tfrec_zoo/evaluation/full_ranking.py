@@ -11,7 +11,7 @@ from tfrec_zoo.data.examples import Examples, item_ids
 from tfrec_zoo.data.sources import Windows
 from tfrec_zoo.metrics import MRR, NDCG, CatalogueCoverage, HitRate, target_ranks
 from tfrec_zoo.models.base import RecommenderModel
-from tfrec_zoo.models.retrieval import RetrievalModel, match
+from tfrec_zoo.models.retrieval import match
 
 #: Number of pairs that a ranking model scores at a time.
 _PAIRS = 262_144
@@ -51,7 +51,7 @@ def full_ranking(
         targets = examples.candidates.values[item.key][examples.candidates.index]
     classes = item_ids(model.preprocessor, targets) - 1
     score = _scorer(model, examples, num_items)
-    if not isinstance(model, RetrievalModel):
+    if model.family == "ranking":
         batch_size = max(min(batch_size, _PAIRS // num_items), 1)
     top = min(max(ks), num_items)
     miss = max(num_items, *ks)
@@ -96,9 +96,9 @@ def full_ranking(
     return results
 
 
-def _scorer(model: RecommenderModel, examples: Examples, num_items: int) -> Any:
-    """Returns a function from example numbers, [n], to scores in vocabulary order, [n, items]."""
-    if isinstance(model, RetrievalModel):
+def _scorer(model: Any, examples: Examples, num_items: int) -> Any:
+    """A function of [n] example numbers to [n, items] scores, in the order of the vocabulary."""
+    if model.family == "retrieval":
         features_of = examples.assembler(model.preprocessor)
         candidates = model.candidates()
         return lambda rows: match(model(features_of(rows)), candidates)

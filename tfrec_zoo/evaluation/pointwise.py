@@ -1,47 +1,23 @@
 """Pointwise evaluation of rankers: predictions for impressions against their labels."""
 
 import numpy as np
-import tensorflow as tf
 
 from tfrec_zoo.data.examples import Examples
 from tfrec_zoo.metrics import ExactAUC, GroupAUC, WeightedPerUserLoss
-from tfrec_zoo.models.ranking import RankingModel
-from tfrec_zoo.models.retrieval import RetrievalModel
+from tfrec_zoo.models.base import RecommenderModel
 
 
-def predict(
-    model: RankingModel | RetrievalModel, examples: Examples, batch_size: int = 4096
-) -> np.ndarray:
-    """Returns the predictions for examples: probabilities, expected watch times or ratings.
-
-    The predictions of a retrieval model are its scores of the examples' items.
-
-    Args:
-        model: Trained model.
-        examples: Examples to predict.
-        batch_size: Number of examples per batch.
-
-    Returns:
-        The predictions, [examples].
-    """
-
-    def predictions(features: object) -> tf.Tensor:
-        if isinstance(model, RetrievalModel):
-            return model.pair_scores(features)
-        return model.predictions(model(features))
-
+def predict(model: RecommenderModel, examples: Examples, batch_size: int = 4096) -> np.ndarray:
+    """The [examples] predictions: a probability, an expected watch time, a rating, a score."""
     dataset = examples.dataset(batch_size, model.preprocessor)
-    parts = [predictions(features).numpy() for features, *_ in dataset]
+    parts = [model.pair_predictions(features).numpy() for features, *_ in dataset]
     return np.concatenate(parts) if parts else np.empty(0, np.float32)
 
 
-def pointwise(model: RankingModel, examples: Examples, batch_size: int = 4096) -> dict[str, float]:
-    """Evaluates a ranker on impressions whose label is their value (0: not chosen).
-
-    Args:
-        model: Trained ranking model.
-        examples: Impressions, with `groups` for the metrics within groups.
-        batch_size: Number of examples per batch.
+def pointwise(
+    model: RecommenderModel, examples: Examples, batch_size: int = 4096
+) -> dict[str, float]:
+    """Evaluates a ranker on impressions whose label is what they were worth (0: not chosen).
 
     Returns:
         `auc` of chosen against other impressions; `gauc`, the same within groups;

@@ -7,21 +7,9 @@ import pathlib
 import shlex
 import sys
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
-from tfrec_zoo.artifacts import versions, write_whole
-
-
-class Dataset(Protocol):
-    """What a result was measured on: a log, or something derived from one."""
-
-    @property
-    def name(self) -> str:
-        """Name of the data set."""
-
-    @property
-    def checksum(self) -> str:
-        """SHA-256 of the contents of the data set."""
+from tfrec_zoo.artifacts import atomic_write, versions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,44 +18,45 @@ class Result:
 
     Args:
         model: Name of the architecture.
-        metrics: Measured values by the name of the metric.
+        task: Name of the task.
+        metrics: What was measured.
         dataset: Name of the data set.
-        checksum: SHA-256 of the contents of the data set.
-        protocol: Description of how the data were split and what was ranked.
+        data_checksum: Sha256 of the data.
+        checksum: Sha256 of the task: the data, its options and the protocol.
+        protocol: How the examples were made and split, and what was measured, in words.
         seed: Seed of the run.
-        config: Arguments of the model and of training.
+        statistics: Numbers about the model itself, such as its number of parameters.
+        config: Options of the task, arguments of the model and of training.
     """
 
     model: str
+    task: str
     metrics: Mapping[str, Any]
     dataset: str
+    data_checksum: str
     checksum: str
     protocol: str
     seed: int
+    statistics: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     config: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
-    @classmethod
-    def of(cls, dataset: Dataset, **kwargs: Any) -> "Result":
-        """Makes a result for a data set, from which it takes name and checksum."""
-        return cls(dataset=dataset.name, checksum=dataset.checksum, **kwargs)
-
-    def to_config(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Returns the result as a JSON-serializable dict, in which NaN is None.
 
         The dict includes the command and the versions that made the result.
         """
         contents = {**dataclasses.asdict(self), "command": command(), "versions": versions()}
-        return _without_nan(contents)
+        return without_nan(contents)
 
     def write(self, path: str | pathlib.Path) -> None:
         """Writes the result to a JSON file, atomically."""
-        write_whole(path, json.dumps(self.to_config(), indent=1) + "\n")
+        atomic_write(path, json.dumps(self.to_dict(), indent=1) + "\n")
 
 
-def _without_nan(value: Any) -> Any:
+def without_nan(value: Any) -> Any:
     """Replaces NaN with None, because JSON has no NaN and some readers reject it."""
     if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
+        return {key: without_nan(item) for key, item in value.items()}
     return None if isinstance(value, float) and math.isnan(value) else value
 
 

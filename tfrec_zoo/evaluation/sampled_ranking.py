@@ -13,7 +13,6 @@ from tfrec_zoo.data.examples import Examples
 from tfrec_zoo.data.negatives import NegativeSampling
 from tfrec_zoo.metrics import NDCG, HitRate, target_ranks
 from tfrec_zoo.models.base import RecommenderModel
-from tfrec_zoo.models.retrieval import RetrievalModel
 
 
 def sampled_ranking(
@@ -57,9 +56,8 @@ def sampled_ranking(
     @tf.function
     def scores(rows: tf.Tensor, candidates: tf.Tensor, counts: tf.Tensor) -> tf.Tensor:
         features = lists(rows, candidates)
-        is_retrieval = isinstance(model, RetrievalModel)
-        scores = model.pair_scores(features) if is_retrieval else model(features)
-        return tf.where(counts, tf.cast(scores, tf.float32), -float("inf"))
+        scores = tf.cast(model.pair_scores(features), tf.float32)
+        return tf.where(counts, scores, -float("inf"))
 
     for begin in range(0, len(examples), batch_size):
         part = slice(begin, begin + batch_size)

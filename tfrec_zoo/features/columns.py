@@ -8,8 +8,7 @@ column maps ids or numbers to the vector that a network reads. Columns contain n
 
 import dataclasses
 import math
-from collections.abc import Mapping
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 Combiner = Literal["mean", "sum", "max", "sqrtn"]
 RawType = Literal["string", "int64"]
@@ -374,48 +373,10 @@ class InteractionColumn:
         return (self.bag.key, self.candidate.key) + ((self.ages,) if self.ages else ())
 
     @property
-    def parts(self) -> tuple[str, ...]:
+    def statistics(self) -> tuple[str, ...]:
         """Names of the continuous features that the column makes, each with its own quantiles."""
         return (f"{self.name}/count",) + ((f"{self.name}/age",) if self.ages else ())
 
 
 DenseColumn = EmbeddingColumn | IndicatorColumn | NumericColumn | InteractionColumn
 Column = CategoricalColumn | DenseColumn
-
-_COLUMNS: dict[str, type] = {cls.__name__: cls for cls in get_args(Column)}
-
-
-def column_to_config(column: Any) -> dict[str, Any]:
-    """Returns a JSON-serializable dict from which `column_from_config` makes an equal column."""
-    config: dict[str, Any] = {"column": type(column).__name__}
-    for field in dataclasses.fields(column):
-        value = getattr(column, field.name)
-        if dataclasses.is_dataclass(value):
-            value = column_to_config(value)
-        elif isinstance(value, tuple):
-            value = [column_to_config(v) if dataclasses.is_dataclass(v) else v for v in value]
-        config[field.name] = value
-    return config
-
-
-def column_from_config(config: Mapping[str, Any]) -> Any:
-    """Makes the column that `column_to_config` describes.
-
-    Raises:
-        ValueError: If the kind of column or one of its arguments is unknown.
-    """
-    kind = config.get("column")
-    _require(kind in _COLUMNS, f"`column` must be one of {sorted(_COLUMNS)}.", kind)
-    cls = _COLUMNS[str(kind)]
-
-    def value_of(value: Any) -> Any:
-        if isinstance(value, Mapping):
-            return column_from_config(value)
-        if isinstance(value, list | tuple):
-            return tuple(value_of(v) for v in value)
-        return value
-
-    arguments = {name: value_of(value) for name, value in config.items() if name != "column"}
-    unknown = sorted(set(arguments) - {field.name for field in dataclasses.fields(cls)})
-    _require(not unknown, f"{kind} has no such arguments.", unknown)
-    return cls(**arguments)

@@ -59,7 +59,7 @@ class DenseFeatures(tf.keras.layers.Layer):
             part: True
             for column in self.columns
             if isinstance(column, InteractionColumn)
-            for part in column.parts
+            for part in column.statistics
         }
         powers.update(
             (column.key, column.powers)
@@ -119,7 +119,7 @@ class DenseFeatures(tf.keras.layers.Layer):
         # [batch, length] or [batch, candidates, length]
         match = (bag == candidate[..., None]) & (bag > 0)
         count = tf.reduce_sum(tf.cast(match, tf.float32), axis=-1)
-        vectors = [self._normalizations[column.parts[0]](count)]
+        vectors = [self._normalizations[column.statistics[0]](count)]
         if column.ages:
             ages = _as_long_as(encoded["values"][column.ages], tf.shape(bag)[-1])
             ages = tf.where(tf.math.is_nan(ages), tf.float32.max, ages)
@@ -127,7 +127,7 @@ class DenseFeatures(tf.keras.layers.Layer):
             # Without a match there is no age, which is a missing value: NaN.
             latest = tf.reduce_min(ages, axis=-1)
             latest = tf.where(latest < tf.float32.max, latest, float("nan"))
-            vectors.append(self._normalizations[column.parts[1]](latest))
+            vectors.append(self._normalizations[column.statistics[1]](latest))
         return tf.cast(tf.concat(vectors, axis=-1), self.compute_dtype)
 
     def get_config(self) -> dict[str, Any]:

@@ -132,7 +132,7 @@ class Features:
         numeric = [c for c in spec.dense if isinstance(c, NumericColumn)]
         interactions = [c for c in spec.candidate if isinstance(c, InteractionColumn)]
         sketches = {c.key: QuantileSketch() for c in numeric if c.normalization == "quantile"}
-        sketches.update({part: QuantileSketch() for c in interactions for part in c.parts})
+        sketches.update({part: QuantileSketch() for c in interactions for part in c.statistics})
         crosses = [c for c in spec.crosses if c.top_n is not None and c.space not in given]
         read_again: set[str] = set()
         if rows is None:

@@ -62,11 +62,11 @@ class InteractionValues:
             # Each distinct value is looked up once.
             is_known = self._tokens.get_indexer(distinct) >= 0
             match &= is_known[codes[: len(candidate)], None]
-        found = {column.parts[0]: match.sum(axis=1).astype(np.float32)}
+        found = {column.statistics[0]: match.sum(axis=1).astype(np.float32)}
         if column.ages:
             ages = np.full(bag.shape, np.nan, np.float32)
             given = raw_array(chunk[column.ages], "float32", is_bag=True)[:, : bag.shape[1]]
             ages[:, : given.shape[1]] = given
             latest = np.fmin.reduce(np.where(match, ages, np.inf), axis=1, initial=np.inf)
-            found[column.parts[1]] = latest[np.isfinite(latest)]
+            found[column.statistics[1]] = latest[np.isfinite(latest)]
         return found

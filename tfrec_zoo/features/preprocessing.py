@@ -177,7 +177,7 @@ class Preprocessor(tf.keras.layers.Layer):
         return tf.cast(lookup(keys), tf.int32)
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the arguments."""
+        """Returns the constructor arguments as a JSON-serializable dict."""
         return {**super().get_config(), "features": self.features.to_config()}
 
     @classmethod

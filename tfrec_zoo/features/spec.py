@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal
 
+from tfrec_zoo.features.column_config import column_from_config, column_to_config
 from tfrec_zoo.features.columns import (
     BagColumn,
     BucketizedColumn,
@@ -18,8 +19,6 @@ from tfrec_zoo.features.columns import (
     InteractionColumn,
     NumericColumn,
     VocabularyColumn,
-    column_from_config,
-    column_to_config,
 )
 
 

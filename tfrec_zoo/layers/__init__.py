@@ -21,7 +21,7 @@ from tfrec_zoo.layers.squeeze_excitation import SqueezeExcitation
 from tfrec_zoo.layers.stacked_features import StackedFeatures
 from tfrec_zoo.layers.tower import Tower
 from tfrec_zoo.layers.two_sided_dense import TwoSidedDense
-from tfrec_zoo.layers.user_item_embeddings import UserItemEmbeddings, beside
+from tfrec_zoo.layers.user_item_embeddings import UserItemEmbeddings, align_with
 from tfrec_zoo.layers.vector_cross import VectorCross
 
 __all__ = [
@@ -41,7 +41,7 @@ __all__ = [
     "TwoSidedDense",
     "UserItemEmbeddings",
     "VectorCross",
-    "beside",
+    "align_with",
     "dot_interaction",
     "flatten_fields",
     "second_order",

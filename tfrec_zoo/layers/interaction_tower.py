@@ -7,7 +7,7 @@ import tensorflow as tf
 from tfrec_zoo.features import Encoded, Features, seed_after
 from tfrec_zoo.layers.tower import Tower
 from tfrec_zoo.layers.two_sided_dense import TwoSidedDense
-from tfrec_zoo.layers.user_item_embeddings import UserItemEmbeddings, beside
+from tfrec_zoo.layers.user_item_embeddings import UserItemEmbeddings, align_with
 
 
 class InteractionTower(tf.keras.layers.Layer):
@@ -17,11 +17,11 @@ class InteractionTower(tf.keras.layers.Layer):
         features: Fitted features, with one column of user ids and one of item ids.
         hidden_units: Width of each layer of the tower; () returns the concatenation.
         embedding_dim: Width of p and q.
-        activation: Of the layers.
-        dropout: After each layer, in training.
-        l2: L2 penalty on kernels and embedding tables.
-        batch_l2: L2 penalty on the embedding rows of a batch.
-        seed: Of initial weights and dropout.
+        activation: Activation function of the tower's layers.
+        dropout: Dropout rate after each layer.
+        l2: L2 penalty on the kernels and on the whole embedding tables.
+        batch_l2: L2 penalty on the embedding rows that a batch looks up.
+        seed: Seed of the initial weights and of dropout.
 
     Call arguments:
         encoded: Encoded features, as a `Preprocessor` returns them.
@@ -68,10 +68,10 @@ class InteractionTower(tf.keras.layers.Layer):
         p, q = self.embeddings(encoded)
         if self.hidden_units:
             return self.rest(self.dropout(self.first((p, q)), training=training), training=training)
-        return tf.concat([tf.broadcast_to(beside(p, q), tf.shape(q)), q], axis=-1)
+        return tf.concat([tf.broadcast_to(align_with(p, q), tf.shape(q)), q], axis=-1)
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the arguments."""
+        """Returns the constructor arguments as a JSON-serializable dict."""
         return {
             **super().get_config(),
             "features": self.features.to_config(),

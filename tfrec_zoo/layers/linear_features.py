@@ -13,7 +13,7 @@ from tfrec_zoo.features import (
     InteractionColumn,
     NumericColumn,
 )
-from tfrec_zoo.features.columns import column_from_config, column_to_config
+from tfrec_zoo.features.column_config import column_from_config, column_to_config
 from tfrec_zoo.features.spec import categorical_columns
 from tfrec_zoo.layers.field_embeddings import FieldEmbeddings, sum_fields
 
@@ -96,7 +96,7 @@ class LinearFeatures(tf.keras.layers.Layer):
         return tf.squeeze(sum_fields(self.fields.vectors(encoded)), axis=-1)
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the arguments."""
+        """Returns the constructor arguments as a JSON-serializable dict."""
         return {
             **super().get_config(),
             "features": self.features.to_config(),

@@ -38,5 +38,5 @@ class Logit(tf.keras.layers.Layer):
         return tf.squeeze(self.dense(h), axis=-1)
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the arguments."""
+        """Returns the constructor arguments as a JSON-serializable dict."""
         return {**super().get_config(), "l2": self.l2, "seed": self.seed}

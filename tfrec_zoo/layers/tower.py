@@ -13,10 +13,10 @@ class Tower(tf.keras.layers.Layer):
 
     Args:
         hidden_units: Width of each layer; none gives the identity.
-        activation: Of every layer, the last included.
+        activation: Activation function of every layer, the last included.
         dropout: Share of the units dropped while training.
         l2: L2 penalty on the kernels (not on the biases).
-        seed: Of initial kernels and dropout.
+        seed: Seed of the initial kernels and of dropout.
         drop_output: Whether units of the last layer are dropped too: they are hidden where a logit
             follows, but not where they are a vector to be compared with others.
 

@@ -90,7 +90,7 @@ class UserItemEmbeddings(tf.keras.layers.Layer):
         return self.user(encoded["ids"][user.name]), self.item(encoded["ids"][item.name])
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the arguments."""
+        """Returns the constructor arguments as a JSON-serializable dict."""
         return {
             **super().get_config(),
             "features": self.features.to_config(),
@@ -107,7 +107,7 @@ class UserItemEmbeddings(tf.keras.layers.Layer):
         return cls(**{**config, "features": Features.from_config(config["features"])})
 
 
-def beside(query: tf.Tensor, candidate: tf.Tensor) -> tf.Tensor:
+def align_with(query: tf.Tensor, candidate: tf.Tensor) -> tf.Tensor:
     """Adds a candidate axis to a [batch, dim] query if the candidates have one.
 
     Returns:

@@ -6,6 +6,7 @@ Self-Attentive Neural Networks", CIKM 2019.
     logit = w · [e_1; …; e_m] + b,    (e_1, …, e_m) = attention(… attention(v_1, …, v_m))
 """
 
+from types import MappingProxyType
 from typing import Any
 
 import tensorflow as tf
@@ -34,7 +35,7 @@ class AutoInt(EmbeddingRankingModel):
         residual: Whether layers add a projection of what they read.
         embedding_dim: Width of the vectors v; 16 in the paper.
         hidden_units: The network of AutoInt+, two layers in the paper. () is AutoInt.
-        dropout: After each layer of that network, in training; none in the paper but on
+        dropout: Dropout rate after each layer of the tower; none in the paper but on
             MovieLens-1M.
         activation: Activation function of the tower's layers.
         embedding_initializer: Initializer of the embedding tables; normal (stddev 0.01) by default.
@@ -62,6 +63,8 @@ class AutoInt(EmbeddingRankingModel):
     References:
         Song et al., CIKM 2019, equations 2 to 9, §5.1.4 and §5.5.
     """
+
+    quick_arguments = MappingProxyType({"hidden_units": (128, 64), "dropout": 0.1})
 
     def __init__(
         self,

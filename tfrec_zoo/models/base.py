@@ -1,6 +1,8 @@
 """Base of all models: raw features in, a comparable loss out, and Keras's own `fit`."""
 
-from typing import Any
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar, Literal
 
 import tensorflow as tf
 
@@ -28,6 +30,51 @@ class RecommenderModel(tfrs.models.Model):
     Raises:
         TypeError: If `features` is not a fitted `Features`.
     """
+
+    #: `"retrieval"` scores all items by a query vector, `"ranking"` each impression by a logit.
+    family: ClassVar[Literal["retrieval", "ranking"]]
+    #: `"features"` of any spec, the `"ids"` of a user and an item alone, or a whole `"history"`.
+    reads: ClassVar[Literal["features", "ids", "history"]] = "features"
+    #: Name of the task the model is trained on where none is given.
+    default_task: ClassVar[str]
+    #: Arguments with which `pair_predictions` are probabilities, ratings or watch times, by that
+    #: meaning; what is not there the model can't predict.
+    arguments_to_predict: ClassVar[Mapping[str, Mapping[str, Any]]] = MappingProxyType({})
+    #: Passes over the examples where none are given.
+    default_epochs: ClassVar[int] = 5
+    #: Whether further passes change the model. One that counts or solves learns in a single pass.
+    is_iterative: ClassVar[bool] = True
+    #: Arguments with which it trains in seconds on a small log.
+    quick_arguments: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+
+    @classmethod
+    def learns_from_pairs(cls, arguments: Mapping[str, Any]) -> bool:
+        """Whether it learns from pairs of a user and a candidate, chosen or not.
+
+        Otherwise it learns which of all items was chosen.
+
+        Args:
+            arguments: Arguments the model is made with.
+        """
+        raise NotImplementedError
+
+    @classmethod
+    def pretraining(cls, arguments: Mapping[str, Any]) -> tuple[tuple[Any, dict[str, Any]], ...]:
+        """The models that `from_pretrained` starts from: a class and arguments each; () for none.
+
+        Args:
+            arguments: Arguments the model is made with.
+        """
+        return ()
+
+    @classmethod
+    def input_width(cls, arguments: Mapping[str, Any]) -> int | None:
+        """The width that embedding columns of ids should declare; None if the model has its own.
+
+        Args:
+            arguments: Arguments the model is made with.
+        """
+        return None
 
     def __init__(self, features: Features, name: str | None = None) -> None:
         # Autocasting would round numeric features to half precision under a mixed policy.
@@ -115,6 +162,39 @@ class RecommenderModel(tfrs.models.Model):
         """Evaluates one batch."""
         self.compute_loss(inputs, training=False)
         return {metric.name: metric.result() for metric in self.metrics}
+
+    @property
+    def predicts(self) -> Literal["score", "probability", "rating", "watch time"]:
+        """What `pair_predictions` are."""
+        return "score"
+
+    @property
+    def monitor(self) -> str:
+        """The metric of validation that tells the best epoch, as Keras names it."""
+        return "val_loss"
+
+    @property
+    def monitor_metrics(self) -> list[tf.keras.metrics.Metric]:
+        """The metrics to compile, besides the loss, for `monitor` to be there."""
+        return []
+
+    @property
+    def training_state(self) -> list[tf.Variable]:
+        """Variables for further training alone: checkpoints hold them, exports don't."""
+        return []
+
+    def statistics(self) -> dict[str, float]:
+        """Numbers about the trained model itself that result files report."""
+        parameters = sum(int(tf.size(variable)) for variable in self.trainable_variables)
+        return {"parameters": parameters}
+
+    def pair_scores(self, inputs: Any) -> tf.Tensor:
+        """The scores of the items that the features hold, [batch] or [batch, candidates]."""
+        raise NotImplementedError
+
+    def pair_predictions(self, inputs: Any) -> tf.Tensor:
+        """What the scores of pairs mean to who asks, [batch] or [batch, candidates]."""
+        return self.pair_scores(inputs)
 
     def step_results(self) -> dict[str, tf.Tensor]:
         """Returns what a training step reports: the loss, and the metrics that training updates."""

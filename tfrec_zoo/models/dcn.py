@@ -5,6 +5,7 @@ Wang, Fu, Fu & Wang, "Deep & Cross Network for Ad Click Predictions", ADKDD 2017
     x_{l+1} = x_0 (x_l · w_l) + b_l + x_l,   logit = w · [x_L; ReLU tower(x_0)] + b
 """
 
+from types import MappingProxyType
 from typing import Any
 
 import tensorflow as tf
@@ -29,13 +30,13 @@ class DCN(EmbeddingRankingModel):
         num_cross_layers: Number of cross layers; 6 in the paper's best model on Criteo.
         embedding_dim: Width of the embedding columns that declare none; None is the paper's
             6 n^(1/4) for n ids.
-        hidden_units: The tower; (1024, 1024) in the paper's best on Criteo.
-        dropout: After each layer of the tower, in training; the paper has none.
-        activation: Of the tower.
-        embedding_initializer: Of the tables; by default normal with standard deviation 0.01.
-        l2: L2 penalty on whole embedding tables and on kernels.
-        batch_l2: L2 penalty on the embedding rows of a batch.
-        seed: Of initial weights and dropout.
+        hidden_units: Width of each layer of the tower; (1024, 1024) in the paper's best on Criteo.
+        dropout: Dropout rate after each layer of the tower; the paper has none.
+        activation: Activation function of the tower's layers.
+        embedding_initializer: Initializer of the embedding tables; normal (stddev 0.01) by default.
+        l2: L2 penalty on the kernels and on the whole embedding tables.
+        batch_l2: L2 penalty on the embedding rows that a batch looks up.
+        seed: Seed of the initial weights and of dropout.
 
     Raises:
         ValueError: If there is no cross layer.
@@ -56,6 +57,8 @@ class DCN(EmbeddingRankingModel):
     References:
         Wang et al., ADKDD 2017, equations 1 to 5 and §4.
     """
+
+    quick_arguments = MappingProxyType({"hidden_units": (128, 64), "dropout": 0.1})
 
     def __init__(
         self,

@@ -6,6 +6,7 @@ Lessons for Web-scale Learning to Rank Systems", WWW 2021.
     x_{l+1} = x_0 ⊙ (W_l x_l + b_l) + x_l,   logit = w · ReLU tower(x_L) + b
 """
 
+from types import MappingProxyType
 from typing import Any
 
 import tensorflow as tf
@@ -33,13 +34,13 @@ class DCNV2(EmbeddingRankingModel):
         num_experts: Number of low-rank experts per cross layer, mixed by gates; 1 is no mixture.
         embedding_dim: Width of the embedding columns that declare none; None is 6 n^(1/4) for n
             ids, as in DCN.
-        hidden_units: The tower.
-        dropout: After each layer of the tower, in training.
-        activation: Of the tower; that of the experts is tanh.
-        embedding_initializer: Of the tables; by default normal with standard deviation 0.01.
-        l2: L2 penalty on whole embedding tables and on kernels.
-        batch_l2: L2 penalty on the embedding rows of a batch.
-        seed: Of initial weights and dropout.
+        hidden_units: Width of each layer of the tower.
+        dropout: Dropout rate after each layer of the tower.
+        activation: Activation function of the tower's layers; the experts' is tanh.
+        embedding_initializer: Initializer of the embedding tables; normal (stddev 0.01) by default.
+        l2: L2 penalty on the kernels and on the whole embedding tables.
+        batch_l2: L2 penalty on the embedding rows that a batch looks up.
+        seed: Seed of the initial weights and of dropout.
 
     Raises:
         ValueError: If `structure` is unknown, there is no cross layer or no expert, or there are
@@ -61,6 +62,8 @@ class DCNV2(EmbeddingRankingModel):
     References:
         Wang et al., WWW 2021, equations 1 to 4 and figure 1.
     """
+
+    quick_arguments = MappingProxyType({"hidden_units": (128, 64), "dropout": 0.1})
 
     def __init__(
         self,

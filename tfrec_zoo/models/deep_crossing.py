@@ -6,6 +6,7 @@ Combinatorial Features", KDD 2016.
     logit = w₀ + w · x_n,    x_k = ReLU(x_{k−1} + W_k1 ReLU(W_k0 x_{k−1} + b_k0) + b_k1)
 """
 
+from types import MappingProxyType
 from typing import Any
 
 import tensorflow as tf
@@ -51,6 +52,8 @@ class DeepCrossing(EmbeddingRankingModel):
     References:
         Shan et al., KDD 2016, §4.
     """
+
+    quick_arguments = MappingProxyType({"hidden_units": (128, 64)})
 
     def __init__(
         self,

@@ -6,6 +6,7 @@ IJCAI 2017.
     logit = w₀ + w · x + Σ_{i<j} ⟨v_i, v_j⟩ + w_h · ReLU tower([v_1; …; v_m])
 """
 
+from types import MappingProxyType
 from typing import Any
 
 import tensorflow as tf
@@ -25,13 +26,13 @@ class DeepFM(EmbeddingRankingModel):
     Args:
         features: Fitted features, with at least one dense column.
         embedding_dim: Width of the vectors; 10 in the paper.
-        hidden_units: The tower; (400, 400, 400) in the paper.
-        dropout: After each layer of the tower, in training; 0.5 in the paper's experiments.
-        activation: Of the tower.
-        embedding_initializer: Of the vectors; by default normal with standard deviation 0.01.
-        l2: L2 penalty on whole embedding tables and on kernels.
-        batch_l2: L2 penalty on the embedding rows of a batch.
-        seed: Of initial weights and dropout.
+        hidden_units: Width of each layer of the tower; (400, 400, 400) in the paper.
+        dropout: Dropout rate after each layer of the tower; 0.5 in the paper's experiments.
+        activation: Activation function of the tower's layers.
+        embedding_initializer: Initializer of the embedding tables; normal (stddev 0.01) by default.
+        l2: L2 penalty on the kernels and on the whole embedding tables.
+        batch_l2: L2 penalty on the embedding rows that a batch looks up.
+        seed: Seed of the initial weights and of dropout.
 
     Raises:
         ValueError: If an embedding column declares another width, or there is no dense column.
@@ -52,6 +53,8 @@ class DeepFM(EmbeddingRankingModel):
     References:
         Guo et al., IJCAI 2017, equations 1 to 4.
     """
+
+    quick_arguments = MappingProxyType({"hidden_units": (128, 64), "dropout": 0.1})
 
     def __init__(
         self,

@@ -6,6 +6,7 @@ arXiv 1906.00091, 2019.
     v_0 = bottom tower(numbers),   logit = w · top tower([v_0; ⟨v_i, v_j⟩ for i < j]) + b
 """
 
+from types import MappingProxyType
 from typing import Any
 
 import tensorflow as tf
@@ -28,13 +29,13 @@ class DLRM(EmbeddingRankingModel):
         bottom_units: The bottom tower, to which a layer of `embedding_dim` is added;
             (512, 256, 64) in the paper.
         hidden_units: The top tower; (512, 256) in the paper.
-        dropout: After each layer of the towers but the bottom's last, a field's vector, in
-            training; the paper has none.
-        activation: Of the towers.
-        embedding_initializer: Of the tables; by default normal with standard deviation 0.01.
-        l2: L2 penalty on whole embedding tables and on kernels.
-        batch_l2: L2 penalty on the embedding rows of a batch.
-        seed: Of initial weights and dropout.
+        dropout: Dropout rate after each layer of the towers but the bottom's last, which is the
+            vector of a field; the paper has none.
+        activation: Activation function of the towers' layers.
+        embedding_initializer: Initializer of the embedding tables; normal (stddev 0.01) by default.
+        l2: L2 penalty on the kernels and on the whole embedding tables.
+        batch_l2: L2 penalty on the embedding rows that a batch looks up.
+        seed: Seed of the initial weights and of dropout.
 
     Raises:
         ValueError: If an embedding column declares another width, or there are fewer than two
@@ -56,6 +57,8 @@ class DLRM(EmbeddingRankingModel):
     References:
         Naumov et al., arXiv 1906.00091, §2.2 and §5.
     """
+
+    quick_arguments = MappingProxyType({"hidden_units": (128, 64), "dropout": 0.1})
 
     def __init__(
         self,

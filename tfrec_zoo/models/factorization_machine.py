@@ -5,6 +5,7 @@ Rendle, "Factorization Machines", ICDM 2010.
     logit = w₀ + w · x + Σ_{i<j} ⟨v_i, v_j⟩,    the last ½ Σ_d ((Σ_i v_i)² − Σ_i v_i²)
 """
 
+from types import MappingProxyType
 from typing import Any, Literal
 
 import tensorflow as tf
@@ -52,6 +53,13 @@ class FactorizationMachine(EmbeddingRankingModel):
     References:
         Rendle, ICDM 2010, equation 1 and lemma 3.1.
     """
+
+    arguments_to_predict = MappingProxyType(
+        {
+            "probability": MappingProxyType({"loss": "logistic"}),
+            "rating": MappingProxyType({"loss": "squared"}),
+        }
+    )
 
     def __init__(
         self,

@@ -6,6 +6,7 @@ Click-Through Rate Prediction", RecSys 2019.
     logit = w₀ + w · x + w_h · ReLU tower([p; q]),    p = bilinear(v), q = bilinear(SENET(v))
 """
 
+from types import MappingProxyType
 from typing import Any
 
 import tensorflow as tf
@@ -33,16 +34,16 @@ class FiBiNET(EmbeddingRankingModel):
         features: Fitted features, with at least two dense columns.
         bilinear: What has a kernel W: `"all"` pairs one, `"each"` field or each `"interaction"` of
             two. In the paper none is best throughout; the default is the richest and the usual one.
-        reduction_ratio: Of the fields to the units of SENET; 3 in the paper.
+        reduction_ratio: Ratio of the number of fields to the units of SENET; 3 in the paper.
         embedding_dim: Width of the vectors; 10 in the paper on Criteo (50 on Avazu).
-        hidden_units: The tower; (400, 400, 400) in the paper on Criteo. () is the paper's shallow
-            model, which sums p and q: logit = w₀ + w · x + Σ p + Σ q.
-        dropout: After each layer of the tower, in training; 0.5 in the paper.
-        activation: Of the tower.
-        embedding_initializer: Of the vectors; by default normal with standard deviation 0.01.
-        l2: L2 penalty on whole embedding tables and on kernels.
-        batch_l2: L2 penalty on the embedding rows of a batch.
-        seed: Of initial weights and dropout.
+        hidden_units: Width of each layer of the tower; (400, 400, 400) in the paper on Criteo. ()
+            is the paper's shallow model, which sums p and q: logit = w₀ + w · x + Σ p + Σ q.
+        dropout: Dropout rate after each layer of the tower; 0.5 in the paper.
+        activation: Activation function of the tower's layers.
+        embedding_initializer: Initializer of the embedding tables; normal (stddev 0.01) by default.
+        l2: L2 penalty on the kernels and on the whole embedding tables.
+        batch_l2: L2 penalty on the embedding rows that a batch looks up.
+        seed: Seed of the initial weights and of dropout.
 
     Raises:
         ValueError: If an embedding column declares another width, there are fewer than two dense
@@ -64,6 +65,8 @@ class FiBiNET(EmbeddingRankingModel):
     References:
         Huang, Zhang & Zhang, RecSys 2019, §3.
     """
+
+    quick_arguments = MappingProxyType({"hidden_units": (128, 64), "dropout": 0.1})
 
     def __init__(
         self,

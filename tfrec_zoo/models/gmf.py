@@ -10,7 +10,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfrec_zoo.features import Features
-from tfrec_zoo.layers import UserItemEmbeddings, beside
+from tfrec_zoo.layers import UserItemEmbeddings, align_with
 from tfrec_zoo.losses import Logistic
 from tfrec_zoo.models.ranking import RankingModel
 
@@ -22,8 +22,9 @@ class GMF(RankingModel):
         features: Fitted features, with one column of user ids and one of item ids.
         embedding_dim: Width of p and q, the paper's number of predictive factors.
         l2: L2 penalty on the embedding tables and on h.
-        batch_l2: L2 penalty on the rows of a batch.
-        seed: Of initial weights: normal with standard deviation .01, as in the paper.
+        batch_l2: L2 penalty on the embedding rows that a batch looks up.
+        seed: Seed of the initial weights, which are normal with standard deviation .01, as in the
+            paper.
 
     Example:
 
@@ -40,6 +41,9 @@ class GMF(RankingModel):
     References:
         He et al., WWW 2017, equations 8, 9.
     """
+
+    reads = "ids"
+    default_task = "choice"
 
     def __init__(
         self,
@@ -72,7 +76,7 @@ class GMF(RankingModel):
     def call(self, inputs: Any, training: bool | None = None) -> tf.Tensor:
         """Returns the logits, [batch] or [batch, candidates]."""
         p, q = self.embeddings(self.encode(inputs))
-        logit = self.logit(beside(p, q) * q)
+        logit = self.logit(align_with(p, q) * q)
         return tf.cast(tf.squeeze(logit, axis=-1), tf.float32)
 
     def get_config(self) -> dict[str, Any]:

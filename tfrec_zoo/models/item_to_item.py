@@ -41,6 +41,9 @@ class ItemToItem(RetrievalModel):
         ValueError: If the query is anything else, or `max_neighbors` is not positive.
     """
 
+    reads = "history"
+    is_iterative = False
+
     def __init__(
         self, features: Features, max_neighbors: int | None, name: str | None = None
     ) -> None:

@@ -5,12 +5,14 @@ Koren, Bell & Volinsky, "Matrix Factorization Techniques for Recommender Systems
     score = p_u · q_i + b_u + b_i + b
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Literal
 
 import tensorflow as tf
 
 from tfrec_zoo.features import EmbeddingTable, Encoded, Features
-from tfrec_zoo.layers import UserItemEmbeddings, beside
+from tfrec_zoo.layers import UserItemEmbeddings, align_with
 from tfrec_zoo.losses import BPR, WARP, Logistic, Squared
 from tfrec_zoo.models.retrieval import RetrievalModel
 from tfrec_zoo.recommenders import tfrs
@@ -58,6 +60,19 @@ class MatrixFactorization(RetrievalModel):
         Losses: Rendle et al., UAI 2009 (BPR); Weston et al., IJCAI 2011 (WARP); Rendle et al.,
         "Neural Collaborative Filtering vs. Matrix Factorization Revisited", RecSys 2020 (logistic).
     """
+
+    reads = "ids"
+    arguments_to_predict = MappingProxyType(
+        {
+            "rating": MappingProxyType({"loss": "squared"}),
+            "probability": MappingProxyType({"loss": "logistic"}),
+        }
+    )
+
+    @classmethod
+    def learns_from_pairs(cls, arguments: Mapping[str, Any]) -> bool:
+        """Unless the loss is the softmax, over all items."""
+        return arguments.get("loss", "softmax") != "softmax"
 
     def __init__(
         self,
@@ -137,7 +152,21 @@ class MatrixFactorization(RetrievalModel):
         # The query comes first, because calling the model clears the penalties of all its layers.
         query = self(encoded)
         candidates = self.item_vectors(encoded["ids"][self.item_column.name] - 1)
-        return tf.reduce_sum(beside(query, candidates) * candidates, axis=-1)
+        return tf.reduce_sum(align_with(query, candidates) * candidates, axis=-1)
+
+    @property
+    def predicts(self) -> Literal["score", "probability", "rating", "watch time"]:
+        """Ratings for the squared loss, probabilities for the logistic one, else mere scores."""
+        meanings: dict[str, Literal["rating", "probability"]] = {
+            "squared": "rating",
+            "logistic": "probability",
+        }
+        return meanings.get(self.loss_name, "score")
+
+    def pair_predictions(self, inputs: Any) -> tf.Tensor:
+        """The scores, as probabilities if that is what they mean."""
+        scores = self.pair_scores(inputs)
+        return tf.math.sigmoid(scores) if self.predicts == "probability" else scores
 
     def example_losses(
         self, inputs: Encoded, label: tf.Tensor | None, training: bool

@@ -23,12 +23,13 @@ class NCFMLP(RankingModel):
         hidden_units: Width of each layer of the tower; the last is the number of predictive
             factors. (32, 16, 8) is MLP-3 with 8 factors, () is MLP-0.
         embedding_dim: Width of p and q; by default half of the first layer, as in the paper.
-        dropout: After each layer of the tower, in training.
-        l2: L2 penalty on kernels and embedding tables.
-        batch_l2: L2 penalty on the embedding rows of a batch.
-        activation: Of the tower.
-        seed: Of initial weights and dropout. Embeddings are drawn from a normal distribution with
-            standard deviation .01; kernels, as in the authors' code, uniformly by their fan.
+        dropout: Dropout rate after each layer of the tower.
+        l2: L2 penalty on the kernels and on the whole embedding tables.
+        batch_l2: L2 penalty on the embedding rows that a batch looks up.
+        activation: Activation function of the tower's layers.
+        seed: Seed of the initial weights and of dropout. Embeddings are drawn from a normal
+            distribution with standard deviation .01; kernels, as in the authors' code, uniformly
+            by their fan.
 
     Example:
 
@@ -45,6 +46,9 @@ class NCFMLP(RankingModel):
     References:
         He et al., WWW 2017, equation 10.
     """
+
+    reads = "ids"
+    default_task = "choice"
 
     def __init__(
         self,

@@ -5,12 +5,13 @@ He, Liao, Zhang, Nie, Hu & Chua, "Neural Collaborative Filtering", WWW 2017, §3
     logit = hᵀ [p_u^G ⊙ q_i^G ; tower([p_u^M; q_i^M])] + b
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import tensorflow as tf
 
 from tfrec_zoo.features import Features, seed_after
-from tfrec_zoo.layers import InteractionTower, UserItemEmbeddings, beside
+from tfrec_zoo.layers import InteractionTower, UserItemEmbeddings, align_with
 from tfrec_zoo.losses import Logistic
 from tfrec_zoo.models.gmf import GMF
 from tfrec_zoo.models.ncf_mlp import NCFMLP, default_width
@@ -26,11 +27,12 @@ class NeuMF(RankingModel):
         hidden_units: Width of each layer of the tower of the MLP path; (32, 16, 8) in the paper
             with 8 factors.
         mlp_embedding_dim: Width of the MLP path's p and q; by default half of the first layer.
-        dropout: After each layer of the tower, in training.
-        l2: L2 penalty on kernels and embedding tables.
-        batch_l2: L2 penalty on the embedding rows of a batch.
-        activation: Of the tower.
-        seed: Of initial weights and dropout, which are as in `GMF` and `NCFMLP`.
+        dropout: Dropout rate after each layer of the tower.
+        l2: L2 penalty on the kernels and on the whole embedding tables.
+        batch_l2: L2 penalty on the embedding rows that a batch looks up.
+        activation: Activation function of the tower's layers.
+        seed: Seed of the initial weights and of dropout; weights are initialized as in `GMF` and
+            `NCFMLP`.
 
     Example:
 
@@ -50,6 +52,17 @@ class NeuMF(RankingModel):
     References:
         He et al., WWW 2017, equations 11 to 13, figure 3.
     """
+
+    reads = "ids"
+    default_task = "choice"
+
+    @classmethod
+    def pretraining(cls, arguments: Mapping[str, Any]) -> tuple[tuple[Any, dict[str, Any]], ...]:
+        """GMF as wide and MLP as deep as the two halves are."""
+        halves: tuple[tuple[Any, str], ...] = ((GMF, "embedding_dim"), (NCFMLP, "hidden_units"))
+        return tuple(
+            (half, {name: arguments[name]} if name in arguments else {}) for half, name in halves
+        )
 
     def __init__(
         self,
@@ -141,7 +154,7 @@ class NeuMF(RankingModel):
         """Returns the logits, [batch] or [batch, candidates]."""
         encoded = self.encode(inputs)
         p, q = self.embeddings(encoded)
-        fused = tf.concat([beside(p, q) * q, self.tower(encoded, training=training)], axis=-1)
+        fused = tf.concat([align_with(p, q) * q, self.tower(encoded, training=training)], axis=-1)
         return tf.cast(tf.squeeze(self.logit(fused), axis=-1), tf.float32)
 
     def get_config(self) -> dict[str, Any]:

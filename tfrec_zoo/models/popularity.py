@@ -37,6 +37,8 @@ class Popularity(RetrievalModel):
     [2.0, 1.0]
     """
 
+    is_iterative = False
+
     def __init__(
         self, features: Features, *, window: float | None = None, name: str | None = None
     ) -> None:

@@ -1,6 +1,8 @@
 """Base of the ranking models, which compute one logit per impression."""
 
-from typing import Any
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar, Literal
 
 import tensorflow as tf
 
@@ -23,6 +25,17 @@ class RankingModel(RecommenderModel):
         name: Name of the model.
     """
 
+    family = "ranking"
+    default_task = "clicks"
+    arguments_to_predict: ClassVar[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
+        {"probability": MappingProxyType({})}
+    )
+
+    @classmethod
+    def learns_from_pairs(cls, arguments: Mapping[str, Any]) -> bool:
+        """Yes, always."""
+        return True
+
     def __init__(
         self, features: Features, loss: tf.keras.losses.Loss, name: str | None = None
     ) -> None:
@@ -44,6 +57,29 @@ class RankingModel(RecommenderModel):
             _of_impressions, (metrics, weighted_metrics)
         )
         super().compile(optimizer, loss, metrics, loss_weights, weighted_metrics, **kwargs)
+
+    @property
+    def predicts(self) -> Literal["score", "probability", "rating", "watch time"]:
+        """What `predictions` are."""
+        return "rating" if self.predicts_ratings else "probability"
+
+    @property
+    def monitor(self) -> str:
+        """The area under the ROC curve; of ratings there is none, but the loss."""
+        return super().monitor if self.predicts_ratings else "val_auc"
+
+    @property
+    def monitor_metrics(self) -> list[tf.keras.metrics.Metric]:
+        """AUC with 1,000 thresholds."""
+        return [] if self.predicts_ratings else [tf.keras.metrics.AUC(1000, name="auc")]
+
+    def pair_scores(self, inputs: Any) -> tf.Tensor:
+        """The logits."""
+        return self(inputs)
+
+    def pair_predictions(self, inputs: Any) -> tf.Tensor:
+        """The predictions."""
+        return self.predictions(self(inputs))
 
     def predictions(self, logits: tf.Tensor) -> tf.Tensor:
         """Returns what the logits stand for: the probability of a positive, or a rating."""

@@ -1,5 +1,6 @@
 """Base of the retrieval models, which match a query vector with one vector per item."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -43,6 +44,14 @@ class RetrievalModel(RecommenderModel):
         ValueError: If `num_sampled` is not between 1 and the number of items.
     """
 
+    family = "retrieval"
+    default_task = "next-watch"
+
+    @classmethod
+    def learns_from_pairs(cls, arguments: Mapping[str, Any]) -> bool:
+        """No: it learns which of all items was chosen."""
+        return False
+
     def __init__(
         self,
         features: Features,
@@ -69,11 +78,6 @@ class RetrievalModel(RecommenderModel):
         """Creates all weights, including those of the item vectors."""
         super().build_weights()
         self.candidates()
-
-    @property
-    def training_state(self) -> list[tf.Variable]:
-        """Variables that only training needs: checkpoints contain them, exports do not."""
-        return []
 
     def candidates(self) -> tf.Tensor | None:
         """Returns the vectors of all items, [items, dim], in class order.

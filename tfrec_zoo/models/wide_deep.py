@@ -5,6 +5,7 @@ Cheng et al., "Wide & Deep Learning for Recommender Systems", DLRS 2016.
     P(positive) = σ(w_wide · [x; φ(x)] + w_deep · ReLU tower([embeddings; numbers]) + b)
 """
 
+from types import MappingProxyType
 from typing import Any, Literal
 
 import pandas as pd
@@ -29,12 +30,12 @@ class WideDeep(EmbeddingRankingModel):
         hidden_units: Width of each layer of the tower; (1024, 512, 256) in the paper.
         embedding_dim: Width of the embedding columns that declare none; 32 in the paper.
         sides: `"wide"` or `"deep"` leaves out the other side, for comparison.
-        dropout: After each layer of the tower, in training.
-        activation: Of the tower.
-        embedding_initializer: Of the embeddings; by default normal with standard deviation 0.01.
+        dropout: Dropout rate after each layer of the tower.
+        activation: Activation function of the tower's layers.
+        embedding_initializer: Initializer of the embedding tables; normal (stddev 0.01) by default.
         l2: L2 penalty on the deep side's whole embedding tables and kernels.
         batch_l2: L2 penalty on the deep side's embedding rows of a batch.
-        seed: Of initial weights and dropout.
+        seed: Seed of the initial weights and of dropout.
 
     Raises:
         ValueError: If there is no column for a side.
@@ -56,6 +57,8 @@ class WideDeep(EmbeddingRankingModel):
     References:
         Cheng et al., DLRS 2016, equations 1 to 3 and §4.2.
     """
+
+    quick_arguments = MappingProxyType({"hidden_units": (128, 64), "dropout": 0.1})
 
     def __init__(
         self,
@@ -152,6 +155,14 @@ class WideDeep(EmbeddingRankingModel):
             for name, table in self.wide.tables.items()
         ]
         return pd.DataFrame(counts, columns=["column", "weights", "zeros"])
+
+    def statistics(self) -> dict[str, float]:
+        """The number of parameters, and the share of wide weights that are exactly zero."""
+        statistics = super().statistics()
+        if self.wide_variables:
+            zeros = self.zeros()
+            statistics["wide_zeros"] = float(zeros["zeros"].sum() / zeros["weights"].sum())
+        return statistics
 
     def strongest_crosses(self, number: int = 10) -> pd.DataFrame:
         """Returns the largest cross weights of either sign, in words: `cross` and `weight`.

@@ -6,6 +6,7 @@ for Recommender Systems", KDD 2018.
     logit = w · x + w_c · CIN([e_1, …, e_m]) + w_h · ReLU tower([e_1; …; e_m]) + b
 """
 
+from types import MappingProxyType
 from typing import Any
 
 import tensorflow as tf
@@ -26,17 +27,18 @@ class xDeepFM(EmbeddingRankingModel):
         features: Fitted features, with at least one dense column.
         cin_units: Feature maps of each layer of the CIN; (200, 200, 200) in the paper on Criteo,
             and 100 each on its other data.
-        cin_activation: Of the feature maps; the identity was best in the paper.
+        cin_activation: Activation function of the feature maps; the identity was best in the paper.
         split_half: Whether half of the feature maps go on to the next layer and half to the output,
             as in the authors' code, instead of all to both, as in the paper.
         embedding_dim: Width of the vectors; 10 in the paper.
-        hidden_units: The tower; (400, 400) in the paper on Criteo. () leaves the network out.
-        dropout: After each layer of the tower, in training; the paper has none.
-        activation: Of the tower.
-        embedding_initializer: Of the vectors; by default normal with standard deviation 0.01.
-        l2: L2 penalty on whole embedding tables and on kernels; 0.0001 in the paper.
-        batch_l2: L2 penalty on the embedding rows of a batch.
-        seed: Of initial weights and dropout.
+        hidden_units: Width of each layer of the tower; (400, 400) in the paper on Criteo. () leaves
+            the network out.
+        dropout: Dropout rate after each layer of the tower; the paper has none.
+        activation: Activation function of the tower's layers.
+        embedding_initializer: Initializer of the embedding tables; normal (stddev 0.01) by default.
+        l2: L2 penalty on the kernels and on the whole embedding tables; 0.0001 in the paper.
+        batch_l2: L2 penalty on the embedding rows that a batch looks up.
+        seed: Seed of the initial weights and of dropout.
 
     Raises:
         ValueError: If an embedding column declares another width, there is no dense column, or an
@@ -58,6 +60,8 @@ class xDeepFM(EmbeddingRankingModel):
     References:
         Lian et al., KDD 2018, equations 6, 7 and 15, and §4.1.4.
     """
+
+    quick_arguments = MappingProxyType({"hidden_units": (128, 64), "dropout": 0.1})
 
     def __init__(
         self,

@@ -5,7 +5,9 @@ Covington, Adams & Sargin, "Deep Neural Networks for YouTube Recommendations", R
     E[T] ≈ e^logit,    logit = w · ReLU tower([query features; impression features]) + b
 """
 
-from typing import Any
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Literal
 
 import tensorflow as tf
 
@@ -25,17 +27,17 @@ class YouTubeRanking(RankingModel):
 
     Args:
         features: Fitted features, with query and candidate columns.
-        hidden_units: The tower; (1024, 512, 256) was best in the paper's table 1. () is logistic
-            regression on the features.
+        hidden_units: Width of each layer of the tower; (1024, 512, 256) was best in the paper's
+            table 1. () is logistic regression on the features.
         weighted: If False positives weigh one: click prediction, the paper's comparison, and
             `predictions` are click probabilities.
         exact_odds: Whether e^logit estimates the watch time also where clicks are not rare, which
             the paper's loss overestimates; see `WeightedLogistic`.
-        embedding_initializer: Of the embedding tables.
-        dropout: After each layer of the tower, in training.
+        embedding_initializer: Initializer of the embedding tables.
+        dropout: Dropout rate after each layer of the tower.
         l2: L2 penalty on embeddings and kernels.
-        activation: Of the tower.
-        seed: Of initial weights and dropout.
+        activation: Activation function of the tower's layers.
+        seed: Seed of the initial weights and of dropout.
 
     Example:
 
@@ -53,6 +55,17 @@ class YouTubeRanking(RankingModel):
     References:
         Covington et al., RecSys 2016, figure 7 and §4.2.
     """
+
+    default_task = "watch-time"
+    arguments_to_predict = MappingProxyType(
+        {"watch time": MappingProxyType({}), "probability": MappingProxyType({"weighted": False})}
+    )
+    quick_arguments = MappingProxyType({"hidden_units": (128, 64), "dropout": 0.1})
+
+    @classmethod
+    def input_width(cls, arguments: Mapping[str, Any]) -> int | None:
+        """32, for every embedding of an id."""
+        return 32
 
     def __init__(
         self,
@@ -108,6 +121,11 @@ class YouTubeRanking(RankingModel):
             h = self.tower(self.first_dropout(h, training=training), training=training)
             h = self.logit(h)
         return tf.cast(tf.squeeze(h, axis=-1), tf.float32)
+
+    @property
+    def predicts(self) -> Literal["score", "probability", "rating", "watch time"]:
+        """The watch time (the probability of a click if not `weighted`)."""
+        return "watch time" if self.weighted else "probability"
 
     def predictions(self, logits: tf.Tensor) -> tf.Tensor:
         """Returns the expected watch time e^logit, or the click probability if not `weighted`."""

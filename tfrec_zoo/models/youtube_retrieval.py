@@ -5,6 +5,7 @@ Covington, Adams & Sargin, "Deep Neural Networks for YouTube Recommendations", R
     P(w_t = i | U, C) = exp(v_i · u) / Σ_j exp(v_j · u),    u = ReLU tower([mean embeddings; rest])
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -68,12 +69,23 @@ class YouTubeRetrieval(RetrievalModel):
         Covington et al., RecSys 2016, figure 3; sampling: Jean et al., ACL 2015.
     """
 
+    _HIDDEN_UNITS = (1024, 512, 256)
+    _EMBEDDING_DIM = 256
+
+    @classmethod
+    def input_width(cls, arguments: Mapping[str, Any]) -> int | None:
+        """64; where item vectors are `tied` to the input embeddings, the width of u."""
+        if not arguments.get("tied"):
+            return 64
+        units = arguments.get("hidden_units", cls._HIDDEN_UNITS)
+        return units[-1] if units else arguments.get("embedding_dim", cls._EMBEDDING_DIM)
+
     def __init__(
         self,
         features: Features,
         *,
-        hidden_units: tuple[int, ...] = (1024, 512, 256),
-        embedding_dim: int = 256,
+        hidden_units: tuple[int, ...] = _HIDDEN_UNITS,
+        embedding_dim: int = _EMBEDDING_DIM,
         num_sampled: int | None = None,
         tied: bool = False,
         temperature: float = 1.0,

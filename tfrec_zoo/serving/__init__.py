@@ -2,6 +2,7 @@
 
 from tfrec_zoo.serving.export import export, served
 from tfrec_zoo.serving.funnel import Funnel
+from tfrec_zoo.serving.in_memory import rank_catalogue, serve
 from tfrec_zoo.serving.index import ExactIndex, Index, ScannIndex, build_index
 from tfrec_zoo.serving.load import Served, load
 
@@ -14,5 +15,7 @@ __all__ = [
     "build_index",
     "export",
     "load",
+    "rank_catalogue",
+    "serve",
     "served",
 ]

@@ -7,14 +7,14 @@ from typing import Any, Literal
 
 import tensorflow as tf
 
-from tfrec_zoo.artifacts import MANIFEST, whole_folder, write_manifest
+from tfrec_zoo.artifacts import MANIFEST, atomic_folder, write_manifest
 from tfrec_zoo.features import RawFeature, parse_examples, raw_signature
 from tfrec_zoo.models.base import RecommenderModel
 from tfrec_zoo.models.ranking import RankingModel
 from tfrec_zoo.models.retrieval import RetrievalModel
 from tfrec_zoo.serving.funnel import Funnel
 from tfrec_zoo.serving.index import build_index
-from tfrec_zoo.serving.parts import Parts, item_table, serving_inputs, with_serving_values
+from tfrec_zoo.serving.weights import ServedWeights, item_table, serving_inputs, with_serving_values
 
 
 class ServedModel(tf.Module):
@@ -61,7 +61,7 @@ class ServedRetrieval(ServedModel):
         super().__init__()
         if k < 1:
             raise ValueError(f"`k` must be positive. Received: {k!r}")
-        self._model = Parts(model)
+        self._model = ServedWeights(model)
         self.k = k
         self.index = build_index(model.candidates(), index, k=k)
         self.custom_ops = self.index.custom_ops
@@ -106,7 +106,7 @@ class ServedRanking(ServedModel):
 
     def __init__(self, model: RankingModel) -> None:
         super().__init__()
-        self._model = Parts(model)
+        self._model = ServedWeights(model)
         spec = model.features.spec
         self.request = serving_inputs(spec.raw)
         self._candidate = set(serving_inputs(spec.raw_candidate)) - set(spec.raw_query)
@@ -162,6 +162,10 @@ def _from_examples(function: Any, raw: Mapping[str, RawFeature]) -> Any:
     return _signature(serve, {"examples": tf.TensorSpec([None], tf.string, name="examples")})
 
 
+#: What is exported of a model, by its family.
+_SERVED: dict[str, Any] = {"retrieval": ServedRetrieval, "ranking": ServedRanking}
+
+
 def served(model: RecommenderModel | Funnel | ServedModel, **kwargs: Any) -> ServedModel:
     """Returns the served form of a model, which `export` writes.
 
@@ -169,7 +173,8 @@ def served(model: RecommenderModel | Funnel | ServedModel, **kwargs: Any) -> Ser
         model: A trained model, or a funnel.
         **kwargs: Arguments of `ServedRetrieval`, for retrieval models.
     """
-    if kwargs and not isinstance(model, RetrievalModel):
+    family = getattr(model, "family", None)
+    if kwargs and family != "retrieval":
         raise TypeError(
             f"{sorted(kwargs)} are for retrieval models; a Funnel has its own. "
             f"Received: {type(model).__name__}"
@@ -178,11 +183,9 @@ def served(model: RecommenderModel | Funnel | ServedModel, **kwargs: Any) -> Ser
         return model
     if isinstance(model, Funnel):
         return ServedFunnel(model)
-    if isinstance(model, RetrievalModel):
-        return ServedRetrieval(model, **kwargs)
-    if isinstance(model, RankingModel):
-        return ServedRanking(model)
-    raise TypeError(f"Expected a model of tfrec_zoo or a Funnel. Received: {type(model)}")
+    if family not in _SERVED:
+        raise TypeError(f"Expected a model of tfrec_zoo or a Funnel. Received: {type(model)}")
+    return _SERVED[family](model, **kwargs)
 
 
 def export(
@@ -218,7 +221,7 @@ def export(
             )
     module = served(model, **kwargs)
     name = type(model).__name__
-    with whole_folder(directory) as folder:
+    with atomic_folder(directory) as folder:
         options = tf.saved_model.SaveOptions(namespace_whitelist=["Scann"])
         tf.saved_model.save(module, str(folder), module.signatures(), options)
         write_manifest(

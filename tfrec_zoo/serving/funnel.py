@@ -25,12 +25,12 @@ from tfrec_zoo.features import RawFeature
 from tfrec_zoo.models.ranking import RankingModel
 from tfrec_zoo.models.retrieval import RetrievalModel
 from tfrec_zoo.serving.index import build_index
-from tfrec_zoo.serving.parts import Parts, item_table, serving_inputs, with_serving_values
+from tfrec_zoo.serving.weights import ServedWeights, item_table, serving_inputs, with_serving_values
 
 
 @dataclasses.dataclass(frozen=True)
 class _Stages:
-    """Hides the models from TensorFlow's tracking, because only their `Parts` are saved."""
+    """Holds the models where TensorFlow doesn't look: their `ServedWeights` are saved, not they."""
 
     sources: Mapping[str, RetrievalModel]
     ranking: RankingModel
@@ -93,8 +93,8 @@ class Funnel(tf.Module):
         self.num_candidates = num_candidates
         self._stages = _Stages(dict(sources), ranking)
         self._item = first.item_column
-        self._parts = [Parts(model) for model in (*sources.values(), ranking)]
-        # Each source also excludes the candidates of the sources before it, hence the larger spare.
+        self._weights = [ServedWeights(model) for model in (*sources.values(), ranking)]
+        # What earlier sources nominate is left out too.
         self._indexes = [
             build_index(
                 source.candidates(), index, k=num_candidates, spare=200 + i * num_candidates

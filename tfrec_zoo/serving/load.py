@@ -14,48 +14,27 @@ from tfrec_zoo.scann_ops import load_scann_ops
 
 
 class Served:
-    """Wraps a loaded export: Python requests in, arrays or frames out.
+    """A served model: typed requests in, arrays or frames out.
+
+    `load` makes it of an export, `serve` of a model in memory.
 
     Args:
-        directory: Folder of the export.
-        verify: Whether to first compare every file with its SHA-256 in the manifest.
-
-    Attributes:
-        manifest: Contents of `manifest.json`.
-        signatures: Named signatures, which take tensors.
-        request: Raw features that a request may give, by key.
-
-    Raises:
-        FileNotFoundError: If there is no export.
-        ValueError: If it is damaged.
-        ImportError: If it needs ScaNN, and that does not load.
+        signatures: Functions of tensors by name.
+        request: The raw features a request may give, by key.
+        manifest: What the manifest of the export says; of a model in memory, its name.
     """
 
-    def __init__(self, directory: str | pathlib.Path, verify: bool = False) -> None:
-        directory = pathlib.Path(directory)
-        self.manifest = read_manifest(directory, verify)
-        try:
-            custom_ops = [str(op) for op in self.manifest["custom_ops"]]
-            self.request = {f["key"]: RawFeature(**f) for f in self.manifest["request"]}
-        except (KeyError, TypeError) as error:
-            raise ValueError(
-                f"The manifest in {directory} is damaged: export the model again. {error!r}"
-            ) from error
-        if any(op.startswith("Scann>") for op in custom_ops):
-            try:
-                load_scann_ops()
-            except ImportError as error:
-                raise ImportError(
-                    f'{directory} searches with ScaNN: export it with index="exact", or repair '
-                    f"this environment. {error}"
-                ) from error
-        try:
-            self._module = tf.saved_model.load(str(directory))
-        except (OSError, ValueError, RuntimeError, LookupError, tf.errors.OpError) as error:
-            raise ValueError(
-                f"The SavedModel in {directory} is damaged: export it again. {error}"
-            ) from error
-        self.signatures = self._module.signatures
+    def __init__(
+        self,
+        signatures: Mapping[str, Any],
+        request: Mapping[str, RawFeature],
+        manifest: Mapping[str, Any],
+    ) -> None:
+        self.signatures = signatures
+        self.request = dict(request)
+        self.manifest = dict(manifest)
+        #: What holds the variables; the signatures do so only weakly.
+        self.module: Any = None
 
     def __call__(self, request: Mapping[str, Any], signature: str = "serving_default") -> Any:
         """Answers a request.
@@ -76,7 +55,7 @@ class Served:
             raise TypeError(f"Expected features by key. Received: {request!r:.80}")
         if signature not in self.signatures:
             raise KeyError(f"Expected one of {sorted(self.signatures)}. Received: {signature!r}")
-        wanted = self.signatures[signature].structured_input_signature[1]
+        wanted = self.inputs(signature)
         raw = {key: feature for key, feature in self.request.items() if key in wanted}
         specs = raw_signature(raw)
         if any(wanted[key].shape.rank != specs[key].shape.rank for key in raw) or not raw:
@@ -89,6 +68,11 @@ class Served:
             **{key: tf.constant(array, specs[key].dtype) for key, array in arrays.items()}
         )
         return {name: _as_given(value.numpy()) for name, value in outputs.items()}
+
+    def inputs(self, signature: str) -> dict[str, tf.TensorSpec]:
+        """The tensors a signature takes, by name."""
+        positional, named = self.signatures[signature].structured_input_signature
+        return {**{spec.name: spec for spec in positional}, **named}
 
     def recommend(self, request: Mapping[str, Any], k: int | None = None) -> pd.DataFrame:
         """Recommends items to each row of a request.
@@ -131,7 +115,16 @@ def _as_given(values: np.ndarray) -> np.ndarray:
 
 
 def load(directory: str | pathlib.Path, verify: bool = False) -> Served:
-    """Loads the model that `export` wrote, as a `Served`.
+    """Loads what `export` wrote.
+
+    Args:
+        directory: Folder of the export.
+        verify: Whether to compare every file with its sha256 in the manifest first.
+
+    Raises:
+        FileNotFoundError: If there is no export.
+        ValueError: If it is damaged.
+        ImportError: If it needs ScaNN, and that does not load.
 
     Example:
 
@@ -149,4 +142,29 @@ def load(directory: str | pathlib.Path, verify: bool = False) -> Served:
     >>> load(directory).recommend({"exclude": [[], ["b"]]})["id"].tolist()
     ['b', 'a', 'a']
     """
-    return Served(directory, verify)
+    directory = pathlib.Path(directory)
+    manifest = read_manifest(directory, verify)
+    try:
+        custom_ops = [str(op) for op in manifest["custom_ops"]]
+        request = {f["key"]: RawFeature(**f) for f in manifest["request"]}
+    except (KeyError, TypeError) as error:
+        raise ValueError(
+            f"The manifest in {directory} is damaged: export the model again. {error!r}"
+        ) from error
+    if any(op.startswith("Scann>") for op in custom_ops):
+        try:
+            load_scann_ops()
+        except ImportError as error:
+            raise ImportError(
+                f'{directory} searches with ScaNN: export it with index="exact", or repair '
+                f"this environment. {error}"
+            ) from error
+    try:
+        module = tf.saved_model.load(str(directory))
+    except (OSError, ValueError, RuntimeError, LookupError, tf.errors.OpError) as error:
+        raise ValueError(
+            f"The SavedModel in {directory} is damaged: export it again. {error}"
+        ) from error
+    served = Served(module.signatures, request, manifest)
+    served.module = module
+    return served

@@ -1,0 +1,179 @@
+"""Watch time: which impressions, what is fed, and how far predictions are from the truth."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import tfrec_zoo
+from tfrec_zoo.data import Log, leave_last_out
+from tfrec_zoo.evaluation import candidate_scores
+from tfrec_zoo.models import GMF, LogisticRegression, YouTubeRanking
+from tfrec_zoo.tasks import NextWatch, WatchTime
+from tfrec_zoo.tasks.watch_time import calibration
+from tfrec_zoo.training import Training
+
+
+def times(log: Log, rows: np.ndarray) -> np.ndarray:
+    assert log.impressions is not None
+    return log.impressions["time"].to_numpy()[rows]
+
+
+def test_the_last_impressions_are_tested_on(simulated_log: Log) -> None:
+    task = WatchTime(simulated_log, test_fraction=0.25, validation_fraction=0.2)
+    train, test = task.rows
+    assert times(simulated_log, train).max() < times(simulated_log, test).min()
+    assert simulated_log.impressions is not None
+    assert sorted([*train, *test]) == list(range(len(simulated_log.impressions)))
+    assert len(test) / (len(train) + len(test)) == pytest.approx(0.25, abs=0.01)
+    # To validate, a fifth of what comes before the test: what is tested on is not looked at.
+    less, validation = task.validating().rows  # type: ignore[attr-defined]
+    assert sorted([*less, *validation]) == train.tolist()
+    assert len(validation) / len(train) == pytest.approx(0.2, abs=0.01)
+    assert times(simulated_log, less).max() < times(simulated_log, validation).min()
+    assert task.protocol == "impressions by time, last 0.25"
+    assert task.validating().protocol == "impressions by time, last 0.25, validation impressions"
+
+
+def test_from_a_moment_on(simulated_log: Log) -> None:
+    task = WatchTime(simulated_log, test_from=3 * 86_400.0)
+    train, test = task.rows
+    assert times(simulated_log, train).max() < 3 * 86_400 <= times(simulated_log, test).min()
+    assert task.protocol == "impressions by time, from 259200"
+
+
+def test_sampled_impressions_are_named(small_log: Log) -> None:
+    task = WatchTime(small_log, negatives=2, seed=3)
+    assert task.is_sampled and task.protocol == (
+        "impressions by time, last 0.15, sampled impressions with 2 negatives of seed 3"
+    )
+    assert task.shown.impressions is not None
+    assert len(task.shown.impressions) == 3 * len(small_log.interactions)
+    assert task.validating().shown is task.shown  # type: ignore[attr-defined]
+
+
+def test_sampled_impressions_by_a_split_of_what_they_were_sampled_for(small_log: Log) -> None:
+    split = leave_last_out(small_log)
+    task = WatchTime(small_log, split=split, negatives=2)
+    watches, shown = small_log.interactions, task.shown.impressions
+    assert shown is not None
+    for held_out, part in ((task, split.test), (task.validating(), split.validation)):
+        train, test = held_out.rows  # type: ignore[attr-defined]
+        for rows, expected in ((train, split.train), (test, part)):
+            assert len(rows) == 3 * len(expected)
+            chosen = shown.iloc[rows].query("clicked == 1")
+            found = sorted(zip(chosen["user_id"], chosen["item_id"], strict=True))
+            pairs = watches.iloc[expected]
+            assert found == sorted(zip(pairs["user_id"], pairs["item_id"], strict=True))
+    assert task.protocol.startswith("leave-last-out, sampled impressions with 2 negatives")
+
+
+def test_a_split_of_interactions_is_for_sampled_impressions(simulated_log: Log) -> None:
+    split = leave_last_out(simulated_log)
+    with pytest.raises(ValueError, match="Received a log 'simulated' with impressions"):
+        WatchTime(simulated_log, split=split)
+
+
+def test_what_is_fed(simulated_log: Log, small_log: Log) -> None:
+    def keys(task: WatchTime, model: Any = LogisticRegression) -> set[str]:
+        return set(task.examples(model).spec.raw)
+
+    # Sampled impressions were never shown, so that what was shown before says nothing.
+    assert "recent_impressions" in keys(WatchTime(simulated_log))
+    assert "recent_impressions" not in keys(WatchTime(small_log))
+    assert "candidate_score" not in keys(WatchTime(small_log))
+    assert keys(WatchTime(small_log), GMF) == {"user_id", "item_id"}
+    spec = WatchTime(small_log, max_history=7).examples(YouTubeRanking).spec
+    assert spec.query[0].categorical.max_length == 7  # type: ignore[union-attr]
+
+
+@pytest.fixture(scope="module")
+def retrieval(small_log: Log) -> Any:
+    return tfrec_zoo.train("Popularity", NextWatch(small_log), Training(verbose=0)).model
+
+
+def test_retrieval_nominates_and_its_scores_are_fed(small_log: Log, retrieval: Any) -> None:
+    task = WatchTime(small_log, retrieval=retrieval, negatives=2)
+    assert "with 2 negatives nominated by retrieval of seed 0" in task.protocol
+    given = task.examples(LogisticRegression)
+    assert "candidate_score" in given.spec.raw
+    # The logarithm of one more than the training watches. Both stages know the same items.
+    rows = NextWatch(small_log).rows.train
+    counts = small_log.interactions["item_id"].iloc[rows].value_counts()
+    raw = given.test.raw(["item_id", "candidate_score"])
+    expected = [np.log1p(counts.get(item, np.nan)) for item in raw["item_id"]]
+    np.testing.assert_allclose(raw["candidate_score"], expected, rtol=1e-6)
+    np.testing.assert_allclose(candidate_scores(retrieval, given.test), expected, rtol=1e-6)
+    vocabulary = given.fit_features().vocabularies["item_id"]
+    assert vocabulary == retrieval.features.vocabularies["item_id"]
+
+
+def test_only_impressions_before_and_after_make_a_task(simulated_log: Log) -> None:
+    for moment in (-1.0, 1e9):
+        with pytest.raises(ValueError, match="to train on and .* to test on"):
+            _ = WatchTime(simulated_log, test_from=moment).rows
+
+
+@pytest.mark.usefixtures("eagerly")
+def test_what_is_measured(simulated_log: Log) -> None:
+    task = WatchTime(simulated_log)
+    training = Training(epochs=1, learning_rate=0.01, verbose=0)
+    run = tfrec_zoo.train("YouTubeRanking", task, training, hidden_units=(8,))
+    assert set(run.metrics) >= {"auc", "gauc", "weighted_per_user_loss", "bias", "bias_to_truth"}
+    assert np.isfinite(list(run.metrics.values())).all()
+    assert simulated_log.impressions is not None
+    rows = task.rows[1]
+    truth = simulated_log.impressions["true_watch_time"].to_numpy()[rows]
+    ten = [run.metrics[f"true_{i}"] for i in range(10)]
+    assert np.average(ten, weights=[len(part) for part in np.array_split(truth, 10)]) == (
+        pytest.approx(truth.mean(), rel=1e-5)
+    )
+    # A probability is no watch time, and has no bias.
+    run = tfrec_zoo.train("LogisticRegression", task, training)
+    assert set(run.metrics) == {"auc", "gauc", "weighted_per_user_loss"}
+
+
+def test_the_truth_is_the_bound(simulated_log: Log, small_log: Log) -> None:
+    assert WatchTime(small_log).baselines == {}
+    task = WatchTime(simulated_log)
+    (baseline,) = task.baselines.values()
+    metrics = baseline()
+    assert simulated_log.impressions is not None
+    shown = simulated_log.impressions.iloc[task.rows[1]]
+    worth = shown["watch_seconds"].where(shown["clicked"] == 1, 0).sum()
+    assert metrics["bias"] == pytest.approx(shown["true_watch_time"].sum() / worth - 1, rel=1e-4)
+    odds = shown["true_watch_time"] / (1 - shown["true_click_probability"])
+    expected = odds.sum() / shown["true_watch_time"].sum() - 1
+    assert metrics["bias_of_odds"] == pytest.approx(expected, rel=1e-6)
+    assert metrics["bias_of_odds"] > 0
+
+
+def test_calibration_by_hand() -> None:
+    predicted, true = np.array([4.0, 1.0, 3.0, 2.0]), np.array([6.0, 1.0, 4.0, 1.0])
+    # Halves by prediction: (1, 2) against (1, 1), and (3, 4) against (4, 6); 10 against 12 in all.
+    assert calibration(predicted, true, buckets=2) == pytest.approx(
+        {"bias_to_truth": 10 / 12 - 1, "predicted_0": 1.5, "true_0": 1.0, "predicted_1": 3.5,
+         "true_1": 5.0}
+    )  # fmt: skip
+
+
+def test_a_log_without_weights(small_log: Log) -> None:
+    frame = small_log.interactions.drop(columns="weight")
+    task = WatchTime(dataclasses.replace(small_log, interactions=frame))
+    label = pd.Series(task.examples(LogisticRegression).test.label)
+    # What is chosen is worth one.
+    assert set(label) == {0.0, 1.0} and "sampled impressions" in task.protocol
+
+
+def test_the_checksum_tells_retrieval_models_apart(small_log: Log) -> None:
+    one, other = (
+        tfrec_zoo.train(
+            "Popularity", NextWatch(small_log, test_fraction=share, split="time"),
+            Training(verbose=0),
+        ).model
+        for share in (0.1, 0.6)
+    )  # fmt: skip
+    checksums = [WatchTime(small_log, retrieval=model).checksum for model in (one, other, one)]
+    assert checksums[0] == checksums[2] != checksums[1]

@@ -1,0 +1,89 @@
+"""The command line, tfrec-zoo: a command a module."""
+
+import argparse
+import importlib
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from tfrec_zoo.version import __version__
+
+#: Modules of this package, one for each command.
+COMMANDS = (
+    "quickstart",
+    "list",
+    "train",
+    "evaluate",
+    "export",
+    "recommend",
+    "benchmark",
+    "results",
+)
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Ends the program with exit code 2 and one line on stderr."""
+        line = " ".join(message.split())
+        self.exit(2, f"{self.prog}: {line} (see: {self.prog} --help)\n")
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Makes the parser of all commands."""
+    parser = _Parser(
+        prog="tfrec-zoo", description="A zoo of recommender models.", allow_abbrev=False
+    )
+    parser.add_argument("--version", action="version", version=f"tfrec-zoo {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name in COMMANDS:
+        module = _module(name)
+        added = commands.add_parser(
+            name,
+            help=module.HELP,
+            description=module.HELP,
+            epilog=getattr(module, "EPILOG", None),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        added.add_argument("--json", action="store_true", help="print JSON, for scripts")
+        module.add_arguments(added)
+    return parser
+
+
+def _module(command: str) -> Any:
+    return importlib.import_module(f"{__name__}.{command}")
+
+
+def _errors() -> tuple[type[Exception], ...]:
+    """What a command may fail with: of Python, and of TensorFlow if it runs."""
+    tensorflow = sys.modules.get("tensorflow")
+    found = (
+        *(ValueError, TypeError, LookupError, ArithmeticError),
+        *(OSError, ImportError, RuntimeError, MemoryError),
+    )
+    return found if tensorflow is None else (*found, tensorflow.errors.OpError)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs a command; returns the exit code: 0, or 2 with one line on stderr."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    arguments = make_parser().parse_args(argv)
+    try:
+        _module(arguments.command).run(arguments)
+    except _errors() as error:
+        message = error.args[0] if isinstance(error, KeyError) and error.args else error
+        line = " ".join(str(message).split()) or type(error).__name__
+        print(f"tfrec-zoo: {line}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

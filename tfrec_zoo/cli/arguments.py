@@ -1,0 +1,103 @@
+"""Arguments and output that commands share."""
+
+import argparse
+import ast
+import dataclasses
+import json
+import pathlib
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+
+def name_and_value(text: str) -> tuple[str, Any]:
+    """Reads `name=value`, the value a Python literal or else a string."""
+    key, separator, value = text.partition("=")
+    if not separator or not key.isidentifier():
+        raise argparse.ArgumentTypeError(f"expected name=value. Received: {text!r}")
+    try:
+        return key, ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return key, value
+
+
+def add_values(parser: argparse.ArgumentParser, flag: str, help_: str) -> None:
+    """Adds a repeatable argument `flag NAME=VALUE`."""
+    parser.add_argument(
+        flag, type=name_and_value, action="append", default=[], metavar="NAME=VALUE", help=help_
+    )
+
+
+def add_training(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments that say how to train."""
+    parser.add_argument("--epochs", type=int, help="passes (default: the model's own number)")
+    parser.add_argument("--batch-size", type=int, help="examples per step (default: 1024)")
+    parser.add_argument(
+        "--learning-rate", type=float, help="at its highest (default: 0.002; ncf: 0.001)"
+    )
+    parser.add_argument(
+        "--optimizer",
+        help="such as adam (the default), or lazy_adam (the default of ncf), which moves the rows "
+        "of a batch only",
+    )
+    parser.add_argument("--seed", type=int, help="seed of the training (default: 0)")
+    add_values(parser, "--training", "another field of Training, such as clipping=5; see below")
+
+
+def given_training(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The fields of `Training` that were given.
+
+    Raises:
+        ValueError: If there is no such field; names those there are.
+    """
+    from tfrec_zoo.training import Training
+
+    flags = ("epochs", "batch_size", "learning_rate", "optimizer", "seed")
+    given = {name: getattr(arguments, name) for name in flags}
+    given = {name: value for name, value in given.items() if value is not None}
+    given.update(arguments.training)
+    known = [field.name for field in dataclasses.fields(Training)]
+    unknown = sorted(set(given) - set(known))
+    if unknown:
+        raise ValueError(f"`--training` must be one of {known}. Received: {unknown}")
+    if isinstance(given.get("pretraining"), Mapping):
+        given["pretraining"] = Training(**given["pretraining"])
+    Training(**given)  # Before anything is loaded.
+    return given
+
+
+def given_options(options: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The options of a task that were given; a `spec` is read from its file."""
+    found = dict(options)
+    if isinstance(found.get("spec"), str):
+        found["spec"] = read_spec(pathlib.Path(found["spec"]))
+    return found
+
+
+def read_spec(path: pathlib.Path) -> Any:
+    """Reads a feature spec from a JSON file, as `FeatureSpec.to_json` writes it."""
+    from tfrec_zoo.features import FeatureSpec
+
+    try:
+        return FeatureSpec.from_json(path.read_text(encoding="utf-8"))
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"{path} is no feature spec, as FeatureSpec.to_json() writes it: {error!r}"
+        ) from error
+
+
+def verbosity(arguments: argparse.Namespace) -> int:
+    """Progress bars on a terminal, a line per epoch elsewhere, nothing with --json."""
+    if arguments.json:
+        return 0
+    return 1 if sys.stdout.isatty() else 2
+
+
+def show(arguments: argparse.Namespace, content: Any, text: str) -> None:
+    """Prints content as JSON if that was asked for, or else a text."""
+    print(json.dumps(content) if arguments.json else text)
+
+
+def lines(metrics: Mapping[str, float]) -> str:
+    """A line for each metric."""
+    return "\n".join(f"{name:36s} {value:.4f}" for name, value in metrics.items())

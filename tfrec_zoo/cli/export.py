@@ -1,0 +1,39 @@
+"""tfrec-zoo export: export what `train` left, another way."""
+
+import argparse
+import pathlib
+
+from tfrec_zoo.cli.arguments import show
+from tfrec_zoo.cli.trained import read_result
+
+HELP = "export what `train` left, with another index or list length"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of the command."""
+    parser.add_argument("directory", help="what was --output of train")
+    parser.add_argument("--output", required=True, help="folder for the SavedModel")
+    parser.add_argument(
+        "--index",
+        choices=("auto", "exact", "scann"),
+        help="how a retrieval model searches the items (default: auto, exact for small catalogues)",
+    )
+    parser.add_argument("--k", type=int, help="longest list of a retrieval model (default: 100)")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Runs the command."""
+    from tfrec_zoo import checkpoints
+    from tfrec_zoo.serving import export
+
+    directory = pathlib.Path(arguments.directory)
+    model = checkpoints.restore(directory / "checkpoint")
+    given = {"k": arguments.k, "index": arguments.index}
+    options = {name: value for name, value in given.items() if value is not None}
+    if options and model.family != "retrieval":
+        raise ValueError(
+            f"{type(model).__name__} ranks what it is given: it has no index and no lists. "
+            f"Received: {options}"
+        )
+    export(model, arguments.output, read_result(directory), **options)
+    show(arguments, {"output": arguments.output}, f"written: {arguments.output}")

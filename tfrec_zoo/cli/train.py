@@ -1,0 +1,98 @@
+"""tfrec-zoo train: train a model, or a preset, on a task; evaluate and export it."""
+
+import argparse
+import dataclasses
+import pathlib
+from typing import Any
+
+from tfrec_zoo.cli.arguments import (
+    add_training,
+    add_values,
+    given_options,
+    given_training,
+    lines,
+    show,
+    verbosity,
+)
+from tfrec_zoo.cli.choices import TASKS, train_epilog
+from tfrec_zoo.cli.datasets import add_dataset, load_dataset
+
+HELP = "train a model, or a preset, evaluate and export it"
+EPILOG = train_epilog()
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of the command."""
+    parser.add_argument("model", nargs="?", help="name of a model; see: tfrec-zoo list")
+    add_dataset(parser, default=None, default_words="simulated, or the preset's")
+    parser.add_argument(
+        "--output", required=True, help="folder for model, checkpoint and result.json"
+    )
+    parser.add_argument(
+        "--preset",
+        help="a row of a table, in place of a model, by default on the table's data set; "
+        "see: tfrec-zoo list --presets",
+    )
+    parser.add_argument(
+        "--task",
+        choices=tuple(TASKS),
+        help="what is predicted (default: what the model is made for); see below",
+    )
+    add_values(parser, "--task-set", "an option of the task, such as split=time; see below")
+    add_values(parser, "--set", "an argument of the model, such as hidden_units=64,32")
+    add_training(parser)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Runs the command."""
+    from tfrec_zoo import presets, registry, tasks
+    from tfrec_zoo.runs import train
+    from tfrec_zoo.tables import result_of
+    from tfrec_zoo.training import Training
+
+    if (arguments.model is None) == (arguments.preset is None):
+        raise ValueError(
+            "Give the name of a model, or --preset. "
+            f"Received: model {arguments.model!r}, preset {arguments.preset!r}"
+        )
+    given, made = given_training(arguments), dict(arguments.set)
+    given.setdefault("verbose", verbosity(arguments))
+    options, dataset = given_options(arguments.task_set), arguments.dataset
+    if arguments.preset is None:
+        model = registry.get(arguments.model).load()
+        name = arguments.task or model.default_task
+        training = Training(**{**tasks.TASKS[name].training, **given})
+    else:
+        preset = presets.get(arguments.preset)
+        name, options = arguments.task or preset.task, {**preset.options, **options}
+        # What is given is not chosen from a grid.
+        grid = {k: v for k, v in preset.training.grid.items() if k not in {**given, **made}}
+        training = dataclasses.replace(preset.training, **{"grid": grid, **given})
+        model, made = preset.model, {**preset.arguments, **made}
+        dataset = dataset or preset.dataset
+    options, dataset = tasks.checked_options(name, options), dataset or "simulated"
+    log = load_dataset(dataset, arguments.data_dir)
+    output = pathlib.Path(arguments.output)
+    output.mkdir(parents=True, exist_ok=True)  # Better now than after training.
+    task = tasks.make(name, log, **options)
+    config: dict[str, Any] = {
+        "preset": arguments.preset,
+        "given": {"dataset": dataset, "data_dir": arguments.data_dir},
+    }
+    if arguments.preset and preset.is_baseline(task):
+        if made:
+            raise ValueError(f"The baseline {model!r} has no arguments. Received: --set {made}")
+        result = result_of(preset, task, training.seed)
+        result.write(output / "result.json")
+    else:
+        try:
+            trained = train(model, task, training, **made)
+        except TypeError as error:
+            if not arguments.set:
+                raise
+            # A wrong value is often found out far from where its name is known.
+            raise TypeError(f"{error}. Received: --set {dict(arguments.set)}") from error
+        trained.save(output, **config)
+        result = trained.result(**config)
+    text = f"{lines(result.metrics)}\n\n{result.protocol}; {result.dataset}\nwritten: {output}"
+    show(arguments, result.to_dict(), text)

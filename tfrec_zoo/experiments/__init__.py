@@ -1,1 +1,0 @@
-"""Experiments: the figures and tables of the papers, run again."""

@@ -1,0 +1,87 @@
+"""Preset: one row of a table, as data."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from tfrec_zoo import tasks
+from tfrec_zoo.data import Log
+from tfrec_zoo.runs import Run, train
+from tfrec_zoo.tasks import Task
+from tfrec_zoo.training import Training
+
+
+@dataclasses.dataclass(frozen=True)
+class Preset:
+    """A model, a task, how it is trained, and the published number that it stands beside.
+
+    Args:
+        name: Name of the table and of the row, such as `"ncf/GMF-8"`.
+        model: Name of the model in the registry; or a baseline of the task, which is measured and
+            not trained.
+        task: Name of the task.
+        options: Options of the task.
+        arguments: Arguments of the model.
+        training: How the model is trained.
+        dataset: Name of the data set that the table is about.
+        published: Published metrics by name.
+        source: Where they were published.
+    """
+
+    name: str
+    model: str
+    task: str
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    training: Training = Training()
+    dataset: str = "movielens/1m"
+    published: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    source: str = ""
+
+    @property
+    def table(self) -> str:
+        """Name of the table."""
+        return self.name.partition("/")[0]
+
+    @property
+    def row(self) -> str:
+        """Name of the row."""
+        return self.name.partition("/")[2]
+
+    def make_task(self, log: Log, **options: Any) -> Task:
+        """The task on a log.
+
+        Args:
+            log: The log, or what `read_ncf` read.
+            **options: Options in place of the preset's.
+        """
+        return tasks.make(self.task, log, **{**self.options, **options})
+
+    def is_baseline(self, task: Task) -> bool:
+        """Whether the row is a baseline of the task, and no model of the zoo."""
+        return self.model in task.baselines
+
+    def train(self, task: Task, **changes: Any) -> Run:
+        """Trains the model of the row.
+
+        Args:
+            task: What `make_task` made.
+            **changes: Fields of `Training` in place of the preset's, such as `seed`.
+        """
+        return train(
+            self.model, task, dataclasses.replace(self.training, **changes), **self.arguments
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the preset as a JSON-serializable dict."""
+        return {
+            "name": self.name,
+            "task": self.task,
+            "model": self.model,
+            "options": dict(self.options),
+            "arguments": dict(self.arguments),
+            "training": self.training.to_dict(),
+            "dataset": self.dataset,
+            "published": dict(self.published),
+            "source": self.source,
+        }

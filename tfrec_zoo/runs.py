@@ -1,0 +1,201 @@
+"""Runs: `train` trains a model on a task, and returns what came of it."""
+
+import dataclasses
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tfrec_zoo import checkpoints, registry, tasks
+from tfrec_zoo.data import Catalogue, Log
+from tfrec_zoo.evaluation import Result
+from tfrec_zoo.models import RecommenderModel
+from tfrec_zoo.serving import Served, export, rank_catalogue, serve
+from tfrec_zoo.tasks import Task
+from tfrec_zoo.trainer import Trainer
+from tfrec_zoo.training import Training, use_half_precision
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A trained model, and how it came about.
+
+    Args:
+        model: The trained model.
+        task: The task it was trained on.
+        training: How it was trained, with what was chosen from a grid.
+        arguments: Arguments the model was made with, besides the features.
+        metrics: Metrics on the test examples.
+        history: What was reported after each epoch.
+        statistics: Numbers of parameters and epochs, and others about the model itself.
+    """
+
+    model: Any
+    task: Task
+    training: Training
+    arguments: Mapping[str, Any]
+    metrics: Mapping[str, float]
+    history: list[dict[str, float]]
+    statistics: Mapping[str, float]
+    _serving: dict[int | None, Served] = dataclasses.field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+
+    @property
+    def protocol(self) -> str:
+        """How the examples were made and split, and what was measured, in words."""
+        return self.task.protocol
+
+    def result(self, **config: Any) -> Result:
+        """The run as a result file holds it.
+
+        Args:
+            **config: What the file should say besides, in its `config`.
+        """
+        arguments = {k: v for k, v in self.model.get_config().items() if k != "features"}
+        return Result(
+            model=type(self.model).__name__,
+            task=self.task.name,
+            metrics=dict(self.metrics),
+            statistics=dict(self.statistics),
+            dataset=self.task.dataset,
+            data_checksum=self.task.log.checksum,
+            checksum=self.task.checksum,
+            protocol=self.protocol,
+            seed=self.training.seed,
+            config={
+                "options": self.task.options,
+                "training": self.training.to_dict(),
+                "arguments": arguments,
+                **config,
+            },
+        )
+
+    def recommend(
+        self, request: Mapping[str, Any], k: int = 10, include_history: bool = False
+    ) -> pd.DataFrame:
+        """Recommends items, by the same graph as the exported model.
+
+        A ranking model scores every item that it knows.
+
+        Args:
+            request: Raw features by key, one value (or bag) per row. Features left out are missing.
+                `exclude` holds bags of items that must not be recommended.
+            k: Number of items per row.
+            include_history: Whether the items of `history` may be recommended, where the request
+                has no `exclude`.
+
+        Returns:
+            A frame with a row per recommendation: `row` of the request, `rank` from 1, `id`,
+            `title` if the log has titles, and `score`.
+        """
+        if "history" in request and "exclude" not in request and not include_history:
+            request = {**request, "exclude": request["history"]}
+        if self.model.family == "ranking":
+            found = rank_catalogue(self.model, self._served(), self.task.log, request, k)
+        else:
+            found = self._served(k).recommend(request, k)
+        catalogue = Catalogue.of(self.task.log)
+        if catalogue.titles is not None:
+            found.insert(3, "title", catalogue.titles[catalogue.index(found["id"])])
+        return found
+
+    def score(self, request: Mapping[str, Any]) -> np.ndarray:
+        """The [rows] predictions of a ranking model for rows of query and candidate features.
+
+        Args:
+            request: Raw features by key, one value (or bag) per row.
+        """
+        if self.model.family != "ranking":
+            raise TypeError(
+                "Rows are scored by ranking models; retrieval models recommend. "
+                f"Received: {type(self.model).__name__}"
+            )
+        return self._served()(request)["predictions"]
+
+    def _served(self, k: int | None = None) -> Served:
+        """The model served from memory: traced once for each length of the lists."""
+        if k not in self._serving:
+            self._serving[k] = serve(self.model, **({} if k is None else {"k": k}))
+        return self._serving[k]
+
+    def export(self, directory: str | pathlib.Path, **kwargs: Any) -> pathlib.Path:
+        """Writes a SavedModel that answers raw requests without this package; see `export`.
+
+        Args:
+            directory: Folder to write.
+            **kwargs: `k` and `index`, for retrieval models.
+        """
+        return export(self.model, directory, self.result().to_dict(), **kwargs)
+
+    def save(self, directory: str | pathlib.Path, **config: Any) -> pathlib.Path:
+        """Writes `model` (the SavedModel), `checkpoint` and `result.json` into a folder.
+
+        Args:
+            directory: Folder to write.
+            **config: What `result.json` should say besides, in its `config`.
+        """
+        directory = pathlib.Path(directory)
+        result = self.result(**config)
+        checkpoints.save(self.model, directory / "checkpoint")
+        export(self.model, directory / "model", result.to_dict())
+        result.write(directory / "result.json")
+        return directory
+
+
+def train(
+    model: str | type[RecommenderModel],
+    task: Task | Log,
+    training: Training | None = None,
+    **arguments: Any,
+) -> Run:
+    """Trains a model on a task, and measures it on the test examples.
+
+    Where the task validates, training ends when the validation examples say so. Where it `refits`,
+    the model is then trained again on those as well, for as many epochs.
+
+    Args:
+        model: A model's class, or its name in the registry.
+        task: The task; or a log, which stands for the model's default task on it.
+        training: How to train; by default as the task says.
+        **arguments: Arguments of the model.
+
+    Raises:
+        KeyError: If there is no model of that name.
+        ValueError: If the model can't do the task.
+        TypeError: If the model has no such argument.
+
+    Example:
+
+    >>> import pandas as pd, tfrec_zoo as zoo
+    >>> log = zoo.Log("mine", pd.DataFrame({"user_id": list("aaaabbbbcccc"),
+    ...                                     "item_id": list("xyzwxyzvyxzw"), "time": range(12)}))
+    >>> run = zoo.train("EASE", zoo.tasks.NextWatch(log), zoo.Training(verbose=0), l2=1.0)
+    >>> run.protocol
+    'next watch, leave-last-out, full ranking over the training items'
+    >>> run.recommend({"history": [["x"]]}, k=1)["id"].tolist()
+    ['y']
+    """
+    cls = registry.get(model).load() if isinstance(model, str) else model
+    if isinstance(task, Log):
+        task = tasks.make(cls.default_task, task)
+    training = Training(**task.training) if training is None else training
+    arguments = {**task.arguments(cls), **arguments}
+    if training.mixed_precision:
+        use_half_precision()
+    trainer = Trainer()
+    if training.grid:
+        training, arguments = trainer.choose(cls, task, training, arguments)
+    fitted = trainer.fit(cls, task, training, arguments)
+    metrics = task.measure(fitted.model, fitted.test)
+    return Run(
+        fitted.model,
+        task,
+        training,
+        arguments,
+        {**metrics, **fitted.best_on_test},
+        fitted.history,
+        {**fitted.model.statistics(), "epochs": fitted.epochs},
+    )

@@ -1,0 +1,48 @@
+"""Parts: what an exported graph contains of a model."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import tensorflow as tf
+
+from tfrec_zoo.features import MISSING, RawFeature
+from tfrec_zoo.models.base import RecommenderModel
+from tfrec_zoo.models.retrieval import RetrievalModel
+
+
+class ServedWeights(tf.Module):
+    """The variables and look-up tables of a model: what is saved, without losses and optimizers.
+
+    Args:
+        model: A trained model.
+    """
+
+    def __init__(self, model: RecommenderModel) -> None:
+        super().__init__()
+        model.build_weights()
+        left_out = {id(v) for metric in model.metrics for v in metric.variables}
+        left_out |= {id(v) for v in model.training_state}
+        self.weights = [v for v in model.variables if id(v) not in left_out]
+        self.tables = model.preprocessor.tables
+
+
+def serving_inputs(raw: Mapping[str, RawFeature]) -> dict[str, RawFeature]:
+    """Returns the raw features that requests give: all but those that are constant in serving."""
+    return {key: feature for key, feature in raw.items() if feature.serving is None}
+
+
+def with_serving_values(
+    raw: Mapping[str, tf.Tensor], features: Mapping[str, RawFeature]
+) -> dict[str, tf.Tensor]:
+    """Adds the features that are constant in serving, one value per row."""
+    rows = tf.shape(next(iter(raw.values())))[0]
+    fixed = {k: tf.fill([rows], f.serving) for k, f in features.items() if f.serving is not None}
+    return {**raw, **fixed}
+
+
+def item_table(model: RetrievalModel) -> tf.Variable:
+    """Returns the original item ids, [1 + items]: the missing value, then the id of each row."""
+    vocabulary = model.features.vocabularies[model.item_column.space]
+    tokens = vocabulary.array()
+    missing = np.array([MISSING[vocabulary.dtype]], tokens.dtype)
+    return tf.Variable(tf.constant(np.concatenate([missing, tokens])), trainable=False)

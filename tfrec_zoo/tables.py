@@ -1,0 +1,351 @@
+"""Tables of results: presets times seeds, resumed from result files, rendered as Markdown.
+
+Each run leaves a result file; a run whose file is there already is not run again, so that a table
+can be resumed and rows added.
+"""
+
+import dataclasses
+import json
+import logging
+import pathlib
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from tfrec_zoo import presets, registry
+from tfrec_zoo.evaluation import Result
+from tfrec_zoo.presets import Preset
+from tfrec_zoo.tasks import Task
+
+logger = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """How a table is shown.
+
+    Args:
+        title: Heading of the table.
+        about: What it shows, in a sentence or two.
+        columns: Metrics and statistics by their headings.
+    """
+
+    title: str
+    about: str
+    columns: Mapping[str, str]
+
+
+_SAMPLED = {
+    "HR@10": "sampled_hit_rate_at_10",
+    "NDCG@10": "sampled_ndcg_at_10",
+    "HR@10, best on test": "best_on_test_sampled_hit_rate_at_10",
+    "NDCG@10, best on test": "best_on_test_sampled_ndcg_at_10",
+    "HR@10, all items": "hit_rate_at_10",
+    "NDCG@10, all items": "ndcg_at_10",
+    "epochs": "epochs",
+}
+_CLICKS = {
+    "AUC": "auc",
+    "log loss": "logloss",
+    "GAUC": "gauc",
+    "parameters": "parameters",
+    "epochs": "epochs",
+}
+
+#: How the tables are shown, by name.
+TABLES: dict[str, Table] = {
+    "next-watch": Table(
+        "The next watch",
+        "Each user's last watch is ranked among all items; items seen before are left out, or kept "
+        'in the columns "kept". The rows differ in the bags of last watches that are fed.',
+        {
+            "HR@10": "hit_rate_at_10",
+            "NDCG@10": "ndcg_at_10",
+            "HR@50": "hit_rate_at_50",
+            "MAP": "mean_average_precision",
+            "HR@10, kept": "hit_rate_at_10_seen_kept",
+            "NDCG@10, kept": "ndcg_at_10_seen_kept",
+            "HR@50, kept": "hit_rate_at_50_seen_kept",
+        },
+    ),
+    "ncf": Table(
+        "Neural collaborative filtering",
+        "Each user's latest item is ranked among 99 others, ties against it. The first two columns "
+        "are of the epoch (or setting) that was best on each user's latest item but one; then the "
+        "best epoch on the test items, as the authors' code reports; then all items.",
+        _SAMPLED,
+    ),
+    "ncf-ablations": Table(
+        "Negatives, depth and Adam",
+        "The best epoch on the validation items; the test items are not looked at.",
+        {name: key for name, key in _SAMPLED.items() if "best" not in name},
+    ),
+    "ctr": Table(
+        "Clicks, with ids",
+        "Whether a rating is above 3; ratings of 3 are dropped. The AUC on a tenth of the ratings "
+        "ends training, and is reported on another tenth.",
+        _CLICKS,
+    ),
+    "ctr-without-ids": Table(
+        "Clicks, without ids",
+        "The same without the ids of users and movies, and with the time; not to be compared with "
+        "the table above.",
+        _CLICKS,
+    ),
+    "wide-deep": Table(
+        "The two sides of Wide & Deep",
+        "One side or both, one optimizer or two, and the share of wide weights that L1 makes zero.",
+        {**_CLICKS, "zeros": "wide_zeros"},
+    ),
+    "ratings": Table("Ratings", "", {"RMSE": "rmse", "MAE": "mae", "epochs": "epochs"}),
+    "watch-time": Table(
+        "Expected watch time",
+        "Predictions of simulated impressions against labels and against the simulator's truth.",
+        {
+            "weighted per-user loss": "weighted_per_user_loss",
+            "AUC": "auc",
+            "GAUC": "gauc",
+            "bias of the odds": "bias_of_odds",
+            "bias to the truth": "bias_to_truth",
+        },
+    ),
+    "movielens-100k": Table(
+        "Models that come trained",
+        "What `tfrec_zoo.load` and `tfrec_zoo.from_preset` load: small models, one seed.",
+        {"HR@10": "hit_rate_at_10", "AUC": "auc", "GAUC": "gauc", "parameters": "parameters"},
+    ),
+}
+
+
+def select(
+    table: str,
+    rows: Sequence[str] | None = None,
+    models: Sequence[str] | None = None,
+    factors: Sequence[int] | None = None,
+) -> list[Preset]:
+    """The presets of a table whose rows are called `<model>` or `<model>-<factors>`; None for any.
+
+    Raises:
+        ValueError: If there are none.
+    """
+    known = presets.of_table(table)
+
+    def is_wanted(row: str) -> bool:
+        model, _, size = row.rpartition("-")
+        model = model if size.isdigit() else row
+        return (
+            (rows is None or row in rows)
+            and (models is None or model in models)
+            and (factors is None or size in map(str, factors))
+        )
+
+    found = [preset for preset in known if is_wanted(preset.row)]
+    if not found or set(rows or ()) - {preset.row for preset in known}:
+        raise ValueError(
+            f"The table {table!r} has the rows {[preset.row for preset in known]}. "
+            f"Received: rows={rows}, models={models}, factors={factors}"
+        )
+    return found
+
+
+def run(
+    wanted: Sequence[Preset],
+    log: Any,
+    output: str | pathlib.Path,
+    seeds: Sequence[int] = (0, 1, 2),
+    verbose: int = 0,
+    **options: Any,
+) -> list[dict[str, Any]]:
+    """Runs presets for every seed; what draws no random numbers is run for the first alone.
+
+    Args:
+        wanted: The presets.
+        log: The log, or what `read_ncf` read.
+        output: Folder for `<row>-<seed>.json`.
+        seeds: Seeds to run.
+        verbose: As in `model.fit`.
+        **options: Options of the task in place of the presets'.
+
+    Returns:
+        The contents of the result files, each with its `row`.
+
+    Raises:
+        ValueError: If a result file is of other data, or of another protocol.
+    """
+    tasks: dict[str, Task] = {}
+    results = []
+    for preset in wanted:
+        key = repr((preset.task, sorted(preset.options.items())))
+        task = tasks.setdefault(key, preset.make_task(log, **options))
+        draws = not preset.is_baseline(task) and registry.get(preset.model).load().is_iterative
+        for seed in seeds if draws else seeds[:1]:
+            path = pathlib.Path(output) / f"{preset.row}-{seed}.json"
+            if not path.exists():
+                logger.info("%s, seed %d", preset.row, seed)
+                result_of(preset, task, seed, verbose).write(path)
+                tf.keras.backend.clear_session()
+            contents = json.loads(path.read_text(encoding="utf-8"))
+            if contents["checksum"] != task.checksum:
+                raise ValueError(
+                    f"{path} is of other data or of another protocol ({contents['dataset']}, "
+                    f"{contents['protocol']}): choose another --output."
+                )
+            results.append({"row": preset.row, **contents})
+    return results
+
+
+def result_of(preset: Preset, task: Task, seed: int = 0, verbose: int = 0) -> Result:
+    """Trains the model of a preset, or measures its baseline."""
+    if not preset.is_baseline(task):
+        return preset.train(task, seed=seed, verbose=verbose).result(preset=preset.name)
+    return Result(
+        model=preset.model,
+        task=task.name,
+        metrics=task.baselines[preset.model](),
+        dataset=task.dataset,
+        data_checksum=task.log.checksum,
+        checksum=task.checksum,
+        protocol=task.protocol,
+        seed=seed,
+        config={"options": task.options, "preset": preset.name},
+    )
+
+
+def markdown(results: Sequence[Mapping[str, Any]], columns: Mapping[str, str] | None = None) -> str:
+    """A table of mean ± standard deviation over seeds, with what it was made from.
+
+    Args:
+        results: What `run` returned.
+        columns: The metrics wanted by their headings; None for all there are.
+    """
+    rows: dict[str, list[Mapping[str, Any]]] = {}
+    for result in results:
+        rows.setdefault(result["row"], []).append(result)
+    found = [_values(result) for result in results]
+    names = list(dict.fromkeys(name for values in found for name in values))
+    unknown = sorted(set((columns or {}).values()) - set(names))
+    if unknown and columns is not None and not set(columns.values()) & set(names):
+        raise ValueError(f"The results have the metrics {names}. Received: {unknown}")
+    wanted = {name: name for name in names} if columns is None else columns
+    return "\n".join([*_lines(rows, wanted, {}), "", _provenance(results)])
+
+
+def _values(result: Mapping[str, Any]) -> dict[str, Any]:
+    return {**result.get("statistics", {}), **result["metrics"]}
+
+
+def _lines(
+    rows: Mapping[str, Sequence[Mapping[str, Any]]],
+    columns: Mapping[str, str],
+    published: Mapping[str, str],
+) -> list[str]:
+    headings = ["row", "seeds", *columns, *(["published"] if any(published.values()) else [])]
+    lines = [f"| {' | '.join(headings)} |", "|---" * len(headings) + "|"]
+    for row, runs in rows.items():
+        cells = [row, ", ".join(str(run["seed"]) for run in runs) or "†"]
+        values = [_values(run) for run in runs]
+        for key in columns.values():
+            cells.append(_cell([value[key] for value in values if value.get(key) is not None]))
+        if any(published.values()):
+            cells.append(published[row])
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def _published(preset: Preset) -> str:
+    """The published numbers that a row stands beside."""
+    numbers = " / ".join(f"{value:.4g}" for value in preset.published.values())
+    return f"{numbers} ({preset.source})" if numbers else ""
+
+
+def _provenance(results: Sequence[Mapping[str, Any]]) -> str:
+    first = results[0]
+    versions = ", ".join(f"{name} {version}" for name, version in first["versions"].items())
+    data = first.get("data_checksum", first["checksum"])
+    return f"{first['dataset']} (sha256 {data[:16]}…), {first['protocol']}; {versions}"
+
+
+def _cell(values: Sequence[float]) -> str:
+    if not values:
+        return ""
+    if all(isinstance(value, int) for value in values):
+        return "/".join(f"{value:,}" for value in dict.fromkeys(values))
+    if len(values) == 1:
+        return f"{values[0]:.4f}"
+    return f"{statistics.mean(values):.4f} ± {statistics.stdev(values):.4f}"
+
+
+def page(folder: str | pathlib.Path) -> str:
+    """Renders the result files of a folder, `<table>/<row>-<seed>.json`, as one page.
+
+    A row of a table without a result file is marked.
+    """
+    folder = pathlib.Path(folder)
+    parts = [_HEAD]
+    for name, table in TABLES.items():
+        known = presets.of_table(name)
+        rows = {preset.row: _runs(folder / name, preset) for preset in known}
+        published = {preset.row: _published(preset) for preset in known}
+        dataset = "DIR" if known[0].dataset.startswith("ncf/") else known[0].dataset
+        command = f"tfrec-zoo benchmark {name} --dataset {dataset} --output runs/{name}"
+        parts += [f"## {table.title}", "", *([table.about, ""] if table.about else [])]
+        parts += ["```bash", command, "```", "", *_lines(rows, table.columns, published), ""]
+        results = [run for runs in rows.values() for run in runs]
+        parts += [_provenance(results), ""] if results else []
+    return "\n".join(parts)
+
+
+#: The rows of the README's table: table, heading of the metric, baseline, and the model beside it.
+_HEADLINES = (
+    ("next-watch", "HR@10", "popularity", "bags-1-3-10-50"),
+    ("ncf", "HR@10", "Popularity", "EASE"),
+    ("ctr", "AUC", "item-rates", "FactorizationMachine"),
+    ("ctr", "AUC", "item-rates", "DeepFM"),
+    ("watch-time", "weighted per-user loss", "no-hidden-layers", "weighted"),
+    ("ratings", "RMSE", "damped-means", "FM"),
+)
+
+
+def headlines(folder: str | pathlib.Path) -> str:
+    """Renders a few rows of the result files of a folder, each beside its baseline.
+
+    A row is left out unless there are result files of the model and of the baseline.
+    """
+    headings = ("table", "data", "metric", "baseline", "model", "published")
+    lines = [f"| {' | '.join(headings)} |", "|---" * len(headings) + "|"]
+    for name, heading, *rows in _HEADLINES:
+        table, cells = TABLES[name], []
+        for row in rows:
+            preset = presets.get(f"{name}/{row}")
+            runs = _runs(pathlib.Path(folder) / name, preset)
+            values = [_values(run)[table.columns[heading]] for run in runs]
+            cells += [f"{row} {_cell(values)}"] if values else []
+        if len(cells) == len(rows):
+            words = (table.title, preset.dataset, heading, *cells, _published(preset))
+            lines.append(f"| {' | '.join(words)} |")
+    return "\n".join(lines)
+
+
+def _runs(folder: pathlib.Path, preset: Preset) -> list[Mapping[str, Any]]:
+    """The result files of a preset, by seed."""
+    files = folder.glob(f"{preset.row}-[0-9]*.json")
+    runs = [json.loads(path.read_text(encoding="utf-8")) for path in files]
+    runs = [run for run in runs if run["config"].get("preset") == preset.name]
+    return sorted(runs, key=lambda run: run["seed"])
+
+
+_HEAD = """# Results
+
+Every number on this page is rendered from a result file in [`docs/results`](results), which holds
+the command, the seed, the configuration, the versions and the checksum of the data;
+`tfrec-zoo results docs/results --output docs/results.md` renders the page again. Numbers are
+means ± standard deviations over the seeds named; closed forms and baselines draw nothing and have
+one seed. A row marked † has no result file yet: the command above its table makes one.
+
+"Published" stands for the same data and protocol, as far as there is one. MovieLens is read through
+tensorflow-datasets, which loses the order of ratings within a second. That touches the last rating
+of 40 % of the users of MovieLens-1M, so that next-watch numbers compare with those of other
+libraries only up to that.
+"""

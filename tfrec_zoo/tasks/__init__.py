@@ -1,0 +1,75 @@
+"""Tasks: what is predicted, from what, how it is split, and how it is measured."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tfrec_zoo.data import Log, SampledTest
+from tfrec_zoo.tasks.choice import Choice
+from tfrec_zoo.tasks.clicks import Clicks
+from tfrec_zoo.tasks.item_task import ItemTask
+from tfrec_zoo.tasks.ncf import NCF
+from tfrec_zoo.tasks.next_watch import NextWatch
+from tfrec_zoo.tasks.ratings import Ratings
+from tfrec_zoo.tasks.task import Task, TaskExamples, is_error
+from tfrec_zoo.tasks.watch_time import WatchTime
+from tfrec_zoo.typed_fields import checked
+
+__all__ = [
+    "NCF",
+    "TASKS",
+    "Choice",
+    "Clicks",
+    "ItemTask",
+    "NextWatch",
+    "Ratings",
+    "Task",
+    "TaskExamples",
+    "WatchTime",
+    "checked_options",
+    "is_error",
+    "make",
+]
+
+#: Tasks by name.
+TASKS: dict[str, type[Task]] = {
+    task.name: task for task in (NextWatch, Choice, Clicks, Ratings, WatchTime, NCF)
+}
+
+
+def checked_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a task as the types that it declares, before there is a log.
+
+    Args:
+        name: Name of the task, such as `"next-watch"`.
+        options: Options by name.
+
+    Raises:
+        ValueError: If there is no such task or option, or a value of another type; says what there
+            is.
+    """
+    if name not in TASKS:
+        raise ValueError(f"`task` must be one of {list(TASKS)}. Received: {name!r}")
+    known = TASKS[name].option_names()
+    unknown = sorted(set(options) - set(known))
+    if unknown:
+        raise ValueError(f"The task {name!r} has the options {known}. Received: {unknown}")
+    return checked(TASKS[name], options)
+
+
+def make(name: str, log: Log | SampledTest, **options: Any) -> Task:
+    """Makes a task of a log by the task's name.
+
+    Args:
+        name: Name of the task, such as `"next-watch"`.
+        log: The log, or what `read_ncf` read.
+        **options: Arguments of the task.
+
+    Raises:
+        ValueError: If there is no such task or option, or a value of another type; says what there
+            is.
+    """
+    options = checked_options(name, options)
+    if isinstance(log, SampledTest) and name != NCF.name:
+        log = log.log
+    task: Any = TASKS[name]
+    return task(log, **options)

@@ -1,0 +1,145 @@
+"""ItemTask: what the tasks of recommending items have in common."""
+
+import abc
+import dataclasses
+import functools
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+import numpy as np
+
+from tfrec_zoo.data import Examples, NegativeSampling, Split
+from tfrec_zoo.evaluation import full_ranking
+from tfrec_zoo.features import FeatureSpec
+from tfrec_zoo.models import RecommenderModel
+from tfrec_zoo.tasks.specs import id_spec
+from tfrec_zoo.tasks.splits import SplitName, make_split
+from tfrec_zoo.tasks.task import Task, TaskExamples
+
+
+@dataclasses.dataclass(frozen=True)
+class ItemTask(Task):
+    """Base of the tasks that hide interactions and rank their items among all there are.
+
+    Retrieval models of features read windows of history, item-to-item models each user's whole
+    history once, models of ids the user and the item; ranking models learn from the same
+    interactions beside negatives. All are measured on the same items with the same items masked.
+
+    Args:
+        split: How interactions are split: `"last-out"` tests on each user's last one,
+            `"random-out"` on a random one, `"time"` on the last part of the log, `"next-day"` on
+            its last day, `"random"` on a random part; or a `Split` of one's own.
+        validation_fraction: Share of the interactions to validate on, where the split is by share.
+        test_fraction: Share of the interactions to test on, where the split is by share.
+        profile: Whether what is known of users (and of candidates) is fed, besides ids.
+        negatives: Negatives drawn per interaction, for models that learn from pairs.
+        exponent: Negatives are drawn in proportion to (number of interactions)^exponent.
+        seed: Seed of random splits and of the drawing of examples.
+    """
+
+    metric = "hit_rate_at_10"
+    #: What is predicted, in words.
+    _predicts: ClassVar[str]
+    #: What the item is ranked among, in words.
+    _ranking: ClassVar[str] = "full ranking over the training items"
+
+    split: SplitName | Split = "last-out"
+    validation_fraction: float = 0.1
+    test_fraction: float = 0.1
+    profile: bool = True
+    negatives: int = 4
+    exponent: float = 0.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.negatives < 1:
+            raise ValueError(f"`negatives` must be positive. Received: {self.negatives!r}")
+
+    @functools.cached_property
+    def rows(self) -> Split:
+        """The interactions to train, validate and test on."""
+        return make_split(
+            self.log, self.split, self.validation_fraction, self.test_fraction, self.seed
+        )
+
+    @property
+    def train_rows(self) -> np.ndarray:
+        """The interactions that models are trained on."""
+        return self.rows.train
+
+    @property
+    def test_rows(self) -> np.ndarray:
+        """The interactions that models are measured on."""
+        return self.rows.test if self.held_out == "test" else self.rows.validation
+
+    @property
+    def protocol(self) -> str:
+        """What is predicted, how interactions are split, and what is ranked, in words."""
+        validation = ["validation items"] if self.held_out == "validation" else []
+        words = [self._predicts, *validation, self.rows.protocol, *self._details(), self._ranking]
+        return ", ".join(words)
+
+    def _details(self) -> list[str]:
+        """Further parts of the protocol."""
+        return []
+
+    def examples(
+        self, model: type[RecommenderModel], arguments: Mapping[str, Any] = MappingProxyType({})
+    ) -> TaskExamples:
+        """The interactions to learn from and to be measured on, as the model reads them."""
+        if not len(self.train_rows) or not len(self.test_rows):
+            raise ValueError(
+                f"There must be interactions to train and to test on ({self.rows.protocol}). "
+                f"Received: {len(self.train_rows)} and {len(self.test_rows)}"
+            )
+        if model.reads == "history":
+            return self._whole_histories()
+        pairs = model.learns_from_pairs(arguments)
+        negatives = NegativeSampling(self.negatives, self.exponent) if pairs else None
+        if model.reads == "ids":
+            return TaskExamples(*self._choices(pairs), id_spec(self.log), negatives)
+        spec = self.spec or self._spec(model.input_width(arguments), pairs)
+        return TaskExamples(*self._windows(pairs), spec, negatives)
+
+    @abc.abstractmethod
+    def _spec(self, width: int | None, pairs: bool) -> FeatureSpec:
+        """The features of a model that reads features."""
+
+    @abc.abstractmethod
+    def _windows(self, pairs: bool) -> tuple[Examples, Examples]:
+        """Training and test examples with features."""
+
+    @abc.abstractmethod
+    def _choices(self, pairs: bool) -> tuple[Examples, Examples]:
+        """Training and test examples of ids."""
+
+    @abc.abstractmethod
+    def _whole_histories(self) -> TaskExamples:
+        """Training examples with the whole history of each user once, and test examples."""
+
+    def measure(
+        self, model: RecommenderModel, examples: Examples, brief: bool = False
+    ) -> dict[str, float]:
+        """Hit rate, NDCG, MAP and coverage, with the items seen before masked, and with them kept.
+
+        Args:
+            model: A model trained on this task.
+            examples: The test examples in the form that it reads.
+            brief: Whether to leave out the metrics with seen items kept.
+        """
+        metrics = full_ranking(model, examples, mask_seen=True)
+        if brief:
+            return metrics
+        kept = full_ranking(model, examples, mask_seen=False)
+        return {**metrics, **{f"{name}_seen_kept": value for name, value in kept.items()}}
+
+    def _last_of_each_user(self, user: np.ndarray) -> np.ndarray:
+        """The training row of each user that comes last.
+
+        Args:
+            user: [interactions] numbers that tell users apart.
+        """
+        user = user[self.train_rows]
+        return self.train_rows[np.append(user[1:] != user[:-1], True)]

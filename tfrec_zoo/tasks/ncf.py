@@ -1,0 +1,101 @@
+"""NCF: the latest item of each user among 99 that the user has not chosen.
+
+The protocol of He et al., "Neural Collaborative Filtering" (WWW 2017), §4.1. It flatters, and it
+orders models otherwise than a full ranking does (Krichene & Rendle, KDD 2020): report it to compare
+with that literature only. The full ranking stands beside it.
+"""
+
+import dataclasses
+import functools
+from types import MappingProxyType
+
+import numpy as np
+
+from tfrec_zoo.data import Examples, SampledTest, interaction_examples
+from tfrec_zoo.evaluation import full_ranking, sample_negatives, sampled_ranking
+from tfrec_zoo.models import RecommenderModel
+from tfrec_zoo.tasks.next_watch import NextWatch
+
+
+@dataclasses.dataclass(frozen=True)
+class NCF(NextWatch):
+    """Ranks each user's latest item among 99 others, the authors' own or drawn by a fixed seed.
+
+    The number of epochs is that of the best hit rate on each user's latest item but one, after
+    which the model is trained again on everything before the test items. The authors' code reports
+    the best epoch on the test items instead: `best_on_test` reports that as well. See `ItemTask`
+    and `NextWatch` for the arguments that are not below.
+
+    Args:
+        log: The log, or what `read_ncf` read of the authors' files.
+        others: [test rows, n] rows of `log.items` to rank the test items among; by default those of
+            the authors' files, or 99 drawn with seed 0.
+        best_on_test: Whether to measure the test items after each epoch, training on past the
+            chosen epoch while they get better, and to report the best epoch beside the chosen one.
+
+    References:
+        He et al., WWW 2017, §4.1; the rule of both epochs: Ferrari Dacrema et al., TOIS 2021.
+    """
+
+    name = "ncf"
+    metric = "sampled_hit_rate_at_10"
+    refits = True
+    training = MappingProxyType({"decay": False, "optimizer": "lazy_adam", "learning_rate": 0.001})
+    _predicts = "NCF"
+
+    others: np.ndarray | None = None
+    best_on_test: bool = True
+    monitor: str | None = dataclasses.field(default="sampled_hit_rate_at_10", kw_only=True)
+    patience: int | None = dataclasses.field(default=3, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.log, SampledTest):
+            given = self.log
+            object.__setattr__(self, "log", given.log)
+            object.__setattr__(self, "split", given.split)
+            object.__setattr__(self, "others", given.negatives)
+        super().__post_init__()
+
+    @property
+    def train_rows(self) -> np.ndarray:
+        """All that came before what is ranked."""
+        if self.held_out == "validation":
+            return self.rows.train
+        return np.union1d(self.rows.train, self.rows.validation)
+
+    @property
+    def reports_best_on_test(self) -> bool:
+        """As `best_on_test` says."""
+        return self.best_on_test
+
+    @functools.cached_property
+    def negatives_to_rank(self) -> np.ndarray:
+        """[test rows, n] rows of `log.items` that the test items are ranked among."""
+        if self.held_out == "test" and self.others is not None:
+            return self.others
+        test = interaction_examples(self.log, self.test_rows)
+        # The test items are not to be known when validating.
+        known = (
+            np.arange(len(self.log.interactions))
+            if self.held_out == "test"
+            else np.union1d(self.rows.train, self.rows.validation)
+        )
+        return sample_negatives(test, interaction_examples(self.log, known))
+
+    def _details(self) -> list[str]:
+        drawn = self.held_out == "validation" or self.others is None
+        number = 99 if drawn or self.others is None else self.others.shape[1]
+        return [f"{number} negatives of seed 0" if drawn else f"{number} given negatives"]
+
+    def measure(
+        self, model: RecommenderModel, examples: Examples, brief: bool = False
+    ) -> dict[str, float]:
+        """Hit rate and NDCG at 10 among the others, and against the whole catalogue.
+
+        Args:
+            model: A model trained on this task.
+            examples: The test examples in the form that it reads.
+            brief: Whether to leave out the whole catalogue.
+        """
+        metrics = sampled_ranking(model, examples, self.negatives_to_rank)
+        return metrics if brief else {**metrics, **full_ranking(model, examples, ks=(10,))}

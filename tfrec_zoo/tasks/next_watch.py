@@ -1,0 +1,149 @@
+"""NextWatch: which item of the whole catalogue the user takes next.
+
+Covington, Adams & Sargin (RecSys 2016), §3.4: what a user did is rolled back to before a watch, and
+that watch is predicted from the past alone.
+"""
+
+import dataclasses
+import functools
+from typing import Any, Literal
+
+import numpy as np
+
+from tfrec_zoo.data import (
+    Examples,
+    Split,
+    held_out_watch_examples,
+    interaction_examples,
+    next_watch_examples,
+)
+from tfrec_zoo.data.derived import MAX_HISTORY
+from tfrec_zoo.data.splits import user_bounds
+from tfrec_zoo.features import FeatureSpec
+from tfrec_zoo.tasks.item_task import ItemTask
+from tfrec_zoo.tasks.specs import longest_history, next_watch_spec
+from tfrec_zoo.tasks.task import TaskExamples
+
+
+@dataclasses.dataclass(frozen=True)
+class NextWatch(ItemTask):
+    """Predicts the next item from the past, against every item there is.
+
+    See `ItemTask` for the arguments that are not below, and for what each kind of model reads.
+
+    Args:
+        log: The log.
+        label: `"future"` predicts a watch from what came before it; `"held-out"` trains on a random
+            watch predicted from those around it, as in figure 5a of the paper: it leaks the future.
+        examples_per_user: Number of training examples drawn of each user, so that all users weigh
+            the same in the loss; None takes every watch.
+        min_watch_share: Only what was watched at least this far, weight over the item's `length`,
+            is predicted, a completed watch; the history holds the rest as well.
+        bags: Sizes of the bags of last watches, each averaged and fed apart.
+        last_watched: Whether the last watch is fed apart.
+        example_age: Whether the age of the example is fed, which is zero when serving.
+
+    Example:
+
+    >>> import pandas as pd
+    >>> from tfrec_zoo import Log, tasks
+    >>> log = Log("mine", pd.DataFrame({"user_id": list("aaabbb"), "item_id": list("xyzxzy"),
+    ...                                 "time": range(6)}))
+    >>> tasks.NextWatch(log).protocol
+    'next watch, leave-last-out, full ranking over the training items'
+
+    References:
+        Covington et al., RecSys 2016, §3.4 and figure 5.
+    """
+
+    name = "next-watch"
+    _predicts = "next watch"
+
+    label: Literal["future", "held-out"] = "future"
+    examples_per_user: int | None = None
+    min_watch_share: float = 0.0
+    bags: tuple[int, ...] = (1, 3, 10, MAX_HISTORY)
+    last_watched: bool = False
+    example_age: bool = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.bags or min(self.bags) < 1:
+            raise ValueError(f"`bags` must hold positive sizes. Received: {self.bags!r}")
+        if self.examples_per_user is not None and self.examples_per_user < 1:
+            raise ValueError(
+                f"`examples_per_user` must be positive. Received: {self.examples_per_user!r}"
+            )
+        if not 0 <= self.min_watch_share <= 1:
+            raise ValueError(
+                f"`min_watch_share` must be in 0 … 1. Received: {self.min_watch_share!r}"
+            )
+
+    @functools.cached_property
+    def rows(self) -> Split:
+        """The interactions to train, validate and test on."""
+        split = super().rows
+        if not self.min_watch_share:
+            return split
+        is_complete = self._watch_share() >= self.min_watch_share
+        train, validation, test = (
+            rows[is_complete[rows]] for rows in (split.train, split.validation, split.test)
+        )
+        return Split(train, validation, test, split.protocol)
+
+    def _watch_share(self) -> np.ndarray:
+        r, watches, items = self.log.roles, self.log.interactions, self.log.items
+        if r.weight not in watches or "length" not in items:
+            raise ValueError(
+                f"`min_watch_share` needs interactions with {r.weight!r} and items with 'length'. "
+                f"Received columns: {list(watches.columns)} and {list(items.columns)}"
+            )
+        length = items.set_index(r.item)["length"].reindex(watches[r.item]).to_numpy(np.float64)
+        return watches[r.weight].to_numpy(np.float64) / length
+
+    def _details(self) -> list[str]:
+        words = []
+        if self.min_watch_share:
+            words.append(f"watched at least {self.min_watch_share:.0%}")
+        if self.label == "held-out":
+            words.append("trained on held-out watches (leaks the future)")
+        if self.examples_per_user:
+            words.append(f"{self.examples_per_user} examples per user")
+        return words
+
+    def _spec(self, width: int | None, pairs: bool) -> FeatureSpec:
+        return next_watch_spec(
+            self.log,
+            bags=self.bags,
+            last_watched=self.last_watched,
+            profile=self.profile,
+            example_age=self.example_age,
+            embedding_dim=width,
+            candidate=pairs,
+        )
+
+    def _windows(self, pairs: bool) -> tuple[Examples, Examples]:
+        longest = max(self.bags)
+        build = next_watch_examples if self.label == "future" else held_out_watch_examples
+        train = build(
+            self.log,
+            self.train_rows,
+            longest,
+            examples_per_user=self.examples_per_user,
+            seed=self.seed,
+        )
+        return train, next_watch_examples(self.log, self.test_rows, longest, serving=True)
+
+    def _choices(self, pairs: bool) -> tuple[Examples, Examples]:
+        label: Any = "chosen" if pairs else "item"
+        train = interaction_examples(self.log, self.train_rows, label)
+        return train, interaction_examples(self.log, self.test_rows, label)
+
+    def _whole_histories(self) -> TaskExamples:
+        longest = longest_history(self.log)
+        last = self._last_of_each_user(user_bounds(self.log)[0])
+        return TaskExamples(
+            next_watch_examples(self.log, last, longest),
+            next_watch_examples(self.log, self.test_rows, longest, serving=True),
+            next_watch_spec(self.log, bags=(longest,), profile=False),
+        )

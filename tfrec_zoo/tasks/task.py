@@ -1,0 +1,212 @@
+"""Task: what is predicted, from what, how it is split, and how it is measured."""
+
+import abc
+import dataclasses
+import functools
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from tfrec_zoo.data import Examples, Log, NegativeSampling, Split
+from tfrec_zoo.features import Features, FeatureSpec, Vocabulary
+from tfrec_zoo.models import RecommenderModel
+from tfrec_zoo.typed_fields import check
+
+#: Metrics of which less is better.
+_ERRORS = ("loss", "rmse", "mae", "bias")
+
+
+def is_error(metric: str) -> bool:
+    """Whether less of a metric is better."""
+    return metric.endswith(_ERRORS)
+
+
+@dataclasses.dataclass(frozen=True)
+class TaskExamples:
+    """The examples of a task in the form that a model reads.
+
+    Args:
+        train: Examples to learn from.
+        test: Examples to be measured on.
+        spec: The features.
+        negatives: How negatives are drawn for training examples that are all positives; None if the
+            model learns from the labels.
+        vocabularies: Vocabularies by ID space that are given, not learned from the examples.
+    """
+
+    train: Examples
+    test: Examples
+    spec: FeatureSpec
+    negatives: NegativeSampling | None = None
+    vocabularies: Mapping[str, Vocabulary] = dataclasses.field(default_factory=dict)
+
+    def fit_features(self) -> Features:
+        """Learns vocabularies and quantiles from the training examples."""
+        return self.train.fit_features(self.spec, self.vocabularies)
+
+
+@dataclasses.dataclass(frozen=True)
+class Task(abc.ABC):
+    """Examples, split, default features, negatives, metrics and the words for all of them.
+
+    One task serves every model that can do it, whatever the model reads: windows of history, whole
+    histories, ids with negatives or impressions. The test items and what is masked are the same, so
+    that one table compares them. Options are arguments; `tfrec_zoo.train` trains a model on a task.
+
+    Args:
+        log: The log.
+        spec: The features, in place of the task's own.
+        monitor: Metric by which early stopping tells the best epoch: one of the task's, or one of
+            Keras's, which begin with `val_`. By default the task's choice.
+        patience: Epochs without a better `monitor` on the validation examples after which training
+            ends, with the best weights. By default the task's choice, which may be never.
+    """
+
+    #: Name of the task on the command line and in presets.
+    name: ClassVar[str]
+    #: The metric that tells which of two models is better.
+    metric: ClassVar[str]
+    #: Fields of `Training` that differ from their defaults on this task.
+    training: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+    #: Whether a model is trained again on the validation examples once the epoch is chosen.
+    refits: ClassVar[bool] = False
+
+    log: Log
+    spec: FeatureSpec | None = dataclasses.field(default=None, kw_only=True)
+    monitor: str | None = dataclasses.field(default=None, kw_only=True)
+    patience: int | None = dataclasses.field(default=None, kw_only=True)
+    held_out: Literal["test", "validation"] = dataclasses.field(default="test", kw_only=True)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.log, Log):
+            raise TypeError(f"`log` must be a Log. Received: {type(self.log).__name__}")
+        check(self)
+        if self.patience is not None and self.patience < 1:
+            raise ValueError(f"`patience` must be positive. Received: {self.patience!r}")
+
+    @abc.abstractmethod
+    def examples(
+        self, model: type[RecommenderModel], arguments: Mapping[str, Any] = MappingProxyType({})
+    ) -> TaskExamples:
+        """The examples in the form that a model reads.
+
+        Args:
+            model: Class of the model.
+            arguments: Arguments the model is made with.
+
+        Raises:
+            ValueError: If the model can't do the task, or the log doesn't have what it takes.
+        """
+
+    @abc.abstractmethod
+    def measure(
+        self, model: RecommenderModel, examples: Examples, brief: bool = False
+    ) -> dict[str, float]:
+        """Metrics of a trained model.
+
+        Args:
+            model: A model trained on this task.
+            examples: The test examples in the form that it reads.
+            brief: Whether `metric` and what is as cheap will do, as after each epoch.
+        """
+
+    @property
+    @abc.abstractmethod
+    def protocol(self) -> str:
+        """How the examples were made and split, and what is measured, in words."""
+
+    def validating(self) -> "Task":
+        """The same task with the validation examples in place of the test ones, to choose by."""
+        return self if self.held_out == "validation" else self._validating
+
+    @functools.cached_property
+    def _validating(self) -> "Task":
+        return dataclasses.replace(self, held_out="validation")
+
+    def arguments(self, model: type[RecommenderModel]) -> Mapping[str, Any]:
+        """Arguments that a model needs to do the task, in place of its defaults.
+
+        Raises:
+            ValueError: If the model can't do the task.
+        """
+        return {}
+
+    @property
+    def reports_best_on_test(self) -> bool:
+        """Whether a refitted model is also measured on the test examples after each epoch."""
+        return False
+
+    @property
+    def baselines(self) -> dict[str, Callable[[], dict[str, float]]]:
+        """Metrics of baselines that are no models of the zoo, by name."""
+        return {}
+
+    @property
+    def dataset(self) -> str:
+        """Name of the data set."""
+        return self.log.name
+
+    @classmethod
+    def option_names(cls) -> list[str]:
+        """Names of the arguments, besides the log."""
+        return [field.name for field in dataclasses.fields(cls) if field.name != "log"]
+
+    @functools.cached_property
+    def options(self) -> dict[str, Any]:
+        """The arguments that differ from their defaults, JSON-able."""
+        return {
+            field.name: _as_json(getattr(self, field.name))
+            for field in dataclasses.fields(self)
+            if field.name != "log" and not _is_default(getattr(self, field.name), field)
+        }
+
+    @functools.cached_property
+    def checksum(self) -> str:
+        """Sha256 of the log, of every option, and of the protocol."""
+        contents = [self.log.checksum, self.name, self.options, self.protocol]
+        return hashlib.sha256(json.dumps(contents, sort_keys=True).encode()).hexdigest()
+
+    def evaluate(
+        self, model: RecommenderModel, arguments: Mapping[str, Any] | None = None
+    ) -> dict[str, float]:
+        """Metrics of a trained model on the test examples.
+
+        Args:
+            model: A model trained on this task.
+            arguments: What it was made with; by default as its `get_config` says.
+        """
+        arguments = model.get_config() if arguments is None else arguments
+        return self.measure(model, self.examples(type(model), arguments).test)
+
+    def _refuse(self, model: type[RecommenderModel], why: str) -> ValueError:
+        return ValueError(f"{model.__name__} can't be trained on the task {self.name!r}: {why}")
+
+
+def _is_default(value: Any, field: dataclasses.Field) -> bool:
+    return type(value) is type(field.default) and value == field.default
+
+
+def _as_json(value: Any) -> Any:
+    """An option as JSON; of arrays and what holds them, a digest."""
+    if isinstance(value, FeatureSpec):
+        return json.loads(value.to_json())
+    if isinstance(value, Split):
+        parts = [_digest(part) for part in (value.train, value.validation, value.test)]
+        return {"protocol": value.protocol, "sha256": parts}
+    if isinstance(value, np.ndarray):
+        return {"sha256": _digest(value)}
+    if hasattr(value, "get_weights"):
+        return {"model": type(value).__name__, "sha256": [_digest(w) for w in value.get_weights()]}
+    if isinstance(value, tuple | list):
+        return [_as_json(item) for item in value]
+    if isinstance(value, str | int | float | bool | None):
+        return value
+    return type(value).__name__
+
+
+def _digest(array: np.ndarray) -> str:
+    return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()

@@ -1,0 +1,238 @@
+"""WatchTime: what an impression is worth, such as the seconds that are watched of it.
+
+Covington, Adams & Sargin (RecSys 2016), §4.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Literal
+
+import numpy as np
+
+from tfrec_zoo.data import Examples, Log, Split, impression_examples, next_watch_examples
+from tfrec_zoo.data.derived import CANDIDATE_SCORE, MAX_HISTORY
+from tfrec_zoo.evaluation import candidate_scores, nominate, pointwise_metrics, predict
+from tfrec_zoo.features import Vocabulary
+from tfrec_zoo.models import RecommenderModel, RetrievalModel
+from tfrec_zoo.tasks.impressions import with_impressions
+from tfrec_zoo.tasks.specs import id_spec, impression_spec
+from tfrec_zoo.tasks.task import Task, TaskExamples
+
+
+@dataclasses.dataclass(frozen=True)
+class WatchTime(Task):
+    """Predicts what impressions were worth: their weight where they were chosen, else zero.
+
+    A log without impressions gets sampled ones, each interaction beside items that were not chosen;
+    the protocol says so. What they can teach is what a user picks, not what they would click where.
+
+    Args:
+        log: The log.
+        split: `"time"` tests on the impressions of the last part of the log. For sampled
+            impressions a `Split` of the interactions that they were sampled for.
+        validation_fraction: Share of the impressions before the test to validate on.
+        test_fraction: Share of the impressions to test on.
+        test_from: Time from which on to test, instead of a share.
+        retrieval: A trained retrieval model, whose score of each candidate is fed, and which
+            nominates the sampled impressions.
+        max_history: Bag size of the history.
+        negatives: Sampled impressions per interaction.
+        seed: Seed of the sampled impressions.
+
+    References:
+        Covington et al., RecSys 2016, §4.1 and table 1.
+    """
+
+    name = "watch-time"
+    metric = "weighted_per_user_loss"
+    refits = True
+
+    split: Literal["time"] | Split = "time"
+    validation_fraction: float = 0.1
+    test_fraction: float = 0.15
+    test_from: float | None = None
+    retrieval: RetrievalModel | None = None
+    max_history: int = MAX_HISTORY
+    negatives: int = 4
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("max_history", "negatives"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"`{name}` must be positive. Received: {getattr(self, name)!r}")
+        for name in ("validation_fraction", "test_fraction"):
+            if not 0 < getattr(self, name) < 1:
+                raise ValueError(
+                    f"`{name}` must be between 0 and 1. Received: {getattr(self, name)!r}"
+                )
+        if isinstance(self.split, Split) and not self.is_sampled:
+            raise ValueError(
+                "A Split of interactions needs a log without impressions, which are sampled for "
+                f"interactions. Received a log {self.log.name!r} with impressions"
+            )
+
+    @property
+    def is_sampled(self) -> bool:
+        """Whether the impressions are sampled."""
+        return self.log.impressions is None
+
+    @functools.cached_property
+    def shown(self) -> Log:
+        """The log with impressions."""
+        if not self.is_sampled:
+            return self.log
+        nominated = None
+        if self.retrieval is not None:
+            every = next_watch_examples(self.log, np.arange(len(self.log.interactions)))
+            nominated = nominate(self.retrieval, every)
+        return with_impressions(self.log, self.negatives, self.seed, nominated)
+
+    @functools.cached_property
+    def rows(self) -> tuple[np.ndarray, np.ndarray]:
+        """The impressions to train on and to be measured on."""
+        impressions = self.shown.impressions
+        assert impressions is not None
+        if isinstance(self.split, Split):
+            # A page of sampled impressions is a row of the interactions.
+            page = impressions[self.log.roles.page].to_numpy()
+            train, test = self.split.train, self.split.test
+            if self.held_out == "validation":
+                test = self.split.validation
+            train, test = (np.flatnonzero(np.isin(page, part)) for part in (train, test))
+        else:
+            time = impressions[self.log.roles.time].to_numpy()
+            cut = np.quantile(time, 1 - self.test_fraction)
+            cut = cut if self.test_from is None else self.test_from
+            end = np.inf
+            if self.held_out == "validation":
+                end, cut = cut, np.quantile(time[time < cut], 1 - self.validation_fraction)
+            train, test = np.flatnonzero(time < cut), np.flatnonzero((time >= cut) & (time < end))
+        if not len(train) or not len(test):
+            raise ValueError(
+                "There must be impressions before the test ones, to train on, and test ones. "
+                f"Received: {len(train)} to train on and {len(test)} to test on"
+            )
+        return train, test
+
+    @property
+    def protocol(self) -> str:
+        """Whether impressions are sampled, and how they are split, in words."""
+        if isinstance(self.split, Split):
+            words = [self.split.protocol]
+        elif self.test_from is None:
+            words = [f"impressions by time, last {self.test_fraction:g}"]
+        else:
+            words = [f"impressions by time, from {self.test_from:.0f}"]
+        if self.is_sampled:
+            by = "" if self.retrieval is None else " nominated by retrieval"
+            words.append(
+                f"sampled impressions with {self.negatives} negatives{by} of seed {self.seed}"
+            )
+        if self.held_out == "validation":
+            words.append("validation impressions")
+        return ", ".join(words)
+
+    @functools.cached_property
+    def _validating(self) -> "WatchTime":
+        task = dataclasses.replace(self, held_out="validation")
+        task.__dict__["shown"] = self.shown
+        return task
+
+    def arguments(self, model: type[RecommenderModel]) -> Mapping[str, Any]:
+        """What makes the model predict watch times, or else clicks."""
+        meanings = model.arguments_to_predict
+        if model.family != "ranking" or not {"watch time", "probability"} & set(meanings):
+            raise self._refuse(model, "it ranks no impressions")
+        return meanings.get("watch time", meanings.get("probability", {}))
+
+    def examples(
+        self, model: type[RecommenderModel], arguments: Mapping[str, Any] = MappingProxyType({})
+    ) -> TaskExamples:
+        """The impressions, with ids alone for models that read ids."""
+        spec = self.spec or impression_spec(
+            self.shown,
+            self.max_history,
+            candidate_score=self.retrieval is not None,
+            # Sampled impressions were never shown.
+            previous_impressions=not self.is_sampled,
+            embedding_dim=model.input_width(arguments),
+        )
+        if model.reads == "ids":
+            spec = id_spec(self.log)
+        train, test = (
+            self._scored(impression_examples(self.shown, rows, max_history=self.max_history))
+            for rows in self.rows
+        )
+        return TaskExamples(train, test, spec, vocabularies=self._vocabularies)
+
+    @property
+    def _vocabularies(self) -> dict[str, Vocabulary]:
+        """The items of retrieval: both stages know the same."""
+        if self.retrieval is None:
+            return {}
+        space = self.retrieval.item_column.space
+        return {space: self.retrieval.features.vocabularies[space]}
+
+    def _scored(self, examples: Examples) -> Examples:
+        if self.retrieval is None:
+            return examples
+        scores = candidate_scores(self.retrieval, examples)
+        return examples.with_features({CANDIDATE_SCORE: scores})
+
+    def measure(
+        self, model: RecommenderModel, examples: Examples, brief: bool = False
+    ) -> dict[str, float]:
+        """AUC, AUC within pages (GAUC), weighted per-user loss, and bias of watch times.
+
+        On the simulator, whose true expected watch times are known, `bias_to_truth` and the means
+        of predictions and truth by tenths of the predictions, too.
+
+        Args:
+            model: A model trained on this task.
+            examples: The test examples.
+            brief: Makes no difference: all are cheap.
+        """
+        predictions = predict(model, examples)
+        metrics = pointwise_metrics(predictions, examples.label, examples.groups)
+        if model.predicts != "watch time":
+            del metrics["bias"]  # Probabilities are no watch times.
+        elif self._truth() is not None:
+            metrics.update(calibration(predictions, self._truth()))
+        return metrics
+
+    def _truth(self, column: str = "true_watch_time") -> Any:
+        """The true expectations of the test impressions; None where nobody knows them."""
+        impressions = self.shown.impressions
+        if impressions is None or column not in impressions:
+            return None
+        return impressions[column].to_numpy()[self.rows[1]]
+
+    @property
+    def baselines(self) -> dict[str, Callable[[], dict[str, float]]]:
+        """`truth`, the bound, on the simulator."""
+        return {} if self._truth() is None else {"truth": self.truth}
+
+    def truth(self) -> dict[str, float]:
+        """Metrics of the true expected watch time as the prediction.
+
+        `bias_of_odds` is the bias of the paper's odds, E[T] / (1 − P), if they were learned
+        perfectly.
+        """
+        true = self._truth()
+        test = impression_examples(self.shown, self.rows[1], max_history=1)
+        metrics = pointwise_metrics(true, test.label, test.groups)
+        odds = true / (1 - self._truth("true_click_probability"))
+        return {**metrics, "bias_of_odds": float(odds.sum() / true.sum() - 1)}
+
+
+def calibration(predictions: np.ndarray, truth: np.ndarray, buckets: int = 10) -> dict[str, float]:
+    """Predictions against truth, overall and by tenths of the predictions, lowest first."""
+    order = np.argsort(predictions)
+    result = {"bias_to_truth": float(predictions.sum() / truth.sum() - 1)}
+    for i, part in enumerate(np.array_split(order, buckets)):
+        result[f"predicted_{i}"] = float(predictions[part].mean())
+        result[f"true_{i}"] = float(truth[part].mean())
+    return result

@@ -1,0 +1,217 @@
+"""Trainer: fits a model on a task, for as long and with what its validation examples say."""
+
+import dataclasses
+import itertools
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfrec_zoo.data import Examples
+from tfrec_zoo.models import RecommenderModel
+from tfrec_zoo.tasks import Task, TaskExamples, is_error
+from tfrec_zoo.training import KeepBest, Training, fit
+
+
+@dataclasses.dataclass
+class Fitted:
+    """A model as `fit` left it.
+
+    Args:
+        model: The model, with the weights that were kept.
+        test: The test examples of the task, as the model reads them.
+        history: What was reported after each epoch.
+        epochs: Number of epochs the weights have been trained for.
+        best_on_test: Metrics of the epoch that was best on the test examples, if it was looked for.
+    """
+
+    model: Any
+    test: Examples
+    history: list[dict[str, float]]
+    epochs: int
+    best_on_test: dict[str, float] = dataclasses.field(default_factory=dict)
+
+
+class Trainer:
+    """Trains models on a task, and remembers the numbers of epochs that validation chose."""
+
+    def __init__(self) -> None:
+        self._chosen: dict[Any, int] = {}
+
+    def choose(
+        self, cls: Any, task: Task, training: Training, arguments: Mapping[str, Any]
+    ) -> tuple[Training, dict[str, Any]]:
+        """Returns the combination of `training.grid` that is best on the validation examples.
+
+        Args:
+            cls: Class of the model.
+            task: The task.
+            training: How to train, with a grid.
+            arguments: Arguments of the model.
+
+        Returns:
+            How to train, without a grid, and the arguments of the model.
+        """
+        fields = {field.name for field in dataclasses.fields(Training)}
+        validating = task.validating()
+        options, values = [], []
+        for combination in itertools.product(*training.grid.values()):
+            option = dict(zip(training.grid, combination, strict=True))
+            own = {name: value for name, value in option.items() if name in fields}
+            tried = dataclasses.replace(training, grid={}, **own)
+            made = {**arguments, **{k: v for k, v in option.items() if k not in fields}}
+            fitted = self._fitted(cls, validating, tried, made)
+            metrics = validating.measure(fitted.model, fitted.test, brief=True)
+            values.append(metrics[task.metric])
+            options.append((tried, made))
+        best = np.argmin(values) if is_error(task.metric) else np.argmax(values)
+        return options[int(best)]
+
+    def fit(self, cls: Any, task: Task, training: Training, arguments: Mapping[str, Any]) -> Fitted:
+        """Trains a model for the epochs that validation chooses.
+
+        Args:
+            cls: Class of the model.
+            task: The task.
+            training: How to train, without a grid.
+            arguments: Arguments of the model.
+
+        Raises:
+            ValueError: If the task can't say when a plateau is reached.
+        """
+        is_watched = self._validates(cls, task, training) and not task.refits
+        by_keras = task.monitor is None or task.monitor.startswith("val_")
+        if training.plateau is not None and cls.is_iterative and not (is_watched and by_keras):
+            raise ValueError(
+                "`plateau` drops the learning rate by what Keras validates while training: give "
+                "`patience`, on a task that neither refits nor has a monitor of its own. "
+                f"Received: plateau={training.plateau}, task {task.name!r}"
+            )
+        epochs = None
+        if task.refits and task.held_out == "test" and self._validates(cls, task, training):
+            epochs = self._epochs(cls, task, training, arguments)
+        return self._fitted(cls, task, training, arguments, epochs)
+
+    def _epochs(
+        self, cls: Any, task: Task, training: Training, arguments: Mapping[str, Any]
+    ) -> int:
+        key = (cls, repr(training), repr(sorted(arguments.items())))
+        if key not in self._chosen:
+            fitted = self._fitted(cls, task.validating(), training, arguments)
+            self._chosen[key] = fitted.epochs
+        return self._chosen[key]
+
+    @staticmethod
+    def _validates(cls: Any, task: Task, training: Training) -> bool:
+        has_patience = training.patience is not None or task.patience is not None
+        return bool(cls.is_iterative and has_patience)
+
+    def _fitted(
+        self,
+        cls: Any,
+        task: Task,
+        training: Training,
+        arguments: Mapping[str, Any],
+        epochs: int | None = None,
+    ) -> Fitted:
+        """Trains one model: for given epochs, until validation ends it, or as `training` says."""
+        tf.keras.utils.set_random_seed(training.seed)
+        examples = task.examples(cls, arguments)
+        model = self._made(cls, task, training, arguments, examples)
+        if not self._validates(cls, task, training):
+            history = fit(model, examples.train, training, examples.negatives)
+            return Fitted(model, examples.test, _rows(history), len(history.epoch))
+        patience = task.patience if training.patience is None else training.patience
+        training = dataclasses.replace(training, patience=patience)
+        monitor = task.monitor or model.monitor
+        if task.refits and task.held_out == "test":
+            return self._refitted(model, task, training, examples, monitor, epochs or 1)
+        held_out = examples.test
+        if task.held_out == "test":
+            held_out = task.validating().examples(cls, arguments).test
+        if monitor.startswith("val_"):
+            history = fit(
+                model,
+                examples.train,
+                training,
+                examples.negatives,
+                validation=held_out,
+                monitor=monitor,
+            )
+            values = history.history[monitor]
+            best = int(np.argmin(values) if is_error(monitor) else np.argmax(values)) + 1
+            return Fitted(model, examples.test, _rows(history), best)
+        assert patience is not None
+
+        def measure(model: RecommenderModel) -> dict[str, float]:
+            return task.validating().measure(model, held_out, brief=True)
+
+        keep = KeepBest(measure, monitor, patience)
+        history = fit(model, examples.train, training, examples.negatives, callbacks=[keep])
+        return Fitted(model, examples.test, _rows(history, keep.history), keep.best_epoch)
+
+    def _refitted(
+        self,
+        model: Any,
+        task: Task,
+        training: Training,
+        examples: TaskExamples,
+        monitor: str,
+        epochs: int,
+    ) -> Fitted:
+        """Trains on all but the test examples, for the epochs that were chosen."""
+        if not task.reports_best_on_test:
+            stop = tf.keras.callbacks.LambdaCallback(
+                on_epoch_end=lambda epoch, _: setattr(model, "stop_training", epoch + 1 >= epochs)
+            )
+            history = fit(model, examples.train, training, examples.negatives, callbacks=[stop])
+            return Fitted(model, examples.test, _rows(history), len(history.epoch))
+
+        def measure(model: RecommenderModel) -> dict[str, float]:
+            return task.measure(model, examples.test, brief=True)
+
+        metric = task.metric if monitor.startswith("val_") else monitor
+        keep = KeepBest(measure, metric, training.patience or 0, epochs)
+        history = fit(model, examples.train, training, examples.negatives, callbacks=[keep])
+        best = keep.history[keep.best_epoch - 1]
+        best = {f"best_on_test_{name}": value for name, value in best.items()}
+        best["best_on_test_epochs"] = keep.best_epoch
+        return Fitted(model, examples.test, _rows(history, keep.history), epochs, best)
+
+    def _made(
+        self,
+        cls: Any,
+        task: Task,
+        training: Training,
+        arguments: Mapping[str, Any],
+        examples: TaskExamples,
+    ) -> Any:
+        """The untrained model, or one that starts from others that are trained first."""
+        seeded = {"seed": training.seed, **arguments} if cls.is_iterative else dict(arguments)
+        if training.pretraining is None:
+            return cls(examples.fit_features(), **seeded)
+        first = dataclasses.replace(
+            training.pretraining, seed=training.seed, verbose=training.verbose
+        )
+        parts = cls.pretraining(arguments)
+        if not parts:
+            raise ValueError(
+                f"{cls.__name__} starts from no other models: leave `pretraining` out. "
+                f"Received: {training.pretraining}"
+            )
+        models = [self.fit(part, task, first, given).model for part, given in parts]
+        tf.keras.utils.set_random_seed(training.seed)
+        taken = {name for _, given in parts for name in given}
+        return cls.from_pretrained(*models, **{k: v for k, v in seeded.items() if k not in taken})
+
+
+def _rows(history: Any, measured: list[dict[str, float]] | None = None) -> list[dict[str, float]]:
+    """Keras's history, a dict for each epoch, with what was measured besides."""
+    rows = [
+        {name: float(values[i]) for name, values in history.history.items()}
+        for i in range(len(history.epoch))
+    ]
+    for row, metrics in zip(rows, measured or [], strict=False):
+        row.update(metrics)
+    return rows
