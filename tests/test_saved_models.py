@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -9,12 +10,17 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
+import tfrec_zoo
+from tfrec_zoo import presets, pretrained
 from tfrec_zoo.artifacts import read_manifest
 from tfrec_zoo.data import Log, interaction_examples, leave_last_out, movielens
-from tfrec_zoo.experiments.clicks import ClickData
+from tfrec_zoo.training import Training, fit
 
 FOLDER = pathlib.Path(__file__).parents[1] / "saved_models"
-MODELS = {path.parent.name: read_manifest(path.parent) for path in FOLDER.glob("*/manifest.json")}
+MODELS = {
+    f"{path.parts[-4]}/{path.parts[-3]}": read_manifest(path.parent)
+    for path in FOLDER.glob("*/*/model/manifest.json")
+}
 RECOMMENDERS = sorted(name for name in MODELS if "hit_rate_at_10" in MODELS[name]["metrics"])
 CLICKS = sorted(name for name in MODELS if "logloss" in MODELS[name]["metrics"])
 
@@ -41,7 +47,15 @@ def ask(name, request, signature, folder):
     """What an export answers in a process that knows nothing of this package."""
     asked, answered = folder / "request.npz", folder / "answer.npz"
     np.savez(asked, **{k: v.astype("S") if v.dtype == object else v for k, v in request.items()})
-    arguments = [sys.executable, "-c", _ASK, str(FOLDER / name), asked, signature, answered]
+    arguments = [
+        sys.executable,
+        "-c",
+        _ASK,
+        str(FOLDER / name / "model"),
+        asked,
+        signature,
+        answered,
+    ]
     plain = {k: v for k, v in os.environ.items() if k != "TF_USE_LEGACY_KERAS"}
     run = subprocess.run(arguments, cwd=folder, env=plain, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr[-3000:]
@@ -66,10 +80,12 @@ def test_there_are_models():
 
 @pytest.mark.parametrize("name", sorted(MODELS))
 def test_small_and_whole(name):
-    manifest = read_manifest(FOLDER / name, verify=True)
-    size = sum(path.stat().st_size for path in (FOLDER / name).rglob("*") if path.is_file())
-    assert size < 2_000_000
-    assert manifest["command"].startswith("tfrec-zoo train")
+    for part in ("model", "checkpoint"):
+        read_manifest(FOLDER / name / part, verify=True)
+    sizes = [path.stat().st_size for path in (FOLDER / name).rglob("*") if path.is_file()]
+    assert max(sizes) < 2_000_000
+    manifest = MODELS[name]
+    assert manifest["command"].startswith("tfrec-zoo train --preset movielens-100k/")
     assert manifest["dataset"] == "movielens/100k"
     assert len(manifest["checksum"]) == 64
     metrics = manifest["metrics"]
@@ -77,9 +93,47 @@ def test_small_and_whole(name):
     assert {"seed", "protocol", "versions"} <= set(manifest)
 
 
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_answers_and_trains_on_by_its_name(name, ml_100k, monkeypatch, tmp_path):
+    """The checkpoint is of the model that was exported; training it further changes it."""
+    preset = presets.get(MODELS[name]["config"]["preset"])
+    task = preset.make_task(ml_100k)
+    model = tfrec_zoo.from_preset(name)
+    examples = task.examples(type(model), preset.arguments)
+    few = examples.test.take(np.arange(20))
+    served = tfrec_zoo.load(name)
+    raw = few.raw(served.request)
+    if model.family == "ranking":
+        answer = served({key: list(raw[key]) for key in served.request})["predictions"]
+        np.testing.assert_allclose(answer, model.pair_predictions(raw), rtol=1e-4, atol=1e-5)
+    else:
+        answer = served({key: list(value) for key, value in raw.items()})
+        best = np.sort(model.scores(raw).numpy(), axis=1)[:, ::-1][:, :100]
+        np.testing.assert_allclose(answer["scores"], best, rtol=1e-4, atol=1e-4)
+    before = [variable.numpy() for variable in model.weights]
+    fit(model, examples.train.take(np.arange(300)), Training(epochs=1, verbose=0),
+        examples.negatives)  # fmt: skip
+    assert any((a != b.numpy()).any() for a, b in zip(before, model.weights, strict=True))
+
+
+def test_a_wrong_checksum_is_refused(monkeypatch, tmp_path):
+    name = RECOMMENDERS[0]
+    shutil.copytree(FOLDER / name, tmp_path / name)
+    monkeypatch.setenv("TFREC_ZOO_MODELS", str(tmp_path))
+    assert pretrained.find(name) == tmp_path / name
+    for part, load in (("model", tfrec_zoo.load), ("checkpoint", tfrec_zoo.from_preset)):
+        path = max((tmp_path / name / part).rglob("*"), key=lambda path: path.stat().st_size)
+        path.write_bytes(path.read_bytes()[:-1] + b"?")
+        with pytest.raises(ValueError, match=f"{path.name} is damaged"):
+            load(name)
+    with pytest.raises(FileNotFoundError, match=r"only \[.*neumf.*\].*Received: 'neumf/netflix'"):
+        tfrec_zoo.load("neumf/netflix")
+
+
 @pytest.mark.parametrize("name", CLICKS)
 def test_the_auc_of_the_manifest_is_that_of_its_answers(name, ml_100k, tmp_path):
-    _, _, test = ClickData(ml_100k).parts
+    task = presets.get(MODELS[name]["config"]["preset"]).make_task(ml_100k)
+    test = task.parts[2]
     raw = test.raw([feature["key"] for feature in MODELS[name]["request"]])
     p = ask(name, raw, "serving_default", tmp_path)["predictions"]
     assert roc_auc_score(test.label, p) == pytest.approx(MODELS[name]["metrics"]["auc"], abs=1e-4)
@@ -88,7 +142,7 @@ def test_the_auc_of_the_manifest_is_that_of_its_answers(name, ml_100k, tmp_path)
 @pytest.mark.parametrize("name", RECOMMENDERS)
 def test_the_hit_rate_of_the_manifest_is_that_of_its_answers(name, ml_100k, tmp_path):
     """Recounted from the answers: the last item of each user, among all not seen before."""
-    manifest = read_manifest(FOLDER / name)
+    manifest = MODELS[name]
     test = interaction_examples(ml_100k, leave_last_out(ml_100k).test)
     seen, item = test.seen, test.candidates.values["movie_id"]
     target = item[test.candidates.index]
