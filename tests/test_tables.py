@@ -139,7 +139,7 @@ def test_markdown_is_mean_and_deviation_over_seeds() -> None:
         "| a | 0, 1 | 0.6000 ± 0.1414 |  |  |",
         "| b | 0 | 0.2500 | 2.0000 | 3 |",
         "",
-        "d (sha256 cccccccccccccccc…), p; numpy 2, python 3",
+        "d (sha256 cccccccccccccccc…); p; numpy 2, python 3",
     ]
     assert tables.markdown(results, {"B": "bias"}).splitlines()[:3] == [
         "| row | seeds | B |",
@@ -180,7 +180,7 @@ def test_a_page_has_every_row_and_marks_those_without_files(tmp_path: pathlib.Pa
         "| MF | 2, 10 | 0.8500 ± 0.0707 | 0.7500 ± 0.0000 | 12/20 | 0.934 (SVD, five folds) |",
         "| FM | † |  |  |  | 0.9326 (DCN of the TFRS tutorial, another fifth) |",
     ]
-    assert "d (sha256 cccccccccccccccc…), p; numpy 2, python 3" in page
+    assert "d (sha256 cccccccccccccccc…); p; numpy 2, python 3" in page
     # Every table, and every row once in its table.
     assert [line[3:] for line in lines if line.startswith("## ")] == [
         table.title for table in tables.TABLES.values()

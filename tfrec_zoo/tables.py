@@ -261,10 +261,20 @@ def _published(preset: Preset) -> str:
 
 
 def _provenance(results: Sequence[Mapping[str, Any]]) -> str:
-    first = results[0]
-    versions = ", ".join(f"{name} {version}" for name, version in first["versions"].items())
-    data = first.get("data_checksum", first["checksum"])
-    return f"{first['dataset']} (sha256 {data[:16]}…), {first['protocol']}; {versions}"
+    """The data, the protocols and the versions that results were made with, each once."""
+    parts = []
+    for name in ("dataset", "protocol", "versions"):
+        words = (_words(result, name) for result in results)
+        parts.append(", or ".join(dict.fromkeys(words)))
+    return "; ".join(parts)
+
+
+def _words(result: Mapping[str, Any], name: str) -> str:
+    if name == "dataset":
+        return f"{result['dataset']} (sha256 {result['data_checksum'][:16]}…)"
+    if name == "versions":
+        return ", ".join(f"{package} {version}" for package, version in result[name].items())
+    return result[name]
 
 
 def _cell(values: Sequence[float]) -> str:
