@@ -11,7 +11,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfrec_zoo.features import Features
+from tfrec_zoo.features import Features, seed_after
 from tfrec_zoo.layers import InteractingAttention, Logit, Tower, flatten_fields
 from tfrec_zoo.models.embedding_ranking import EmbeddingRankingModel
 
@@ -107,7 +107,7 @@ class AutoInt(EmbeddingRankingModel):
         kernels = 4 * num_attention_layers  # Each layer has up to four kernels.
         layers = kernels + len(hidden_units)
         offsets = (*range(0, kernels, 4), kernels, layers, layers + 1)
-        seeds = [None if seed is None else seed + offset for offset in offsets]
+        seeds = [seed_after(seed, offset) for offset in offsets]
         self.fields = self.field_embeddings()
         self.attentions = [
             InteractingAttention(attention_dim // num_heads, num_heads, residual, l2, layer_seed)

@@ -90,11 +90,9 @@ class DCN(EmbeddingRankingModel):
 
         # Layers.
         self.dense = self.dense_features()
-        self.crosses = [
-            VectorCross(l2, None if seed is None else seed + i) for i in range(num_cross_layers)
-        ]
+        self.crosses = [VectorCross(l2, seed_after(seed, i)) for i in range(num_cross_layers)]
         self.tower = Tower(
-            hidden_units, activation, dropout, l2, None if seed is None else seed + num_cross_layers
+            hidden_units, activation, dropout, l2, seed_after(seed, num_cross_layers)
         )
         self.logit = Logit(l2, seed_after(seed, num_cross_layers + len(hidden_units)))
 

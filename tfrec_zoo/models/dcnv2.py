@@ -108,14 +108,14 @@ class DCNV2(EmbeddingRankingModel):
 
         # Layers.
         def cross(i: int) -> MatrixCross | MixtureCross:
-            layer_seed = None if seed is None else seed + 4 * i  # Each layer has up to four.
+            layer_seed = seed_after(seed, 4 * i)  # Each layer has up to four.
             if projection_dim is not None and num_experts > 1:
                 return MixtureCross(projection_dim, num_experts, l2=l2, seed=layer_seed)
             return MatrixCross(projection_dim, l2, layer_seed)
 
         self.dense = self.dense_features()
         self.crosses = [cross(i) for i in range(num_cross_layers)]
-        tower_seed = None if seed is None else seed + 4 * num_cross_layers
+        tower_seed = seed_after(seed, 4 * num_cross_layers)
         self.tower = Tower(hidden_units, activation, dropout, l2, tower_seed)
         self.logit = Logit(l2, seed_after(tower_seed, len(hidden_units)))
 

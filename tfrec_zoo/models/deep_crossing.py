@@ -11,7 +11,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfrec_zoo.features import Features
+from tfrec_zoo.features import Features, seed_after
 from tfrec_zoo.layers import Logit, ResidualUnit, StackedFeatures
 from tfrec_zoo.models.embedding_ranking import EmbeddingRankingModel
 
@@ -78,7 +78,7 @@ class DeepCrossing(EmbeddingRankingModel):
         )
 
         # Layers.
-        seeds = [None if seed is None else seed + 2 * i for i in range(len(hidden_units) + 1)]
+        seeds = [seed_after(seed, 2 * i) for i in range(len(hidden_units) + 1)]
         self.stacked = StackedFeatures(features, features.spec.columns, self.tables)
         self.residual_units = [
             ResidualUnit(units, l2, unit_seed)

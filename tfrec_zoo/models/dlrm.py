@@ -98,7 +98,7 @@ class DLRM(EmbeddingRankingModel):
         self.numbers = DenseFeatures(features, numbers, self.tables) if numbers else None
         units = (*bottom_units, embedding_dim)
         self.bottom = Tower(units, activation, dropout, l2, seed, drop_output=False)
-        top_seed = None if seed is None else seed + len(units)
+        top_seed = seed_after(seed, len(units))
         self.top = Tower(hidden_units, activation, dropout, l2, top_seed)
         self.logit = Logit(l2, seed_after(top_seed, len(hidden_units)))
 

@@ -95,7 +95,7 @@ class FiBiNET(EmbeddingRankingModel):
         )
 
         # Layers.
-        seeds = [None if seed is None else seed + i for i in (2, 3, 4)]
+        seeds = [seed_after(seed, i) for i in (2, 3, 4)]
         self.fields = self.field_embeddings()
         self.linear = self.linear_features()
         self.senet = SqueezeExcitation(reduction_ratio, l2, seed)

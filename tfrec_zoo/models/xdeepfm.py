@@ -11,7 +11,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfrec_zoo.features import Features
+from tfrec_zoo.features import Features, seed_after
 from tfrec_zoo.layers import CompressedInteraction, Logit, Tower, flatten_fields, sum_fields
 from tfrec_zoo.models.embedding_ranking import EmbeddingRankingModel
 
@@ -93,7 +93,7 @@ class xDeepFM(EmbeddingRankingModel):
         # Layers.
         layers = len(cin_units) + len(hidden_units)
         offsets = (len(cin_units), layers, layers + 1)
-        seeds = [None if seed is None else seed + offset for offset in offsets]
+        seeds = [seed_after(seed, offset) for offset in offsets]
         self.fields = self.field_embeddings()
         self.linear = self.linear_features()
         self.cin = CompressedInteraction(cin_units, cin_activation, split_half, l2, seed)
