@@ -121,7 +121,9 @@ def found(layer, inputs):
 def test_no_layer_is_left_out():
     exported = [*vars(layers).values(), *vars(feature_layers).values()]
     every = {c for c in exported if inspect.isclass(c) and issubclass(c, tf.keras.layers.Layer)}
-    assert every == {*CASES, *SHARED, *ELSEWHERE}
+    known = {*CASES, *SHARED, *ELSEWHERE}
+    assert sorted(c.__name__ for c in every - known) == []  # To be added to CASES.
+    assert known <= every
 
 
 @pytest.mark.parametrize("cls", CASES)

@@ -256,7 +256,9 @@ def load_reference(entry: Entry) -> Any:
             f"hand, forward(model, raw) -> scores by the paper's equations in NumPy{needs}; and "
             "PAPER_DEFAULTS, the arguments whose default is the paper's value. If they are there, "
             "SPEC is the model's FeatureSpec, of keys of _log; VARIANTS are other arguments to "
-            "test it with; unpenalised(model) are the weights that `l2` spares. Others show how.",
+            "test it with; unpenalised(model) are the weights that `l2` spares; looks_at_features "
+            "says whether a model without parameters reads the request. CONTRIBUTING.md and the "
+            "other references show how.",
             pytrace=False,
         )
     spec = importlib.util.spec_from_file_location(f"reference_{entry.module}", path)

@@ -86,7 +86,7 @@ def test_dropout_is_for_training(trainable, hidden_units):
 
 
 def unpenalised(case, model):
-    """Of the tables: those that are spared, by their identity."""
+    """The identities of the weights that `l2` spares by design, though they are no biases."""
     spared = getattr(case.reference, "unpenalised", lambda model: [])
     return {id(variable) for variable in spared(model)}
 
@@ -106,7 +106,8 @@ def test_l2_is_on_every_table_and_kernel_once(trainable):
         spared = unpenalised(trainable, model)
         weights = [v for v in model.trainable_variables if not is_bias(v) and id(v) not in spared]
         expected = PENALTY * sum(np.sum(weight.numpy() ** 2) for weight in weights)
-        np.testing.assert_allclose(sum(model.losses), expected, rtol=1e-5, err_msg=variant)
+        hint = f"{variant}: weights that `l2` spares by design are `unpenalised` of the reference"
+        np.testing.assert_allclose(sum(model.losses), expected, rtol=1e-5, err_msg=hint)
 
 
 def lookups(model):
