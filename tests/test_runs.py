@@ -93,7 +93,7 @@ def test_a_task_says_how_it_is_trained_by_default(
         seen.append(training)
         raise InterruptedError
 
-    monkeypatch.setattr("tfrec_zoo.runs.fit", fit)
+    monkeypatch.setattr("tfrec_zoo.trainer.fit", fit)
     for name in ("ncf", "clicks", "next-watch"):
         with pytest.raises(InterruptedError):
             tfrec_zoo.train("MatrixFactorization", tasks.make(name, small_log))
@@ -136,17 +136,17 @@ def test_training_ends_by_the_monitor_of_the_task(monitor: str, halves: Log) -> 
 def test_refits_train_on_validation_too_for_the_chosen_epochs(
     small_log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tfrec_zoo import runs
+    from tfrec_zoo import trainer
 
     fitted: list[tuple[int, int]] = []
-    fit = runs.fit
+    fit = trainer.fit
 
     def spy(model: Any, examples: Any, *args: Any, **kwargs: Any) -> Any:
         history = fit(model, examples, *args, **kwargs)
         fitted.append((len(examples), len(history.epoch)))
         return history
 
-    monkeypatch.setattr("tfrec_zoo.runs.fit", spy)
+    monkeypatch.setattr("tfrec_zoo.trainer.fit", spy)
     task = tasks.Ratings(small_log, validation_fraction=0.2)
     training = dataclasses.replace(QUICK, patience=2, learning_rate=0.2)
     run = tfrec_zoo.train("MatrixFactorization", task, training, embedding_dim=4)
