@@ -316,3 +316,11 @@ def test_a_plateau_needs_validation_while_training(name: str, task: str, halves:
     training = Training(epochs=1, plateau=0.5, verbose=0)
     with pytest.raises(ValueError, match=f"give `patience`.*plateau=0.5, task '{task}'"):
         tfrec_zoo.train(name, tasks.make(task, halves), training)
+
+
+@pytest.mark.parametrize("k", [2.5, True, "3", None])
+def test_k_is_a_whole_number(k: Any, halves: Log) -> None:
+    run = tfrec_zoo.train("Popularity", halves, Training(verbose=0))
+    with pytest.raises(ValueError, match="`k` must be a whole number. Received: "):
+        run.recommend({"exclude": [[]]}, k=k)
+    assert len(run.recommend({"exclude": [[]]}, k=np.int64(3))) == 3

@@ -1,6 +1,7 @@
 """Runs: `train` trains a model on a task, and returns what came of it."""
 
 import dataclasses
+import numbers
 import pathlib
 from collections.abc import Mapping
 from typing import Any
@@ -91,6 +92,9 @@ class Run:
             A frame with a row per recommendation: `row` of the request, `rank` from 1, `id`,
             `title` if the log has titles, and `score`.
         """
+        if isinstance(k, bool) or not isinstance(k, numbers.Integral):
+            raise ValueError(f"`k` must be a whole number. Received: {k!r}")
+        k = int(k)
         if "history" in request and "exclude" not in request and not include_history:
             request = {**request, "exclude": request["history"]}
         if self.model.family == "ranking":

@@ -68,7 +68,10 @@ def interaction_examples(
         labels = items[rows]
     elif label == "weight":
         if r.weight not in interactions or interactions[r.weight].isna().any():
-            raise ValueError(f"`interactions` must have a column {r.weight!r} without gaps.")
+            raise ValueError(
+                f"`interactions` must have a column {r.weight!r} without gaps. "
+                f"Received columns: {list(interactions.columns)}"
+            )
         labels = interactions[r.weight].to_numpy(np.float32)[rows]
     elif label != "chosen":
         raise ValueError(f'`label` must be "chosen", "weight" or "item". Received: {label!r}')
