@@ -62,8 +62,8 @@ def impression_examples(
         if not; grouped by page, or by user where there are no pages.
 
     Raises:
-        ValueError: If the log has no impressions, an item shown has no row in `log.items`, a chosen
-            impression has no weight, or a column is no feature.
+        ValueError: If the log has no impressions, an item shown has no row in `log.items`, or a
+            column is no feature.
 
     Example:
 
@@ -123,11 +123,6 @@ def impression_examples(
         worth = shown[r.weight].to_numpy(np.float32, na_value=np.nan)[rows]
         # What was not chosen is worth nothing, and often has no weight.
         label = np.where(chosen > 0, chosen * worth, 0)
-        if np.isnan(label).any():
-            raise ValueError(
-                f"Column {r.weight!r} of `impressions` must have no missing values where "
-                f"{r.label!r} is not 0. Received {int(np.isnan(label).sum())} missing."
-            )
     group = shown[r.page if r.page in shown else r.user].to_numpy()[rows]
     return Examples(
         tuple(sources),
