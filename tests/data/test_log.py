@@ -120,6 +120,12 @@ def test_columns_of_the_same_name_in_other_tables_are_not_ids_of_events() -> Non
             "`items` must have columns of different names.*'n'",
         ),
         ({"items": frame(item_id=["x", "y"], **{" ": [5, 7]})}, "`items` must .* a name.*column 1"),
+        (
+            {"users": frame(user_id=["a", "b"], since=[{"x": 1}, None])},
+            "'since' of `users` must hold strings, numbers, or lists .*Received mixed: .{'x': 1}",
+        ),
+        ({"users": frame(user_id=["a", "b"], code=[b"\xff", b"b"])}, "'code' of `users`.*bytes"),
+        ({"users": frame(user_id=["a", "b"], code=["x", 1])}, "'code' of `users`.*'x', 1"),
         ({"interactions": None}, "`interactions` must be a pandas.DataFrame"),
         ({"interactions": {"user_id": ["a"]}}, "must be a pandas.DataFrame. .*dict"),
     ],

@@ -15,6 +15,8 @@ from tfrec_zoo.data.times import TimeUnit, as_seconds
 
 logger = logging.getLogger(__name__)
 
+#: Kinds of columns, as `pandas.api.types.infer_dtype` calls them, that are kept.
+_PLAIN = ("string", "integer", "floating", "mixed-integer-float", "boolean", "empty")
 _TIMES = "finite times: numbers, dates, or text in ISO 8601 or as `time_format` says"
 
 
@@ -128,10 +130,8 @@ def read_columns(
             plain[column] = _times(values, column, made, time_unit, time_format)
         elif column in needed and column == roles.label:
             plain[column] = _labels(values, column, made)
-        elif isinstance(values.dtype, pd.CategoricalDtype):
-            plain[column] = values.astype(object).infer_objects()
-        elif pd.api.types.is_datetime64_any_dtype(values):
-            plain[column] = as_seconds(values)[0]
+        elif column != roles.weight or name not in ("interactions", "impressions"):
+            plain[column] = _plain(values, column, name)
     if roles.weight in frame.columns and name in ("interactions", "impressions"):
         label = plain.get(roles.label, pd.Series(1, frame.index))
         plain[roles.weight] = _weights(frame[roles.weight], roles.weight, made, label)
@@ -203,6 +203,33 @@ def _times(
     return seconds
 
 
+def _plain(values: pd.Series, column: str, name: str) -> pd.Series:
+    """A column without a part: strings, numbers, booleans or lists, moments as seconds."""
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        values = values.astype(object).infer_objects()
+    kind = pd.api.types.infer_dtype(values, skipna=True)
+    if kind in ("datetime64", "datetime", "date", "period", "timedelta64", "timedelta"):
+        return as_seconds(values)[0]
+    if kind == "decimal":
+        return values.astype(np.float64)
+    if kind == "bytes":
+        try:
+            return values.map(lambda v: v.decode("utf-8") if isinstance(v, bytes) else v)
+        except UnicodeDecodeError:
+            pass
+    elif kind in _PLAIN or all(is_list(v) or isinstance(v, str) or _is_missing(v) for v in values):
+        return values
+    examples = [value for value in values.tolist() if not _is_missing(value)][:3]
+    raise ValueError(
+        f"Column {column!r} of `{name}` must hold strings, numbers, or lists of one of them; "
+        f"convert or drop it. Received {kind}: {examples!r:.200}"
+    )
+
+
+def _is_missing(value: Any) -> bool:
+    return pd.api.types.is_scalar(value) and bool(pd.isna(value))
+
+
 def _labels(values: pd.Series, column: str, made: Frame) -> pd.Series:
     """Labels as they are, those in words as numbers."""
     given = values
@@ -223,7 +250,7 @@ def _weights(values: pd.Series, column: str, made: Frame, label: pd.Series) -> p
     if not pd.api.types.is_numeric_dtype(values):
         values = pd.to_numeric(values.astype(object), errors="coerce")
     numbers = values.to_numpy(np.float64, na_value=np.nan)
-    chosen = label.to_numpy(np.float64, na_value=np.nan) != 0
+    chosen = pd.to_numeric(label, errors="coerce").to_numpy(np.float64, na_value=np.nan) != 0
     wrong = ~(np.isfinite(numbers) & (numbers >= 0)) & (chosen | ~np.isnan(numbers))
     if wrong.any():
         allowed = "finite numbers from 0 up"

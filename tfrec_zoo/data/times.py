@@ -90,7 +90,7 @@ def _whole(numbers: pd.Series) -> pd.Series:
 def _recognized(numbers: pd.Series) -> str:
     finite = np.abs(numbers.to_numpy(np.float64))
     finite = finite[np.isfinite(finite)]
-    middle = np.median(finite) if len(finite) else 0.0
+    middle = np.sort(finite)[len(finite) // 2] if len(finite) else 0.0
     least = {"ns": 1e17, "us": 1e14, "ms": 1e11, "s": 0.0}
     return next(unit for unit in least if middle >= least[unit])
 
