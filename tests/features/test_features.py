@@ -30,7 +30,7 @@ WATCHED = BagColumn(VocabularyColumn("watched", space="video"), max_length=3)
 
 VIDEO = VocabularyColumn("video_id", space="video")
 
-INTERACTION = InteractionColumn(WATCHED, VIDEO, ages="ages")
+INTERACTION = InteractionColumn(WATCHED, VIDEO, ages="ages", mass=False)
 
 COUNT, AGE = INTERACTION.statistics
 
@@ -156,16 +156,16 @@ def test_vocabulary_left_out(spec):
 
 def test_nothing_of_a_vocabulary(spec):
     data = {**DATA, "os": ["", None]}
-    with pytest.raises(ValueError, match=r"ID space 'os'.* Received no \['os'\]"):
+    with pytest.raises(ValueError, match=r"no value of 'os': fill it in"):
         Features.fit(spec, data)
     data = {key: DATA[key] for key in ("age", "os")}
-    with pytest.raises(ValueError, match=r"ID space 'video'.*\['video_id', 'watched'\]"):
+    with pytest.raises(ValueError, match=r"no value of 'video_id' nor of 'watched'"):
         Features.fit(spec, data)
 
 
 @pytest.mark.parametrize("ages", [[None, NAN], [float("inf")], []])
 def test_nothing_of_a_number(spec, ages):
-    with pytest.raises(ValueError, match="no finite value of 'age'"):
+    with pytest.raises(ValueError, match="no value of 'age': fill it in"):
         Features.fit(spec, {**DATA, "age": ages})
 
 
@@ -228,7 +228,9 @@ def test_interaction_statistics_of_rows(interaction_spec):
 @pytest.mark.parametrize("once", [False, True])
 def test_interactions_of_values_that_were_cut_are_none(once):
     video = VocabularyColumn("video_id", space="video", top_n=1)
-    column = InteractionColumn(BagColumn(VocabularyColumn("watched", space="video")), video)
+    column = InteractionColumn(
+        BagColumn(VocabularyColumn("watched", space="video")), video, mass=False
+    )
     # a is there 4 times, b 3 times: the candidate b is unknown when serving, so it is here.
     rows = {"watched": [["a", "a", "b"], ["b"]], "video_id": ["a", "b"]}
     features = Features.fit(FeatureSpec((), (column,)), iter([rows]) if once else rows)
@@ -239,7 +241,7 @@ def test_interactions_of_values_that_were_cut_are_none(once):
 
 def test_interaction_statistics_of_integer_ids():
     bag = BagColumn(VocabularyColumn("watched", "int64", "video"), max_length=2)
-    column = InteractionColumn(bag, VocabularyColumn("video_id", "int64", "video"))
+    column = InteractionColumn(bag, VocabularyColumn("video_id", "int64", "video"), mass=False)
     rows = {"watched": [[4, -1, -7, 4], [4, 5, 5, 5], [-1], [-7]], "video_id": [4, 4, -1, -7]}
     features = Features.fit(FeatureSpec(candidate=(column,)), rows)
     # Negative ids are missing: the last two of row 0 are 4 4, of row 1 they are 5 5.
@@ -258,10 +260,10 @@ def test_ages_shorter_than_the_bag(interaction_spec):
 
 
 def test_no_interaction_in_the_data(interaction_spec):
-    with pytest.raises(ValueError, match="no finite value of 'watched_bag3_and_video_id/count'"):
+    with pytest.raises(ValueError, match="no value of 'video_id' that is among 'watched'"):
         Features.fit(interaction_spec, {"video_id": ["a"]})
     rows = {"watched": [["b"]], "video_id": ["a"], "ages": [[1.0]]}
-    with pytest.raises(ValueError, match="no finite value of 'watched_bag3_and_video_id/age'"):
+    with pytest.raises(ValueError, match="no value of 'video_id' that is among 'watched'"):
         Features.fit(interaction_spec, rows)
 
 

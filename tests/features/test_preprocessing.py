@@ -156,11 +156,11 @@ RAW = {
     "video_id": np.array(["a", "z", "b"]),
     "number": np.array([7, -1, 0]),
     "watched": np.array([["a", "b", "b"], ["", "a", ""], ["z", "", ""]]),
-    "age": np.array([17.0, NAN, 40.0], np.float32),
+    "age": np.array([17.0, NAN, 40.0], np.float64),
     "country": np.array(["de", "", "fr"]),
-    "price": np.array([0.1, 16_777_215.0, NAN], np.float32),
+    "price": np.array([0.1, 16_777_215.0, NAN], np.float64),
     "seen": np.array(["a", "a", "a"]),
-    "ages": np.array([[1, 2, 3], [NAN, 4, NAN], [5, NAN, NAN]], np.float32),
+    "ages": np.array([[1, 2, 3], [NAN, 4, NAN], [5, NAN, NAN]], np.float64),
 }
 
 
@@ -181,7 +181,7 @@ def check_all(encoded):
     assert {found.dtype for found in encoded["ids"].values()} == {tf.int32}
     assert set(encoded["values"]) == {"age", "price", "ages"}
     for key, found in encoded["values"].items():
-        assert found.dtype == tf.float32
+        assert found.dtype == tf.float64
         np.testing.assert_array_equal(found, RAW[key])
 
 

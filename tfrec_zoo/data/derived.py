@@ -125,7 +125,7 @@ def last_of(history: tf.Tensor) -> tf.Tensor:
 
 
 def item_age(now: Any, upload_time: Any) -> tf.Tensor:
-    """`item_age` of examples and of requests: float32, NaN where the upload is unknown.
+    """`item_age` of examples and of requests: float64, NaN where the upload is unknown.
 
     Args:
         now: Moments, in the log's unit of time.
@@ -136,7 +136,7 @@ def item_age(now: Any, upload_time: Any) -> tf.Tensor:
     >>> item_age(np.array([10, 12]), np.array([4.0, np.nan])).numpy().tolist()
     [6.0, nan]
     """
-    return tf.cast(tf.cast(now, tf.float64) - tf.cast(upload_time, tf.float64), tf.float32)
+    return tf.cast(now, tf.float64) - tf.cast(upload_time, tf.float64)
 
 
 def search_tokens(query: str) -> list[str]:

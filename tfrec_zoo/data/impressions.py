@@ -114,7 +114,7 @@ def impression_examples(
         age = item_age(now, catalogue.upload_time[index]).numpy()
         sources.append(Rows({ITEM_AGE: age}, np.arange(len(rows))))
     # An impression is a request being served.
-    sources.append(Rows({EXAMPLE_AGE: np.zeros(1, np.float32)}, np.zeros(len(rows), np.int64)))
+    sources.append(Rows({EXAMPLE_AGE: np.zeros(1)}, np.zeros(len(rows), np.int64)))
     if context:
         sources.append(Rows(table_columns(shown[list(context)]), rows))
     chosen = shown[r.label].to_numpy(np.float32)[rows]

@@ -167,7 +167,7 @@ def _examples(
         last_before(items, start, rows),
         *search_windows(log, users, user, now, max_tokens),
         Rows(table_columns(log.users), user),
-        Rows({EXAMPLE_AGE: example_age.astype(np.float32)}, np.arange(len(rows))),
+        Rows({EXAMPLE_AGE: example_age}, np.arange(len(rows))),
     )
     # Where users and items have columns of one name, it is the user's.
     taken = {HISTORY_AGE, *(key for source in sources for key in source.values)} - {r.item}
