@@ -327,3 +327,57 @@ def test_num_ids_and_dimension():
     # 2 ceil(log2(101)) = 14
     assert features.dimension(EmbeddingColumn(cross)) == 14
     assert features.dimension(EmbeddingColumn(cross, 5)) == 5
+
+
+def test_empty_columns_of_a_guessed_spec_are_left_out(caplog):
+    cross = CrossedColumn((VocabularyColumn("job"), VIDEO), top_n=3)
+    job = EmbeddingColumn(VocabularyColumn("job"))
+    worked = InteractionColumn(BagColumn(VocabularyColumn("jobs", space="job")),
+                               VocabularyColumn("job"))  # fmt: skip
+    unmatched = InteractionColumn(WATCHED, VIDEO)
+    kept = (VIDEO, NumericColumn("age"))
+    spec = FeatureSpec((job, NumericColumn("income", "log")), (*kept, cross, worked, unmatched))
+    data = {
+        "job": ["", None],
+        "income": [float("inf"), NAN],
+        "video_id": ["a", "b"],
+        "watched": [["q"], []],
+        "age": [1.0, 2.0],
+    }
+    features = Features.fit(spec, data, drop_empty=True)
+    # Counts of watches of the candidate are 0 in both rows: they are known.
+    assert features.spec == FeatureSpec((), (*kept, unmatched))
+    assert set(features.vocabularies) == {"video"}
+    assert set(features.statistics) == {"age", unmatched.statistics[0]}
+    assert "no value of 'income' nor of 'job' nor of 'jobs'" in caplog.text
+    with pytest.raises(ValueError, match="no value of 'income' nor of 'job' nor of 'jobs': fill"):
+        Features.fit(spec, data)
+
+
+def test_the_items_are_never_left_out():
+    spec = FeatureSpec((NumericColumn("age"),), (VocabularyColumn("video_id"),))
+    with pytest.raises(ValueError, match="no value of 'video_id': fill it in"):
+        Features.fit(spec, {"age": [1.0], "video_id": [""]}, drop_empty=True)
+
+
+def test_interactions_without_an_age_are_left_out():
+    spec = FeatureSpec((), (VIDEO, INTERACTION))
+    rows = {"watched": [["b"]], "video_id": ["a"], "ages": [[1.0]]}
+    assert Features.fit(spec, rows, drop_empty=True).spec == FeatureSpec((), (VIDEO,))
+
+
+def test_text_of_several_lines_names_its_feature():
+    spec = FeatureSpec((VocabularyColumn("bio"),))
+    with pytest.raises(ValueError, match=r"line breaks of \['bio'\].* Received: 'a\\nb'"):
+        Features.fit(spec, {"bio": ["x", "a\nb"]})
+
+
+def test_counts_are_fitted_with_their_mass_apart():
+    column = InteractionColumn(BagColumn(VocabularyColumn("watched", space="video")), VIDEO)
+    rows = {"watched": [["a"] * n for n in (0, 0, 0, 0, 2, 4)], "video_id": ["a"] * 6}
+    learned = Features.fit(FeatureSpec((), (column,)), rows).statistics[column.statistics[0]]
+    # 0 first, then quantiles of the others, which are from a little above 0 to 4.
+    assert learned[0] == 0 and len(learned) == 1001
+    np.testing.assert_allclose([learned[1], learned[-1]], [0, 4], atol=1e-2)
+    # Half of the others' ranks are up to 2, of which the ranks between 0 and 2 are.
+    np.testing.assert_allclose(np.interp(2.0, learned[1:], RANKS), 0.5, atol=1e-2)

@@ -18,6 +18,7 @@ from column_ids import (
 
 from tfrec_zoo.features import (
     BagColumn,
+    BucketizedColumn,
     CrossedColumn,
     EmbeddingColumn,
     HashedColumn,
@@ -319,3 +320,25 @@ def test_raw_signature():
         "ages": ([None, None], tf.float32),
     }
     assert all(spec.name == key for key, spec in signature.items())
+
+
+def test_columns_of_one_are_one_value_per_row():
+    encode = preprocessor(VIDEO, candidate=(VocabularyColumn("seen", space="video"),))
+
+    def names(raw):
+        found = encode({key: tf.constant(value) for key, value in raw.items()})["ids"]
+        return found["video_id"].numpy().tolist(), found["seen"].numpy().tolist()
+
+    # As Keras makes of pandas.Series: [batch, 1] of the query, and then of the candidate.
+    assert names({"video_id": [["a"], ["b"]], "seen": [["b"], ["a"]]}) == ([1, 2], [2, 1])
+    assert names({"video_id": [["a"], ["b"]], "seen": ["b", "a"]}) == ([1, 2], [2, 1])
+    assert names({"video_id": [["a"]], "seen": [["b", "a"]]}) == ([1], [[2, 1]])
+    # Where the query's are [batch], they are lists of one candidate.
+    assert names({"video_id": ["a", "b"], "seen": [["b"], ["a"]]}) == ([1, 2], [[2], [1]])
+
+
+def test_codes_above_float32_are_buckets_of_their_own():
+    codes = 2**24 + np.arange(30)
+    column = BucketizedColumn("code", tuple(codes[1:]))
+    assert ids(column, code=codes) == list(range(1, 31))
+    assert ids(column, code=codes.astype(np.float64)) == list(range(1, 31))

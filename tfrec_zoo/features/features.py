@@ -153,13 +153,16 @@ class Features:
             if kept is not None:
                 kept.append({key: chunk[key] for key in read_again if key in chunk})
             for key, values in chunk.items():
-                for space in dict.fromkeys(c.space for c in columns if c.key == key):
-                    counters[space].update(values)
-                if key in widths:
-                    vectors = raw_vectors(values, widths[key])
-                    summaries[key].update(vectors[vectors != 0])
-                elif key in summaries:
-                    summaries[key].update(raw_values(values, "float64"))
+                try:
+                    for space in dict.fromkeys(c.space for c in columns if c.key == key):
+                        counters[space].update(values)
+                    if key in widths:
+                        vectors = raw_vectors(values, widths[key])
+                        summaries[key].update(vectors[vectors != 0])
+                    elif key in summaries:
+                        summaries[key].update(raw_values(values, "float64"))
+                except TypeError as error:
+                    raise TypeError(f"Feature {key!r}: {error}") from None
         learned = {space: _vocabulary(space, counters[space], columns) for space in counters}
         of_rows = {name for c in interactions for name in c.statistics}
         empty = [space for space, vocabulary in learned.items() if not len(vocabulary)]

@@ -99,8 +99,8 @@ def raw_array(values: Any, dtype: AnyRawType, is_bag: bool = False) -> np.ndarra
     """Returns one raw feature as an array of its type, with missing values made explicit.
 
     Args:
-        values: Values, [rows] or [rows, 1], or for a bag sequences of any lengths, [rows] (None is
-            empty), or an array, [rows, length].
+        values: Values, [rows], or an array of them, [rows, 1]; for a bag sequences of any lengths,
+            [rows] (None is empty), or an array, [rows, length].
         dtype: Type of the raw values.
         is_bag: Whether each row contains a bag of values.
 
@@ -112,7 +112,7 @@ def raw_array(values: Any, dtype: AnyRawType, is_bag: bool = False) -> np.ndarra
     """
     if not is_bag:
         array = raw_values(values, dtype)
-        if array.ndim == 2 and array.shape[1] == 1:
+        if getattr(values, "ndim", 0) == 2 and array.shape[1] == 1:
             array = array[:, 0]
         if array.ndim != 1:
             raise TypeError(f"Expected a list of one value per row. Received: {values!r:.80}")
