@@ -31,6 +31,7 @@ from tfrec_zoo.features.preprocessing import (
     is_encoded,
     parse_examples,
     raw_signature,
+    serving_value,
 )
 from tfrec_zoo.features.quantile import QuantileNormalization
 from tfrec_zoo.features.quantile_sketch import QuantileSketch
@@ -81,4 +82,5 @@ __all__ = [
     "request_arrays",
     "seed_after",
     "seeded",
+    "serving_value",
 ]

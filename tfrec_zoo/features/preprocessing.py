@@ -59,6 +59,11 @@ def raw_signature(raw: Mapping[str, RawFeature]) -> dict[str, tf.TensorSpec]:
     return {key: tf.TensorSpec(shape(f), _DTYPES[f.dtype], name=key) for key, f in raw.items()}
 
 
+def serving_value(feature: RawFeature) -> tf.Tensor:
+    """Returns the constant that a feature is in serving, as a scalar of its type."""
+    return tf.constant(feature.serving, _DTYPES[feature.dtype])
+
+
 def parse_examples(serialized: tf.Tensor, raw: Mapping[str, RawFeature]) -> dict[str, tf.Tensor]:
     """Parses serialized `tf.Example`s (strings, [batch]) into raw features.
 

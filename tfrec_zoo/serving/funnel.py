@@ -21,7 +21,7 @@ from tfrec_zoo.data.derived import (
     last_of,
 )
 from tfrec_zoo.data.log import Log
-from tfrec_zoo.features import RawFeature
+from tfrec_zoo.features import RawFeature, serving_value
 from tfrec_zoo.features.scopes import scope_name
 from tfrec_zoo.models.ranking import RankingModel
 from tfrec_zoo.models.retrieval import RetrievalModel
@@ -188,6 +188,12 @@ class Funnel(tf.Module):
         }
         wanted = self._stages.ranking.features.spec.raw_candidate
         given = {key: value for key, value in given.items() if key in wanted}
+        given.update(
+            (key, tf.fill(tf.shape(rows), serving_value(feature)))
+            for key, feature in wanted.items()
+            if feature.serving is not None
+            and key not in self._stages.ranking.features.spec.raw_query
+        )
         if given:
             nominated = self._stages.ranking.preprocessor(given)
             for group, values in nominated.items():

@@ -17,6 +17,7 @@ from tfrec_zoo.data.derived import (
     ITEM_AGE,
     LAST_WATCHED,
     MAX_HISTORY,
+    MAX_TOKENS,
     RECENT_IMPRESSIONS,
     SEARCH_TOKENS,
     UPLOAD_TIME,
@@ -113,6 +114,7 @@ def next_watch_spec(
     example_age: bool = False,
     embedding_dim: int | None = None,
     candidate: bool = False,
+    order: bool = True,
 ) -> FeatureSpec:
     """The features of `next_watch_examples`.
 
@@ -125,7 +127,11 @@ def next_watch_spec(
         example_age: Whether the age of the example is fed.
         embedding_dim: Width of the item embeddings.
         candidate: Whether the candidate is fed, by its id and columns, as ranking models need.
+        order: Whether the order of the history is fed. If not, it is one bag, the largest of
+            `bags`, as in the paper (§3.4): short bags and the last watch say what came last.
     """
+    if not order:
+        bags, last_watched = (max(bags),), False
     r = log.roles
     item: dict[str, Any] = {"space": r.item, "dtype": _id_type(log.interactions[r.item])}
     query: list[Column] = [
@@ -136,9 +142,9 @@ def next_watch_spec(
     if profile:
         query += _profile(log.users, (r.user,))
         if log.searches is not None:
-            query.append(EmbeddingColumn(_bag(SEARCH_TOKENS)))
+            query.append(EmbeddingColumn(_bag(SEARCH_TOKENS, MAX_TOKENS)))
     if example_age:
-        query.append(NumericColumn(EXAMPLE_AGE, serving=0.0))
+        query.append(NumericColumn(EXAMPLE_AGE, serving=0.0, extrapolate=True))
     if not candidate:
         return FeatureSpec(tuple(query), (VocabularyColumn(r.item, **item),))
     own = _profile(log.items, (r.item, UPLOAD_TIME)) if profile else []
@@ -169,7 +175,7 @@ def impression_spec(
         *_profile(log.users, (r.user,)),
     ]
     if log.searches is not None:
-        query.append(EmbeddingColumn(_bag(SEARCH_TOKENS)))
+        query.append(EmbeddingColumn(_bag(SEARCH_TOKENS, MAX_TOKENS)))
     candidate: list[Column] = [
         _embedding(r.item, embedding_dim, **item),
         *_profile(log.items, (r.item, UPLOAD_TIME)),
