@@ -184,7 +184,7 @@ def train(
     """
     cls = registry.get(model).load() if isinstance(model, str) else model
     if isinstance(task, Log):
-        task = tasks.make(cls.default_task, task)
+        task = tasks.make(tasks.default_task(cls, task), task)
     training = Training(**task.training) if training is None else training
     arguments = {**task.arguments(cls), **arguments}
     if training.mixed_precision:

@@ -98,12 +98,6 @@ def test_without_weights_the_label_is_the_choice() -> None:
     assert impression_examples(log).label.tolist() == [9, 0, 0, 2.5, 4, 0]
 
 
-def test_a_chosen_impression_without_weight_is_an_error() -> None:
-    shown = IMPRESSIONS.assign(weight=NAN)
-    with pytest.raises(ValueError, match="'weight' of `impressions` .*'clicked' .* 3 missing"):
-        impression_examples(dataclasses.replace(LOG, impressions=shown))
-
-
 def test_groups_are_pages_or_users() -> None:
     def partition(log: Log) -> list[set[int]]:
         groups = impression_examples(log).groups

@@ -57,7 +57,11 @@ def test_impressions_are_labelled_by_the_choice():
         ({}, {"label": "stars"}, r"one of \['item_id', 'time', 'weight'\]. Received: 'stars'"),
         ({}, {"label": "screen"}, r"must be a column of numbers.* Received: 'screen'"),
         ({}, {"threshold": 5}, r"Received: threshold=5, 'weight' from 1.0 to 5.0"),
-        ({"weight": [5, 3, np.nan, 1, 2]}, {}, r"'weight' must have no gaps. Received: NaN"),
+        (
+            {"stars": [5, 3, np.nan, 1, -np.inf]},
+            {"label": "stars"},
+            r"'stars' must be finite. Received: .nan, -inf., in row 2, 4",
+        ),
         ({"item_id": [7, 8, 9, 6, 7]}, {}, r"a row in `items`. Received: 6"),
     ],
 )

@@ -6,7 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tfrec_zoo.data import Log, Split, by_time, leave_last_out, next_day, random_leaky
+from tfrec_zoo.data import (
+    Log,
+    Split,
+    by_time,
+    leave_last_out,
+    leave_random_out,
+    next_day,
+    random_leaky,
+)
 
 
 def make_log(users: str, times: Sequence[float]) -> Log:
@@ -132,3 +140,12 @@ def test_random_leaky_does_leak() -> None:
     split = random_leaky(log)
     time = log.interactions.time.to_numpy()
     assert time[split.train].max() >= time[split.test].min()
+
+
+def test_a_log_without_times_has_random_splits_alone() -> None:
+    log = Log("t", pd.DataFrame({"user_id": list("aab"), "item_id": list("xyx")}))
+    for split in (leave_last_out, by_time, next_day):
+        with pytest.raises(ValueError, match="needs the order of events.*a log 't' without times"):
+            split(log)
+    assert rows(leave_random_out(log, seed=0))[1:] in (([], [0]), ([], [1]))
+    assert len(random_leaky(log, 0, 0.34).test) == 1

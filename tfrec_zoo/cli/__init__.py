@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from tfrec_zoo.cli.notes import notes
 from tfrec_zoo.version import __version__
 
 #: Modules of this package, one for each command.
@@ -74,7 +75,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     arguments = make_parser().parse_args(argv)
     try:
-        _module(arguments.command).run(arguments)
+        with notes() as lines:
+            _module(arguments.command).run(arguments)
+        if lines and not arguments.json:
+            print("", *lines, sep="\n")
     except _errors() as error:
         message = error.args[0] if isinstance(error, KeyError) and error.args else error
         line = " ".join(str(message).split()) or type(error).__name__

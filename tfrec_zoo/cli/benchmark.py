@@ -4,7 +4,7 @@ import argparse
 import logging
 
 from tfrec_zoo.cli.arguments import add_values, given_options, show
-from tfrec_zoo.cli.datasets import add_dataset, load_dataset
+from tfrec_zoo.cli.datasets import add_dataset, given_reading, load_dataset
 
 HELP = "make a table of results over seeds"
 TABLE_NAMES = (
@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> None:
     options = given_options(arguments.task_set)
     for preset in wanted:
         checked_options(preset.task, options)
-    log = load_dataset(arguments.dataset, arguments.data_dir)
+    log = load_dataset(arguments.dataset, arguments.data_dir, given_reading(arguments))
     results = tables.run(wanted, log, arguments.output, arguments.seeds, **options)
     columns = tables.TABLES[arguments.table].columns
     if arguments.metrics:

@@ -2,12 +2,56 @@
 
 import argparse
 import pathlib
+from collections.abc import Mapping
 from typing import Any
 
 DATASETS = """simulated (nothing to download), movielens/100k, movielens/1m and other
-movielens versions through tensorflow-datasets, or a folder with interactions.parquet (or .csv) and,
-if you have them, users, items, impressions and searches likewise, with columns user_id, item_id,
-time, clicked, weight, page_id, query; or a folder with the files of the NCF paper"""
+movielens versions through tensorflow-datasets; a file of interactions (.parquet, .csv, .tsv or
+.jsonl); a folder with interactions.parquet (or .csv) and, if you have them, users, items,
+impressions and searches likewise; or a folder with the files of the NCF paper"""
+
+#: Columns by the part they play, with their names where none is given; a test compares `Roles`.
+ROLES = {
+    "user": "user_id",
+    "item": "item_id",
+    "time": "time",
+    "label": "clicked",
+    "weight": "weight",
+    "page": "page_id",
+    "query": "query",
+    "title": "title",
+}
+#: What else `Log.read` may be told of files.
+READING: dict[str, tuple[dict[str, Any], str]] = {
+    "users": ({"metavar": "FILE"}, "the file of the users"),
+    "items": ({"metavar": "FILE"}, "the file of the items"),
+    "impressions": ({"metavar": "FILE"}, "the file of the impressions"),
+    "searches": ({"metavar": "FILE"}, "the file of the searches"),
+    "separator": ({}, "separator of the cells of a text file (default: found)"),
+    "encoding": ({}, "encoding of a text file (default: found)"),
+    "names": ({"nargs": "+", "metavar": "NAME"}, "names of the columns of a file without a header"),
+    "bags": (
+        {"nargs": "+", "metavar": "COLUMN"},
+        "columns of lists, as JSON or cut at bars; COLUMN=; cuts at semicolons",
+    ),
+    "user-columns": (
+        {"nargs": "+", "metavar": "COLUMN"},
+        "columns of the interactions that say something of the user",
+    ),
+    "item-columns": (
+        {"nargs": "+", "metavar": "COLUMN"},
+        "columns of the interactions that say something of the item",
+    ),
+    "time-unit": (
+        {"choices": ("s", "ms", "us", "ns")},
+        "unit of times that are numbers (default: recognized)",
+    ),
+    "time-format": ({}, "format of times that are text, such as %%d.%%m.%%Y (default: ISO 8601)"),
+    "bad-rows": (
+        {"choices": ("error", "skip")},
+        "whether rows that can't be read are an error, or left out and counted (default: error)",
+    ),
+}
 
 
 def add_dataset(
@@ -18,25 +62,59 @@ def add_dataset(
     """Adds the arguments that name a data set."""
     parser.add_argument("--dataset", default=default, help=f"{DATASETS} (default: {default_words})")
     parser.add_argument("--data-dir", help="where tensorflow-datasets keeps its data")
+    group = parser.add_argument_group("columns and files of a data set of one's own")
+    for role, column in ROLES.items():
+        group.add_argument(f"--{role}", metavar="COLUMN", help=f"the {role} (default: {column})")
+    for name, (options, words) in READING.items():
+        group.add_argument(f"--{name}", help=words, **options)
 
 
-def load_dataset(name: str, data_dir: str | None = None) -> Any:
-    """Loads a data set by name: a log, or what `read_ncf` read."""
+def given_reading(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What was given about columns and files, as arguments of `Log.read`."""
+    names = [*ROLES, *(name.replace("-", "_") for name in READING)]
+    given = {name: getattr(arguments, name) for name in names}
+    given = {name: value for name, value in given.items() if value is not None}
+    if "bags" in given:
+        given["bags"] = {
+            column: separator or "|"
+            for column, _, separator in (text.partition("=") for text in given["bags"])
+        }
+    return given
+
+
+def load_dataset(
+    name: str, data_dir: str | None = None, reading: Mapping[str, Any] | None = None
+) -> Any:
+    """Loads a data set by name: a log, or what `read_ncf` read.
+
+    Args:
+        name: Name of the data set, a file or a folder.
+        data_dir: Where tensorflow-datasets keeps its data.
+        reading: Arguments of `Log.read`.
+    """
     from tfrec_zoo import data
 
+    reading = dict(reading or {})
+    path = pathlib.Path(name)
+    is_ncf = any(path.glob("*.train.rating*"))
+    is_own = not (name == "simulated" or name.startswith("movielens/") or is_ncf)
+    if reading and not is_own:
+        raise ValueError(
+            f"Columns and files are given for a data set of one's own; {name!r} knows them. "
+            f"Received: {sorted(reading)}"
+        )
     if name == "simulated":
         return data.simulate(seed=0)
     if name.startswith("movielens/"):
         return data.movielens(name.removeprefix("movielens/"), data_dir)
-    folder = pathlib.Path(name)
-    if any(folder.glob("*.train.rating*")):
-        return data.read_ncf(folder)
-    if not folder.is_dir():
+    if is_ncf:
+        return data.read_ncf(path)
+    if not path.exists():
         raise ValueError(f"`--dataset` must be {DATASETS}. Received: {name!r}".replace("\n", " "))
-    return data.Log.read(folder)
+    return data.Log.read(path, **reading)
 
 
-def load_log(name: str, data_dir: str | None = None) -> Any:
-    """As `load_dataset`, without the negatives that come with the files of the NCF paper."""
-    found = load_dataset(name, data_dir)
+def load_given(arguments: argparse.Namespace) -> Any:
+    """Loads the log that the arguments of `add_dataset` name."""
+    found = load_dataset(arguments.dataset, arguments.data_dir, given_reading(arguments))
     return getattr(found, "log", found)

@@ -4,7 +4,7 @@ import argparse
 import json
 import pathlib
 
-from tfrec_zoo.cli.datasets import add_dataset, load_log
+from tfrec_zoo.cli.datasets import add_dataset, load_given
 
 HELP = "train both stages, export the funnel, ask it for recommendations"
 
@@ -22,7 +22,7 @@ def run(arguments: argparse.Namespace) -> None:
     from tfrec_zoo.quickstart import quickstart
 
     pathlib.Path(arguments.output).mkdir(parents=True, exist_ok=True)
-    log = load_log(arguments.dataset, arguments.data_dir)
+    log = load_given(arguments)
     result = quickstart(
         log, arguments.output, arguments.seed, quiet=arguments.json, ranker=arguments.ranker
     )

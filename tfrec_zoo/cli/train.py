@@ -15,7 +15,7 @@ from tfrec_zoo.cli.arguments import (
     verbosity,
 )
 from tfrec_zoo.cli.choices import TASKS, train_epilog
-from tfrec_zoo.cli.datasets import add_dataset, load_dataset
+from tfrec_zoo.cli.datasets import add_dataset, given_reading, load_dataset
 
 HELP = "train a model, or a preset, evaluate and export it"
 EPILOG = train_epilog()
@@ -71,13 +71,16 @@ def run(arguments: argparse.Namespace) -> None:
         model, made = preset.model, {**preset.arguments, **made}
         dataset = dataset or preset.dataset
     options, dataset = tasks.checked_options(name, options), dataset or "simulated"
-    log = load_dataset(dataset, arguments.data_dir)
+    reading = given_reading(arguments)
+    log = load_dataset(dataset, arguments.data_dir, reading)
+    if arguments.task is None and arguments.preset is None:
+        name = tasks.default_task(model, log)
     output = pathlib.Path(arguments.output)
     output.mkdir(parents=True, exist_ok=True)  # Better now than after training.
     task = tasks.make(name, log, **options)
     config: dict[str, Any] = {
         "preset": arguments.preset,
-        "given": {"dataset": dataset, "data_dir": arguments.data_dir},
+        "given": {"dataset": dataset, "data_dir": arguments.data_dir, "reading": reading},
     }
     if arguments.preset and preset.is_baseline(task):
         if made:

@@ -6,12 +6,13 @@ from tfrec_zoo.data.examples import Examples, item_ids
 from tfrec_zoo.data.impressions import impression_examples, sampled_impressions
 from tfrec_zoo.data.interactions import interaction_examples
 from tfrec_zoo.data.labels import labelled_examples
-from tfrec_zoo.data.log import Log, Roles
+from tfrec_zoo.data.log import Log
 from tfrec_zoo.data.movielens import movielens
 from tfrec_zoo.data.ncf_files import SampledTest, read_ncf
 from tfrec_zoo.data.negatives import NegativeSampling
 from tfrec_zoo.data.next_watch import held_out_watch_examples, next_watch_examples
 from tfrec_zoo.data.read import read_frame
+from tfrec_zoo.data.roles import Roles
 from tfrec_zoo.data.simulator import simulate
 from tfrec_zoo.data.sources import Rows, Windows
 from tfrec_zoo.data.splits import (

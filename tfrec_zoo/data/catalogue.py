@@ -10,8 +10,10 @@ import pandas as pd
 import tensorflow as tf
 
 from tfrec_zoo.data.columns import table_columns
-from tfrec_zoo.data.derived import TITLE, UPLOAD_TIME, attribute_tables
+from tfrec_zoo.data.derived import attribute_tables
+from tfrec_zoo.data.entities import item_table
 from tfrec_zoo.data.log import Log
+from tfrec_zoo.data.roles import UPLOAD_TIME, Roles
 from tfrec_zoo.data.sources import Rows
 from tfrec_zoo.features import Encoded, Preprocessor, Vocabulary, request_arrays
 
@@ -23,6 +25,7 @@ class Catalogue:
     Args:
         key: The column of the ids.
         columns: [items] raw features by key, the ids among them; bags are [items, length].
+        title: The column that is shown to people, if it is one.
         upload_time: [items] when each was uploaded, NaN where unknown; None if the log doesn't say.
 
     Example:
@@ -40,6 +43,7 @@ class Catalogue:
     key: str
     columns: Mapping[str, np.ndarray]
     upload_time: np.ndarray | None = None
+    title: str = Roles.title
 
     @classmethod
     def of(cls, log: Log) -> "Catalogue":
@@ -49,10 +53,10 @@ class Catalogue:
             ValueError: If a column of `log.items` is no feature; the message names it.
         """
         upload_time = None
-        columns = table_columns(log.items)
+        columns = table_columns(item_table(log))
         if UPLOAD_TIME in log.items:
             upload_time = log.items[UPLOAD_TIME].to_numpy(np.float64, na_value=np.nan)
-        return cls(log.roles.item, columns, upload_time)
+        return cls(log.roles.item, columns, upload_time, log.roles.title)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -65,7 +69,7 @@ class Catalogue:
     @property
     def titles(self) -> np.ndarray | None:
         """[items] what to show people, or None if the log doesn't say."""
-        return self.columns.get(TITLE)
+        return self.columns.get(self.title)
 
     @functools.cached_property
     def _rows_by_id(self) -> pd.Index:
@@ -106,7 +110,7 @@ class Catalogue:
     @property
     def attribute_tables(self) -> dict[str, np.ndarray]:
         """[1 + items] what histories say of each item, by key; see `derived.attribute_tables`."""
-        return attribute_tables(self.columns, (self.key, TITLE))
+        return attribute_tables(self.columns, (self.key, self.title))
 
     def attributes_of(self, items: Any) -> dict[str, np.ndarray]:
         """[n] what histories say of [n] item ids, by key; of unknown ones nothing."""
@@ -124,6 +128,7 @@ class Catalogue:
             self.key,
             {key: column[index] for key, column in self.columns.items()},
             None if self.upload_time is None else self.upload_time[index],
+            self.title,
         )
 
     def encoded(self, preprocessor: Preprocessor, leave_out: Sequence[str] = ()) -> Encoded:

@@ -42,8 +42,6 @@ POSITION = "position"
 #: What a funnel works out of requests, besides the attributes of the history.
 DERIVED = (LAST_WATCHED, CANDIDATE_SOURCE, CANDIDATE_SCORE, ITEM_AGE)
 
-#: The column of `log.items` that `ITEM_AGE` is counted from.
-UPLOAD_TIME = "upload_time"
 #: The column of `log.items` that is shown to people.
 TITLE = "title"
 

@@ -22,14 +22,15 @@ from tfrec_zoo.data.derived import (
     MAX_SEARCHES,
     POSITION,
     RECENT_IMPRESSIONS,
-    UPLOAD_TIME,
     item_age,
     last_before,
     search_windows,
 )
+from tfrec_zoo.data.entities import user_table
 from tfrec_zoo.data.examples import Examples
 from tfrec_zoo.data.log import Log
 from tfrec_zoo.data.past_events import PastEvents
+from tfrec_zoo.data.roles import UPLOAD_TIME
 from tfrec_zoo.data.sources import Rows, Windows
 from tfrec_zoo.data.splits import user_bounds
 
@@ -69,7 +70,7 @@ def impression_examples(
 
     Raises:
         ValueError: If the log has no impressions or no times, an item shown has no row in
-            `log.items`, a chosen impression has no weight, or a column is no feature.
+            `log.items`, or a column is no feature.
 
     Example:
 
@@ -87,11 +88,7 @@ def impression_examples(
             "Ranking needs impressions: give the log a frame of what was shown, or make one with "
             f"`sampled_impressions`. Received a log {log.name!r} without."
         )
-    if r.time not in log.impressions:
-        raise ValueError(
-            "Impressions are ranked by what came before them, which takes times. "
-            f"Received a log {log.name!r} without"
-        )
+    log.require_times("ranking by what came before")
     rows = np.arange(len(log.impressions)) if rows is None else np.asarray(rows, np.int64)
     shown = log.impressions
     now = shown[r.time].to_numpy(np.float64)[rows]
@@ -118,7 +115,7 @@ def impression_examples(
         last_before(items, start, stop),
         *search_windows(log, users, user, now, max_searches),
         Windows({RECENT_IMPRESSIONS: shown_items}, shown_start, shown_stop, max_impressions),
-        Rows(table_columns(log.users), user),
+        Rows(table_columns(user_table(log)), user),
         catalogue.rows(index, leave_out=(UPLOAD_TIME,)),
     ]
     if catalogue.upload_time is not None:
@@ -135,11 +132,6 @@ def impression_examples(
         worth = shown[r.weight].to_numpy(np.float32, na_value=np.nan)[rows]
         # What was not chosen is worth nothing, and often has no weight.
         label = np.where(chosen > 0, chosen * worth, 0)
-        if np.isnan(label).any():
-            raise ValueError(
-                f"Column {r.weight!r} of `impressions` must have no missing values where "
-                f"{r.label!r} is not 0. Received {int(np.isnan(label).sum())} missing."
-            )
     group = shown[r.page if r.page in shown else r.user].to_numpy()[rows]
     return Examples(
         tuple(sources),

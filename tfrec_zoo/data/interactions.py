@@ -4,11 +4,11 @@ import dataclasses
 from typing import Literal
 
 import numpy as np
-import pandas as pd
 
 from tfrec_zoo.data.catalogue import Catalogue
 from tfrec_zoo.data.columns import table_columns
 from tfrec_zoo.data.derived import HISTORY, MAX_HISTORY
+from tfrec_zoo.data.entities import user_table
 from tfrec_zoo.data.examples import Examples
 from tfrec_zoo.data.log import Log
 from tfrec_zoo.data.sources import Rows, Windows
@@ -59,7 +59,7 @@ def interaction_examples(
         raise ValueError(f"`max_history` must be positive. Received: {max_history}")
     rows = np.sort(np.asarray(rows, np.int64))
     interactions = log.interactions
-    user = pd.Index(log.users[r.user]).get_indexer(interactions[r.user].to_numpy()[rows])
+    user = log.user_codes[rows]
     items = interactions[r.item].to_numpy()
     catalogue = Catalogue.of(log)
     index = catalogue.index(items[rows])
@@ -67,9 +67,9 @@ def interaction_examples(
     if label == "item":
         labels = items[rows]
     elif label == "weight":
-        if r.weight not in interactions or interactions[r.weight].isna().any():
+        if r.weight not in interactions:
             raise ValueError(
-                f"`interactions` must have a column {r.weight!r} without gaps. "
+                f"`interactions` must have a column {r.weight!r}, or another one named in `roles`. "
                 f"Received columns: {list(interactions.columns)}"
             )
         labels = interactions[r.weight].to_numpy(np.float32)[rows]
@@ -77,7 +77,7 @@ def interaction_examples(
         raise ValueError(f'`label` must be "chosen", "weight" or "item". Received: {label!r}')
     history = _history(log, rows, known, max_history)
     return Examples(
-        (history, Rows(table_columns(log.users), user)),
+        (history, Rows(table_columns(user_table(log)), user)),
         label=labels,
         groups=user,
         seen=dataclasses.replace(history, length=1),

@@ -7,6 +7,7 @@ import pandas as pd
 
 from tfrec_zoo.data.catalogue import Catalogue
 from tfrec_zoo.data.columns import table_columns
+from tfrec_zoo.data.entities import event_columns, user_table
 from tfrec_zoo.data.examples import Examples
 from tfrec_zoo.data.log import Log
 from tfrec_zoo.data.sources import Rows
@@ -56,8 +57,12 @@ def labelled_examples(
             f"`label` must be a column of numbers, one of {numeric}. Received: {label!r}"
         )
     value = events[label].to_numpy(np.float64)
-    if np.isnan(value).any():
-        raise ValueError(f"The label {label!r} must have no gaps. Received: NaN")
+    wrong = np.flatnonzero(~np.isfinite(value))
+    if len(wrong):
+        raise ValueError(
+            f"The label {label!r} must be finite. Received: {value[wrong[:5]].tolist()}, in row "
+            f"{', '.join(map(str, wrong[:5]))} of {len(value)}"
+        )
     rows = np.flatnonzero(value != threshold)
     if len(np.unique(value[rows] > threshold)) < 2:
         raise ValueError(
@@ -66,13 +71,14 @@ def labelled_examples(
         )
     events = events.iloc[rows]
     user = pd.Index(log.users[r.user]).get_indexer(events[r.user])
-    catalogue = Catalogue.of(log)
     # What became of an event is no feature of it.
-    outcomes = (r.user, r.item, r.label, r.weight, label, r.page)
+    outcomes = [r.user, r.item, r.label, r.weight, label, r.page]
+    named = event_columns(log, events.drop(columns=outcomes, errors="ignore"))
+    catalogue = Catalogue.of(log)
     return Examples(
         (
-            Rows(table_columns(log.users), user),
-            Rows(table_columns(events, leave_out=outcomes), np.arange(len(events))),
+            Rows(table_columns(user_table(log)), user),
+            Rows(table_columns(named), np.arange(len(events))),
         ),
         label=(value[rows] > threshold).astype(np.float32),
         groups=user,

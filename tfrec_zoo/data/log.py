@@ -3,39 +3,22 @@
 import dataclasses
 import functools
 import hashlib
+import logging
 import pathlib
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from tfrec_zoo.data.columns import is_list
-from tfrec_zoo.data.read import frame_files, name_of, read_frame, read_roles
+from tfrec_zoo.data.delimited import BadRows
+from tfrec_zoo.data.frames import Frame, read_columns, without_empty_columns
+from tfrec_zoo.data.log_files import read_log
+from tfrec_zoo.data.roles import EVENTS, FRAMES, UPLOAD_TIME, Roles
+from tfrec_zoo.data.times import TimeUnit, check_unit
 
-_FRAMES = ("interactions", "users", "items", "impressions", "searches")
-
-
-@dataclasses.dataclass(frozen=True)
-class Roles:
-    """Which column plays which part, in every frame that has it.
-
-    Args:
-        user: User id.
-        item: Item id.
-        time: When it happened, in seconds from any origin.
-        label: In impressions, whether the item was chosen (0 or 1).
-        weight: How much an event counts: seconds watched, a rating, a price.
-        page: In impressions, what was shown together.
-        query: In searches, the words.
-    """
-
-    user: str = "user_id"
-    item: str = "item_id"
-    time: str = "time"
-    label: str = "clicked"
-    weight: str = "weight"
-    page: str = "page_id"
-    query: str = "query"
+logger = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +26,14 @@ class Log:
     """What users did, as pandas frames with named columns and declared roles.
 
     Events are kept sorted by user, then time; those of one user at the same time stay in the order
-    they were given in. Ids are strings or whole numbers; categorical columns become plain ones.
+    they were given in. Ids are kept as strings or as whole numbers from 0 up, and other whole
+    numbers (negative ones, those of more than 63 bits) as strings. Times are kept in seconds;
+    whatever else they are given as is recognized, see `as_seconds`. Categorical columns become
+    plain ones, and columns of users and items that hold no value are left out. What is recognized
+    or left out is logged.
+
+    A log whose interactions have no times is a log too: in which order its events came is unknown,
+    and what needs the order refuses.
 
     Args:
         name: Name of the data set.
@@ -55,10 +45,13 @@ class Log:
             and page.
         searches: What was searched for: user, time, query.
         roles: The columns' parts.
+        time_unit: Unit of times that are numbers: `"s"`, `"ms"`, `"us"` or `"ns"`; by default it is
+            recognized by how large they are.
 
     Raises:
-        ValueError: If a column is missing, of the wrong type or holds missing values, ids are
-            repeated in `users` or `items`, or a user of an event is not in `users`.
+        ValueError: If a column is missing, of the wrong type or holds missing values, labels other
+            than 0 and 1 or weights below zero; ids are repeated in `users` or `items`; or a user of
+            an event is not in `users`. The message names frame, column and rows.
 
     Example:
 
@@ -75,45 +68,91 @@ class Log:
     impressions: pd.DataFrame | None = None
     searches: pd.DataFrame | None = None
     roles: Roles = Roles()
+    time_unit: TimeUnit | None = None
 
     def __post_init__(self) -> None:
         r = self.roles
-        needed = {
-            "interactions": (r.user, r.item, r.time),
-            "users": (r.user,),
-            "items": (r.item,),
-            "impressions": (r.user, r.item, r.time, r.label),
-            "searches": (r.user, r.time, r.query),
+        check_unit(self.time_unit)
+        columns = getattr(self.interactions, "columns", ())
+        has_times = bool(r.time) and (r.time in columns or r.time != Roles.time)
+        if r.time and not has_times and isinstance(self.interactions, pd.DataFrame):
+            logger.warning("%s: no column %r: the order of events is unknown", self.name, r.time)
+        made = {
+            name: read_columns(getattr(self, name), name, r, self.time_unit, has_times=has_times)
+            for name in FRAMES
+            if getattr(self, name) is not None or name == "interactions"
         }
-        frames = {}
-        for name, columns in needed.items():
-            frame = getattr(self, name)
-            if frame is not None or name == "interactions":
-                frames[name] = _checked(frame, name, columns, r)
-        for name, key in (("users", r.user), ("items", r.item)):
-            events = {n: frames[n][key] for n in frames if n != name and key in needed[n]}
-            tables = {name: frames[name][key]} if name in frames else {}
-            types = {n: str(v.dtype) for n, v in {**tables, **events}.items() if len(v)}
-            if len({t == "int64" for t in types.values()}) > 1:
-                raise ValueError(f"{key!r} must have one type everywhere. Received: {types}")
-            if name not in frames:
-                ids = pd.concat(events.values()).drop_duplicates().sort_values()
-                frames[name] = ids.to_frame().reset_index(drop=True)
-            ids = frames[name][key]
-            if ids.duplicated().any():
-                twice = ids[ids.duplicated()].iloc[0]
-                raise ValueError(f"`{name}` must have one row per id. Twice: {twice!r}")
-        for name, frame in frames.items():
-            if name not in ("users", "items"):
-                unknown = frame[r.user][~frame[r.user].isin(frames["users"][r.user])]
-                if len(unknown):
+        for frame in made.values():
+            frame.refuse()
+        if self.time_unit is not None:
+            object.__setattr__(self, "time_unit", "s")
+        rows_of_users = self._with_ids(made, "users", r.user)
+        rows_of_items = self._with_ids(made, "items", r.item)
+        for name, frame in made.items():
+            data = frame.data
+            if name in EVENTS:
+                user, item = rows_of_users[name], rows_of_items.get(name)
+                if (user < 0).any():
+                    unknown = data[r.user].iloc[np.argmin(user)]
                     raise ValueError(
                         f"`users` must have a row for every user of `{name}`; add it, or drop the "
-                        f"events. Received no row for: {unknown.iloc[0]!r}"
+                        f"events. Received no row for: {unknown!r}"
                     )
-                if not _is_sorted(frame, [r.user, r.time]):
-                    frame = frame.sort_values([r.user, r.time], kind="stable")
-            object.__setattr__(self, name, frame.reset_index(drop=True))
+                time = data[r.time].to_numpy() if has_times else np.zeros(len(data), np.int64)
+                order = _order(made["users"].data[r.user], user, time)
+                if order is not None:
+                    data, user, time = data.take(order), user[order], time[order]
+                    item = None if item is None else item[order]
+                if name == "interactions":
+                    self.__dict__.update(user_codes=user, item_codes=item)
+                if item is not None and (repeats := _repeats(user, time, item)):
+                    logger.info("%s: %d of %d rows repeat another", name, repeats, len(data))
+            parts = dataclasses.astuple(r)
+            data = without_empty_columns(data.reset_index(drop=True), name, (*parts, UPLOAD_TIME))
+            object.__setattr__(self, name, data)
+
+    def _with_ids(self, made: dict[str, Frame], name: str, key: str) -> dict[str, np.ndarray]:
+        """Gives every frame the ids of one key in one type, and makes their table.
+
+        Args:
+            made: The frames by name; the table of the ids is added if there is none.
+            name: Name of the table, `"users"` or `"items"`.
+            key: Column of the ids.
+
+        Returns:
+            The [rows] rows of the table that each other frame's ids are in, -1 for none.
+        """
+        ids = {n: frame.ids[key] for n, frame in made.items() if key in frame.ids}
+        is_text = {n: one.are_text for n, one in ids.items() if len(one.distinct)}
+        if len(set(is_text.values())) > 1:
+            types = {n: "text" if text else "whole numbers" for n, text in is_text.items()}
+            raise ValueError(
+                f'{key!r} must have one type everywhere: 1024 and "1024" are different ids, and '
+                "ids in a text file are text; write numbers out with `.astype(str)`. "
+                f"Received: {types}"
+            )
+        if not all(one.fit_int64 or one.are_text for one in ids.values() if len(one.distinct)):
+            logger.info("%s: the numbers are kept as text, as not all are in 0 … 2**63 - 1", key)
+            ids = {n: one.as_text() for n, one in ids.items()}
+        if name not in made:
+            found = [one.distinct for one in ids.values() if len(one.distinct)]
+            known = np.unique(np.concatenate(found or [np.empty(0, object)]))
+            made[name] = Frame(name, _series(known).to_frame(key), {}, [])
+        else:
+            known = ids[name].distinct
+            if len(known) < len(made[name].data):
+                at = np.argmax(pd.Series(ids[name].codes).duplicated())
+                twice = known[ids[name].codes[at]]
+                raise ValueError(f"`{name}` must have one row per id. Twice: {twice!r}")
+        rows, table = {}, pd.Index(_series(known))
+        for n, one in ids.items():
+            # A frame without rows has no distinct ids.
+            values = _series(one.distinct[one.codes] if len(one.codes) else one.distinct)
+            made[n].data = made[n].data.assign(**{key: values.set_axis(made[n].data.index)})
+            if n != name:
+                found = table.get_indexer(pd.Index(_series(one.distinct)))
+                rows[n] = np.append(found, -1)[one.codes]
+        return rows
 
     @classmethod
     def read(
@@ -126,20 +165,47 @@ class Log:
         impressions: str | pathlib.Path | None = None,
         searches: str | pathlib.Path | None = None,
         roles: Roles | None = None,
+        separator: str | None = None,
+        encoding: str | None = None,
+        names: Sequence[str] | None = None,
+        bags: Mapping[str, str] | Sequence[str] = (),
+        user_columns: Sequence[str] = (),
+        item_columns: Sequence[str] = (),
+        time_unit: TimeUnit | None = None,
+        time_format: str | None = None,
+        bad_rows: BadRows = "error",
         **columns: str,
     ) -> "Log":
-        """Reads a log from Parquet or CSV files, compressed or not.
+        """Reads a log from Parquet files, text files (CSV, TSV) or JSON lines, compressed or not.
+
+        Ids in a text file are text, exactly as they are written (see `read_frame`), unless another
+        file has whole numbers and all of the text are such numbers, too.
 
         Args:
             path: The file of the interactions; or a folder with `interactions.parquet` or
                 `interactions.csv`, optionally the other frames under their names, and `roles.json`,
-                such as `{"user": "customer"}`.
+                such as `{"user": "customer"}`, which a file may have beside it as well. A file
+                whose `label=` is given holds impressions; the chosen ones are the interactions.
             name: Name of the data set; by default, that of the file or folder.
             users: The file of the users.
             items: The file of the items.
             impressions: The file of the impressions.
             searches: The file of the searches.
             roles: The columns' parts, instead of those in `roles.json`.
+            separator: Separator of the cells of the file of interactions; None finds it.
+            encoding: Encoding of that file; None finds it.
+            names: Names of its columns, where its first line is no header.
+            bags: Columns that hold several values, as JSON or cut at a separator:
+                `{"genres": "|"}`, or the names alone for bars.
+            user_columns: Columns of the interactions that say something of the user, such as the
+                country: the latest value of each user goes to `users`.
+            item_columns: Columns of the interactions that say something of the item; a title goes
+                to `items` anyway.
+            time_unit: Unit of times that are numbers; None recognizes it.
+            time_format: Format of times that are text, such as `"%d.%m.%Y"`; None is ISO 8601.
+            bad_rows: `"error"` refuses rows that can't be read; `"skip"` leaves them out, repeated
+                rows of users and items as well, and adds rows without features for the users and
+                items of events that have none. Both are counted in the log.
             **columns: Columns by the part they play, such as `user="customer"`; see `Roles`.
 
         Raises:
@@ -151,46 +217,65 @@ class Log:
 
         >>> import tempfile
         >>> folder = pathlib.Path(tempfile.mkdtemp())
-        >>> _ = (folder / "purchases.csv").write_text("customer,sku,bought_at\\nann,tea,7\\n")
-        >>> log = Log.read(folder / "purchases.csv", user="customer", item="sku", time="bought_at")
-        >>> log.name, log.items["sku"].tolist()
-        ('purchases', ['tea'])
+        >>> _ = (folder / "purchases.csv").write_text(
+        ...     "customer;sku;bought at\\n007;tea;2024-01-31\\n7;tea;2024-02-01\\n")
+        >>> log = Log.read(folder / "purchases.csv", user="customer", item="sku", time="bought at")
+        >>> log.name, log.users["customer"].tolist(), log.interactions["bought at"].tolist()
+        ('purchases', ['007', '7'], [1706659200, 1706745600])
         """
-        known = [field.name for field in dataclasses.fields(Roles)]
-        if not columns.keys() <= set(known):
-            raise ValueError(
-                f"Columns are named by their roles, {known}, and frames are {_FRAMES[1:]}; "
-                "the interactions, or a folder of all frames, are the first argument. "
-                f"Received: {sorted(columns.keys() - set(known))}"
-            )
-        path = pathlib.Path(path)
-        files: dict[str, str | pathlib.Path] = {"interactions": path}
-        if path.is_dir():
-            files = {**frame_files(path, _FRAMES)}
-            if roles is None:
-                columns = {**read_roles(path / "roles.json", known), **columns}
         others = {"users": users, "items": items, "impressions": impressions, "searches": searches}
-        files.update((frame, file) for frame, file in others.items() if file is not None)
-        frames = {frame: read_frame(file) for frame, file in files.items()}
-        found = {str(column) for frame in frames.values() for column in frame.columns}
-        for role, column in columns.items():
-            if column not in found:
-                raise ValueError(
-                    f"The {role} must be a column of a frame, one of {sorted(found)}. "
-                    f"Received: {role}={column!r}"
-                )
-        return cls(
-            name=name or name_of(path),
-            roles=dataclasses.replace(roles or Roles(), **columns),
-            **frames,
+        found_name, frames, roles = read_log(
+            pathlib.Path(path),
+            {frame: file for frame, file in others.items() if file is not None},
+            roles,
+            columns,
+            text={"separator": separator, "encoding": encoding, "names": names},
+            bags=bags,
+            moved={"users": tuple(user_columns), "items": tuple(item_columns)},
+            time_unit=time_unit,
+            time_format=time_format,
+            bad_rows=bad_rows,
         )
+        return cls(name=name or found_name, roles=roles, **frames)
+
+    @property
+    def has_times(self) -> bool:
+        """Whether it is known when events happened, and so in which order."""
+        return bool(self.roles.time) and self.roles.time in self.interactions
+
+    def require_times(self, what: str) -> None:
+        """Raises an error if the order of events is unknown.
+
+        Args:
+            what: What needs it, in words.
+
+        Raises:
+            ValueError: If so.
+        """
+        if not self.has_times:
+            raise ValueError(
+                f"{what} needs the order of events: name the column of their times (time=, or "
+                '--time on the command line), or take the task "choice", whose split is random. '
+                f"Received a log {self.name!r} without times, with the columns "
+                f"{list(self.interactions.columns)}"
+            )
+
+    @functools.cached_property
+    def user_codes(self) -> np.ndarray:
+        """[interactions] row of `users` that each interaction's user has."""
+        return pd.Index(self.users[self.roles.user]).get_indexer(self.interactions[self.roles.user])
+
+    @functools.cached_property
+    def item_codes(self) -> np.ndarray:
+        """[interactions] row of `items` that each interaction's item has, -1 for none."""
+        return pd.Index(self.items[self.roles.item]).get_indexer(self.interactions[self.roles.item])
 
     @functools.cached_property
     def checksum(self) -> str:
         """Sha256 of the contents of every frame, in whichever order users and items were given."""
         digest = hashlib.sha256()
         keys = {"users": self.roles.user, "items": self.roles.item}
-        for name in _FRAMES:
+        for name in FRAMES:
             frame: Any = getattr(self, name)
             if frame is None:
                 continue
@@ -206,49 +291,25 @@ class Log:
         return digest.hexdigest()
 
 
-def _is_sorted(frame: pd.DataFrame, keys: list[str]) -> bool:
-    order = np.lexsort([frame[key].to_numpy() for key in reversed(keys)])
-    return bool((order == np.arange(len(frame))).all())
+def _series(ids: np.ndarray) -> pd.Series:
+    """Ids as a column: int64, or strings that rows share."""
+    return pd.Series(ids, dtype=np.int64 if ids.dtype == np.int64 else object)
 
 
-def _checked(frame: Any, name: str, columns: tuple[str, ...], roles: Roles) -> pd.DataFrame:
-    """The frame, its needed columns checked and made plain: strings, int64 and other numbers."""
-    if not isinstance(frame, pd.DataFrame):
-        raise ValueError(f"`{name}` must be a pandas.DataFrame. Received: {type(frame)}")
-    plain: dict[str, pd.Series] = {}
-    for column in frame.columns[frame.dtypes.map(lambda d: isinstance(d, pd.CategoricalDtype))]:
-        plain[column] = frame[column].astype(object).infer_objects()
-    for column in columns:
-        if column not in frame.columns:
-            raise ValueError(
-                f"`{name}` must have a column {column!r} (or another one named in `roles`). "
-                f"Received columns: {list(frame.columns)}"
-            )
-        values = plain.get(column, frame[column])
-        missing = values.isna()
-        wanted = ""
-        if column in (roles.user, roles.item) and not missing.any():
-            kind = pd.api.types.infer_dtype(values)
-            if kind == "integer":
-                values = plain[column] = values.astype(np.int64)
-                missing = values < 0
-            elif kind == "string":
-                missing = values == ""
-            else:
-                wanted = "strings or whole numbers, not both"
-        elif column == roles.time and not pd.api.types.is_numeric_dtype(values):
-            wanted = (
-                "numbers: seconds from any origin, which for dates are "
-                "`(dates - pandas.Timestamp(0)).dt.total_seconds()`"
-            )
-        if missing.any():
-            raise ValueError(
-                f"Column {column!r} of `{name}` must have no missing values; drop those rows. "
-                f"Received {int(missing.sum())} of {len(frame)} missing."
-            )
-        if wanted and len(frame):
-            raise ValueError(
-                f"Column {column!r} of `{name}` must hold {wanted}. "
-                f"Received {values.dtype}: {values.head(3).tolist()}"
-            )
-    return frame.assign(**plain) if plain else frame
+def _order(ids: pd.Series, user: np.ndarray, time: np.ndarray) -> np.ndarray | None:
+    """The order of events by user id, then time; None if it is theirs already."""
+    rank = np.empty(len(ids), np.int64)
+    rank[np.argsort(ids.to_numpy(), kind="stable")] = np.arange(len(ids))
+    key = rank[user]
+    is_later = (key[1:] > key[:-1]) | ((key[1:] == key[:-1]) & (time[1:] >= time[:-1]))
+    return None if is_later.all() else np.lexsort([time, key])
+
+
+def _repeats(user: np.ndarray, time: np.ndarray, item: np.ndarray) -> int:
+    """How many sorted events are of the same user, time and item as an earlier one."""
+    if not len(user):
+        return 0
+    same = (user[1:] == user[:-1]) & (time[1:] == time[:-1])
+    at = np.append(same, False) | np.append(False, same)
+    shared = pd.DataFrame({"user": user[at], "time": time[at], "item": item[at]})
+    return int(shared.duplicated().sum())

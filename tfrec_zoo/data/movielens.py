@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from tfrec_zoo.data.log import Log, Roles
+from tfrec_zoo.data.log import Log
+from tfrec_zoo.data.roles import Roles
 
 _HOST = "files.grouplens.org"
 

@@ -14,7 +14,8 @@ import zlib
 import numpy as np
 import pandas as pd
 
-from tfrec_zoo.data.log import Log, Roles
+from tfrec_zoo.data.log import Log
+from tfrec_zoo.data.roles import Roles
 from tfrec_zoo.data.splits import Split, user_bounds
 
 _COLUMNS = ["user_id", "item_id", "weight", "time"]

@@ -18,6 +18,7 @@ from tfrec_zoo.data.derived import (
     last_before,
     search_windows,
 )
+from tfrec_zoo.data.entities import user_table
 from tfrec_zoo.data.examples import Examples
 from tfrec_zoo.data.log import Log
 from tfrec_zoo.data.sources import Rows, Windows
@@ -40,7 +41,7 @@ def next_watch_examples(
     each), `history_<attribute>` for the items' univalent attributes, `last_watched`,
     `search_tokens` (unigrams and bigrams of the latest searches), `example_age` (t_max − t in the
     log's unit of time), and the columns of `log.users`. Candidate features: the columns of
-    `log.items`, but those that have the name of a query feature.
+    `log.items`.
 
     The label is the item watched: what retrieval models are trained on. Ranking models are trained
     with negatives; see `Examples.dataset`.
@@ -140,11 +141,7 @@ def _examples(
     last_search: bool,
 ) -> Examples:
     r = log.roles
-    if r.time not in log.interactions:
-        raise ValueError(
-            "What comes next is predicted from what came before, which takes times; the task "
-            f"`Choice` does without. Received a log {log.name!r} without"
-        )
+    log.require_times("what comes next")
     if max_history < 1 or (examples_per_user is not None and examples_per_user < 1):
         raise ValueError(
             "`max_history` and `examples_per_user` must be positive. "
@@ -178,18 +175,16 @@ def _examples(
         history,
         last_before(items, start, rows),
         *search_windows(log, users, user, now, max_searches, last_search),
-        Rows(table_columns(log.users), user),
+        Rows(table_columns(user_table(log)), user),
         Rows({EXAMPLE_AGE: example_age}, np.arange(len(rows))),
     )
-    # Where users and items have columns of one name, it is the user's.
-    taken = {HISTORY_AGE, *(key for source in sources for key in source.values)} - {r.item}
     return Examples(
         sources,
         label=items[rows],
         weight=weight,
         groups=user,
         seen=Windows({HISTORY: items}, start, rows, 1),
-        candidates=catalogue.rows(catalogue.index(items[rows]), leave_out=tuple(taken)),
+        candidates=catalogue.rows(catalogue.index(items[rows])),
     )
 
 

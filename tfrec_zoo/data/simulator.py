@@ -54,7 +54,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tfrec_zoo.data.log import Log, Roles
+from tfrec_zoo.data.log import Log
+from tfrec_zoo.data.roles import Roles
 from tfrec_zoo.data.simulated_world import (
     DAY,
     SLOTS,

@@ -26,7 +26,7 @@ class Split:
 
 def user_bounds(log: Log) -> tuple[np.ndarray, np.ndarray]:
     """Returns, for each interaction, its user's first row and the row after the user's last."""
-    users = log.interactions[log.roles.user].to_numpy()
+    users = log.user_codes
     is_first = np.ones(len(users), bool)
     is_first[1:] = users[1:] != users[:-1]
     first = np.flatnonzero(is_first)
@@ -42,7 +42,11 @@ def leave_last_out(log: Log) -> Split:
 
     Args:
         log: Log to split.
+
+    Raises:
+        ValueError: If the log has no times.
     """
+    log.require_times("leave-last-out")
     first, last = user_bounds(log)
     row = np.arange(len(first))
     from_end = last - row
@@ -85,8 +89,9 @@ def by_time(log: Log, validation_fraction: float = 0.1, test_fraction: float = 0
         test_fraction: Share of the interactions to test on.
 
     Raises:
-        ValueError: If the fractions leave nothing to train on.
+        ValueError: If the log has no times, or the fractions leave nothing to train on.
     """
+    log.require_times("a split by time")
     _check_fractions(validation_fraction, test_fraction)
     time = log.interactions[log.roles.time].to_numpy()
     ordered = np.sort(time)
@@ -130,8 +135,9 @@ def next_day(log: Log, day: float = 86_400.0) -> Split:
         day: Length of a day in the log's unit of time.
 
     Raises:
-        ValueError: If the log is too short to leave days to train on.
+        ValueError: If the log has no times, or is too short to leave days to train on.
     """
+    log.require_times("a split by day")
     time = log.interactions[log.roles.time].to_numpy()
     if not len(time) or not 0 < 2 * day <= time.max() - time.min():
         raise ValueError(

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tfrec_zoo.data import Log, SampledTest
+from tfrec_zoo.models import RecommenderModel
 from tfrec_zoo.tasks.choice import Choice
 from tfrec_zoo.tasks.clicks import Clicks
 from tfrec_zoo.tasks.item_task import ItemTask
@@ -26,6 +27,7 @@ __all__ = [
     "TaskExamples",
     "WatchTime",
     "checked_options",
+    "default_task",
     "is_error",
     "make",
 ]
@@ -54,6 +56,19 @@ def checked_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     if unknown:
         raise ValueError(f"The task {name!r} has the options {known}. Received: {unknown}")
     return checked(TASKS[name], options)
+
+
+def default_task(model: type[RecommenderModel], log: Log | SampledTest) -> str:
+    """The name of the task that a model is trained on where none is given.
+
+    Args:
+        model: Class of the model.
+        log: The log. Without times what is predicted is a choice, not the next watch.
+    """
+    has_times = (log if isinstance(log, Log) else log.log).has_times
+    if model.default_task == NextWatch.name and not has_times:
+        return Choice.name
+    return model.default_task
 
 
 def make(name: str, log: Log | SampledTest, **options: Any) -> Task:

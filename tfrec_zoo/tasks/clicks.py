@@ -77,6 +77,8 @@ class Clicks(Task):
                 "`validation_fraction` and `test_fraction` must be positive and sum to less than "
                 f"1. Received: {shares[0]}, {shares[1]}"
             )
+        if self.split == "time":
+            self.log.require_times("a split by time")
         if self.negatives < 1:
             raise ValueError(f"`negatives` must be positive. Received: {self.negatives!r}")
         if self.crosses is not None and self.crosses < 1:

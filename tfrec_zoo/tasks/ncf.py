@@ -7,19 +7,25 @@ with that literature only. The full ranking stands beside it.
 
 import dataclasses
 import functools
+from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
-from tfrec_zoo.data import Examples, SampledTest, interaction_examples
+from tfrec_zoo.data import Examples, SampledTest, Split, interaction_examples
 from tfrec_zoo.evaluation import full_ranking, sample_negatives, sampled_ranking
 from tfrec_zoo.models import RecommenderModel
+from tfrec_zoo.tasks.choice import Choice
 from tfrec_zoo.tasks.next_watch import NextWatch
+from tfrec_zoo.tasks.task import TaskExamples
 
 
 @dataclasses.dataclass(frozen=True)
 class NCF(NextWatch):
     """Ranks each user's latest item among 99 others, the authors' own or drawn by a fixed seed.
+
+    Of a log without times it is a random item of each user.
 
     The number of epochs is that of the best hit rate on each user's latest item but one, after
     which the model is trained again on everything before the test items. The authors' code reports
@@ -42,6 +48,7 @@ class NCF(NextWatch):
     refits = True
     training = MappingProxyType({"decay": False, "optimizer": "lazy_adam", "learning_rate": 0.001})
     _predicts = "NCF"
+    _needs_times = False
 
     others: np.ndarray | None = None
     best_on_test: bool = True
@@ -62,6 +69,25 @@ class NCF(NextWatch):
         if self.held_out == "validation":
             return self.rows.train
         return np.union1d(self.rows.train, self.rows.validation)
+
+    def examples(
+        self, model: type[RecommenderModel], arguments: Mapping[str, Any] = MappingProxyType({})
+    ) -> TaskExamples:
+        """The interactions as the model reads them; without times, those of the task "choice"."""
+        if self.log.has_times:
+            return super().examples(model, arguments)
+        none = np.empty(0, np.int64)
+        split = Split(self.train_rows, none, self.test_rows, self.rows.protocol)
+        unordered = Choice(
+            self.log,
+            split=split,
+            profile=self.profile,
+            negatives=self.negatives,
+            exponent=self.exponent,
+            max_history=max(self.bags),
+            spec=self.spec,
+        )
+        return unordered.examples(model, arguments)
 
     @property
     def reports_best_on_test(self) -> bool:

@@ -6,7 +6,7 @@ that watch is predicted from the past alone.
 
 import dataclasses
 import functools
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -60,6 +60,8 @@ class NextWatch(ItemTask):
 
     name = "next-watch"
     _predicts = "next watch"
+    #: Whether it can't do without the order of events.
+    _needs_times: ClassVar[bool] = True
 
     label: Literal["future", "held-out"] = "future"
     examples_per_user: int | None = None
@@ -71,6 +73,8 @@ class NextWatch(ItemTask):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self._needs_times:
+            self.log.require_times(f"the task {self.name!r}")
         if not self.bags or min(self.bags) < 1:
             raise ValueError(f"`bags` must hold positive sizes. Received: {self.bags!r}")
         if self.examples_per_user is not None and self.examples_per_user < 1:
