@@ -82,11 +82,11 @@ def test_next_watch_spec_has_bags_of_one_table(columns: Log) -> None:
     assert plain == FeatureSpec((bag(2), bag(5)), (own,))
 
     last = VocabularyColumn("last_watched", space="item_id", dtype="int64")
-    tokens = EmbeddingColumn(BagColumn(VocabularyColumn("search_tokens"), 50))
+    tokens = EmbeddingColumn(BagColumn(VocabularyColumn("search_tokens"), 1000))
     full = specs.next_watch_spec(
         columns, (2,), last_watched=True, example_age=True, embedding_dim=8, candidate=True
     )
-    age = NumericColumn("example_age", serving=0.0)
+    age = NumericColumn("example_age", serving=0.0, extrapolate=True)
     assert full.query == (bag(2), EmbeddingColumn(last, 8), *PROFILE, tokens, age)
     assert full.candidate == (EmbeddingColumn(own, 8), *ITEM)
     without = specs.next_watch_spec(columns, (2,), profile=False, embedding_dim=8, candidate=True)
@@ -98,7 +98,7 @@ def test_impression_spec_compares_the_candidate_with_the_past(columns: Log) -> N
     item = {"space": "item_id", "dtype": "int64"}
     history = EmbeddingColumn(BagColumn(VocabularyColumn("history", **item), 5))  # type: ignore[arg-type]
     last = EmbeddingColumn(VocabularyColumn("last_watched", **item))  # type: ignore[arg-type]
-    tokens = EmbeddingColumn(BagColumn(VocabularyColumn("search_tokens"), 50))
+    tokens = EmbeddingColumn(BagColumn(VocabularyColumn("search_tokens"), 1000))
     assert spec.query == (history, last, *PROFILE, tokens)
     own = VocabularyColumn("item_id", dtype="int64")
     channels = BagColumn(VocabularyColumn("history_channel", space="channel"), 5)

@@ -39,7 +39,8 @@ def user_table(log: Log) -> pd.DataFrame:
     """
     r = log.roles
     attributes = [attribute_key(column) for column in log.items.columns]
-    taken = (*_TAKEN, *_position(log), *attributes, r.item, r.time)
+    shown = [name for name in (r.title, UPLOAD_TIME) if name in log.items]
+    taken = (*_TAKEN, *_position(log), *attributes, *shown, r.item, r.time)
     return _renamed(log.users, "user", (r.user,), taken)
 
 

@@ -87,10 +87,10 @@ class Examples:
             for key, f in spec.raw.items()
             if f.serving is not None
         }
-        at = np.zeros(len(self), np.int64)
-        return dataclasses.replace(
-            self, sources=(*self.sources, *([Rows(fixed, at)] if fixed else []))
-        )
+        if not fixed:
+            return self
+        served = Rows(fixed, np.zeros(len(self), np.int64))
+        return dataclasses.replace(self, sources=(*self.sources, served))
 
     def fit_features(
         self,
