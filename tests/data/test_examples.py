@@ -103,7 +103,7 @@ def test_with_features_adds_and_replaces() -> None:
         ),
         (
             lambda n: [],
-            lambda n: [ITEM, InteractionColumn(BagColumn(HISTORY, n), ITEM, ages="age")],
+            lambda n: [ITEM, InteractionColumn(BagColumn(HISTORY, n), ITEM, "age", mass=False)],
         ),
         (
             lambda n: [COUNTRY, CrossedColumn((COUNTRY, HashedColumn("no", 3)), 9)],

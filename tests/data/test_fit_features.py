@@ -98,7 +98,7 @@ def test_fitted_quantiles_are_those_of_numpy() -> None:
 @pytest.mark.parametrize("sample", [4, 1000])
 def test_fitted_interactions_count_and_date_the_equal_ones(sample: int) -> None:
     examples = past_examples()
-    column = InteractionColumn(BagColumn(HISTORY), ITEM, ages="age")
+    column = InteractionColumn(BagColumn(HISTORY), ITEM, ages="age", mass=False)
     features = examples.fit_features(FeatureSpec((), (ITEM, column)), sample=sample)
     # Windows of past_examples() and the items they are compared with:
     #   0: -      a    3: -      c    6: a b a c  b   1 time, at 2, now 14: age 12
@@ -126,7 +126,7 @@ def test_fitted_crosses_count_all_rows(monkeypatch: Any, chunk: int) -> None:
     #   0: -   a    1: a b b    2: b a a    3: - c    4: x b x    5: - b    6: a c b    7: b b d
     # Key (history - 1) * 4 + item: 1: ab 5, bb 1;  2: ba 2, aa 6;  6: ab 5, cb 9;  7: bd 4, once.
     monkeypatch.setattr("tfrec_zoo.data.examples._CHUNK", chunk)
-    column = InteractionColumn(BagColumn(HISTORY), ITEM)
+    column = InteractionColumn(BagColumn(HISTORY), ITEM, mass=False)
     spec = FeatureSpec((), (ITEM, HISTORY_X_ITEM, column))
     given = {"item": VOCABULARIES["item"]}
     examples = past_examples()
@@ -193,7 +193,7 @@ def test_items_are_learned_as_often_as_they_are_chosen() -> None:
 
 
 def test_fitted_interactions_compare_the_candidates() -> None:
-    column = InteractionColumn(BagColumn(HISTORY, 3), ITEM)
+    column = InteractionColumn(BagColumn(HISTORY, 3), ITEM, mass=False)
     examples = choices(5)
     quantiles = examples.fit_features(FeatureSpec((), (ITEM, column))).quantiles[
         column.name + "/count"

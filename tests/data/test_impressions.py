@@ -8,6 +8,18 @@ import pandas as pd
 import pytest
 
 from tfrec_zoo.data import Log, impression_examples, sampled_impressions, simulate
+from tfrec_zoo.data.derived import first_position
+from tfrec_zoo.features import (
+    BagColumn,
+    EmbeddingColumn,
+    FeatureSpec,
+    InteractionColumn,
+    NumericColumn,
+    Preprocessor,
+    VocabularyColumn,
+)
+
+import tensorflow as tf  # isort: skip (after tfrec_zoo, which chooses Keras 2)
 
 NAN = np.nan
 WATCHES = pd.DataFrame(
@@ -77,10 +89,10 @@ def test_impressions_of_a_page_do_not_see_each_other() -> None:
 
 
 def test_bags_keep_the_last() -> None:
-    raw = impression_examples(LOG, max_history=1, max_impressions=1, max_tokens=2).raw()
+    raw = impression_examples(LOG, max_history=1, max_impressions=1, max_searches=1).raw()
     assert raw["history"].tolist() == [["p"], ["p"], ["q"], ["q"], [""], [""]]
     assert raw["recent_impressions"].tolist() == [[""], [""], ["s"], ["s"], [""], [""]]
-    assert raw["search_tokens"].tolist()[1:3] == [["york", "new york"], ["new york", "now"]]
+    assert raw["search_tokens"].tolist()[1:3] == [["new", "york", "new york"], ["", "", "now"]]
 
 
 def test_the_label_is_the_weight_if_chosen() -> None:
@@ -290,3 +302,81 @@ def test_sampled_impressions_make_examples() -> None:
     assert examples.label[chosen].tolist() == [5, 6, 7, 8]
     # The interaction itself is not in its own history.
     assert [*map("".join, lists(raw["history"][chosen]))] == ["", "p", "pq", ""]
+
+
+def test_positions_are_known_in_training_and_fixed_in_serving() -> None:
+    log = dataclasses.replace(LOG, impressions=IMPRESSIONS.assign(position=[3, 4, 5, 6, 7, 8]))
+    examples = impression_examples(log)
+    assert examples.raw(["position"])["position"].tolist() == [4, 5, 7, 8, 3, 6]
+    assert first_position(log) == 3
+    spec = FeatureSpec((), (VocabularyColumn("position", "int64", serving=3),))
+    served = examples.as_served(spec)
+    assert served.raw(["position"])["position"].tolist() == [3] * 6
+    features = examples.fit_features(spec)
+    # All positions that were shown are known, also those of what was not clicked.
+    assert set(features.vocabularies["position"].tokens) == set(range(3, 9))
+    encode = Preprocessor(features)
+    ids = served.assembler(encode)(tf.range(6, dtype=tf.int64))["ids"]["position"].numpy()
+    assert set(ids) == {1 + features.vocabularies["position"].tokens.index(3)}
+    # Without a constant nothing changes.
+    assert examples.as_served(FeatureSpec((), (VocabularyColumn("item_id"),))) is examples
+
+
+@pytest.mark.parametrize("positions", [["top"] * 6, [NAN] * 6])
+def test_positions_that_are_no_numbers_have_no_first(positions: list) -> None:
+    impressions = IMPRESSIONS.assign(position=positions)
+    assert first_position(dataclasses.replace(LOG, impressions=impressions)) is None
+    assert first_position(LOG) is None
+
+
+def test_vocabularies_count_what_was_clicked() -> None:
+    # Clicked: q by a, p by a, q by b. Shown besides: s, q, p; watched before: p, q.
+    own = VocabularyColumn("item_id")
+    channel = EmbeddingColumn(VocabularyColumn("channel"))
+    user = EmbeddingColumn(VocabularyColumn("user_id"))
+    spec = FeatureSpec((user,), (own, channel, NumericColumn("length", "min-max")))
+    clicked = impression_examples(LOG).fit_features(spec)
+    assert clicked.vocabularies["item_id"].tokens == ("q", "p")
+    assert clicked.vocabularies["channel"].tokens == ("k",)
+    shown = impression_examples(LOG, count="shown").fit_features(spec)
+    assert shown.vocabularies["item_id"].tokens == ("q", "p", "s")
+    assert shown.vocabularies["channel"].tokens == ("k", "m")
+    # Users and numbers are learned from all impressions.
+    assert clicked.vocabularies["user_id"].tokens == ("a", "b", "c")
+    assert clicked.statistics == shown.statistics == {"length": (60.0, 90.0)}
+
+
+def test_top_n_of_clicked_impressions_is_not_that_of_shown_ones() -> None:
+    shown = pd.DataFrame(
+        {
+            "user_id": "a",
+            "item_id": list("qqqpps"),
+            "time": range(6),
+            "clicked": [0, 0, 1, 1, 1, 0],
+        }
+    )
+    log = Log("tiny", WATCHES, items=ITEMS, impressions=shown)
+    spec = FeatureSpec((), (VocabularyColumn("item_id", top_n=1),))
+    assert impression_examples(log).fit_features(spec).vocabularies["item_id"].tokens == ("p",)
+    examples = impression_examples(log, count="shown")
+    assert examples.fit_features(spec).vocabularies["item_id"].tokens == ("q",)
+    assert examples.take(np.arange(2)).count == "shown"
+
+
+def test_past_impressions_count_no_more_than_present_ones() -> None:
+    own = VocabularyColumn("item_id")
+    past = BagColumn(VocabularyColumn("recent_impressions", space="item_id"))
+    spec = FeatureSpec((), (own, InteractionColumn(past, own)))
+    tokens = impression_examples(LOG).fit_features(spec).vocabularies["item_id"].tokens
+    assert "s" not in tokens
+    # Where nothing else has their ID space, they are what is learned.
+    alone = FeatureSpec((BagColumn(VocabularyColumn("recent_impressions")),), (own,))
+    learned = impression_examples(LOG).fit_features(alone).vocabularies["recent_impressions"]
+    assert set(learned.tokens) == {"q", "s"}
+
+
+def test_nothing_was_clicked() -> None:
+    none = dataclasses.replace(LOG, impressions=IMPRESSIONS.assign(clicked=0))
+    spec = FeatureSpec((), (VocabularyColumn("item_id"),))
+    with pytest.raises(ValueError, match="a label above 0, or set `count='shown'`. Received: 6"):
+        impression_examples(none).fit_features(spec)

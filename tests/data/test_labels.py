@@ -1,10 +1,12 @@
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from tfrec_zoo.data import Log, labelled_examples
+from tfrec_zoo.features import FeatureSpec, VocabularyColumn
 
 USERS = pd.DataFrame({"user_id": ["a", "b"], "age": [20.0, 50.0]})
 ITEMS = pd.DataFrame({"item_id": [7, 8, 9], "genres": [["x"], ["x", "y"], []]})
@@ -69,3 +71,18 @@ def test_what_cannot_be_labelled(change, arguments, message):
     log = dataclasses.replace(RATED, interactions=RATINGS.assign(**change))
     with pytest.raises(ValueError, match=message):
         labelled_examples(log, **arguments)
+
+
+def test_vocabularies_of_ratings_know_what_was_disliked_unless_told_otherwise() -> None:
+    events = pd.DataFrame(
+        {"user_id": list("aab"), "item_id": list("xyx"), "time": [1, 2, 3], "weight": [5, 1, 4]}
+    )
+    spec = FeatureSpec((), (VocabularyColumn("item_id"),))
+
+    def tokens(log: Log, **kwargs: Any) -> tuple:
+        return labelled_examples(log, **kwargs).fit_features(spec).vocabularies["item_id"].tokens
+
+    log = Log("mine", events)
+    assert tokens(log) == ("x", "y") and tokens(log, count="clicked") == ("x",)
+    shown = Log("mine", events, impressions=events.assign(clicked=[1, 0, 1]))
+    assert tokens(shown) == ("x",) and tokens(shown, count="shown") == ("x", "y")

@@ -158,7 +158,10 @@ LIST_COLUMNS = {
         [CrossedColumn((COUNTRY, YEARS), 50)],
         [ITEM, CrossedColumn((ITEM, BagColumn(TAGS, 2)), 50)],
     ),
-    "interactions": lambda: ([], [ITEM, InteractionColumn(BagColumn(HISTORY, 3), ITEM, "age")]),
+    "interactions": lambda: (
+        [],
+        [ITEM, InteractionColumn(BagColumn(HISTORY, 3), ITEM, "age", mass=False)],
+    ),
 }
 
 

@@ -214,9 +214,29 @@ def test_only_tokens_of_strictly_earlier_searches() -> None:
     ]  # fmt: skip
 
 
-def test_the_last_tokens_fill_the_bag() -> None:
-    raw = next_watch_examples(LOG, np.array([3]), max_tokens=4).raw()
-    assert raw["search_tokens"].tolist() == [["taylor swift", "late", "one", "late one"]]
+def test_the_bag_holds_whole_searches() -> None:
+    late = ["late", "one", "late one"]
+    raw = next_watch_examples(LOG, np.array([3, 4]), max_searches=1).raw()
+    assert lists(raw["search_tokens"]) == [late, ["too", "late", "too late"]]
+    raw = next_watch_examples(LOG, np.array([4]), max_searches=2).raw()
+    assert lists(raw["search_tokens"]) == [[*late, "too", "late", "too late"]]
+    # Fifty searches, whatever their number of words.
+    words = [" ".join(f"w{i}x{j}" for j in range(i % 7 + 1)) for i in range(60)]
+    searches = pd.DataFrame({"user_id": "a", "time": np.arange(60) / 60, "query": words})
+    log = dataclasses.replace(LOG, searches=searches)
+    (bag,) = lists(next_watch_examples(log, np.array([0])).raw()["search_tokens"])
+    assert bag == [token for query in words[10:] for token in search_tokens(query)]
+    assert len(bag) > 300
+
+
+def test_the_latest_search_is_withheld_where_asked() -> None:
+    swift, late = ["taylor", "swift", "taylor swift"], ["late", "one", "late one"]
+    for make in (next_watch_examples, held_out_watch_examples):
+        raw = make(LOG, np.arange(8), last_search=False).raw()
+        # Of a's, and b's only one. The one that a issued before row 2 has no words.
+        assert lists(raw["search_tokens"]) == [[], [], swift, swift, swift + late, [], [], []]
+    raw = next_watch_examples(LOG, np.array([4]), max_searches=1, last_search=False).raw()
+    assert lists(raw["search_tokens"]) == [late]
 
 
 @pytest.mark.parametrize("queries", [["?", "!", "", "...", "-"], None])

@@ -81,8 +81,8 @@ def test_candidates_change_no_feature_that_was_there_without(make: Any, number: 
     own = Rows({"item_id": examples.label}, np.arange(len(examples)))
     plain = dataclasses.replace(examples, sources=(*examples.sources, own), candidates=None)
     raw, expected = examples.raw(), plain.raw()
-    assert expected["title"].tolist() == users["title"][expected["user_id"]].tolist()
-    assert set(raw) - set(expected) == {"channel", "topic", "length", "tags"}
+    assert expected["user_title"].tolist() == users["title"][expected["user_id"]].tolist()
+    assert set(raw) - set(expected) == {"title", "channel", "topic", "length", "tags"}
     for key, value in expected.items():
         np.testing.assert_array_equal(value, raw[key], err_msg=key)
     spec = FeatureSpec(
@@ -90,7 +90,7 @@ def test_candidates_change_no_feature_that_was_there_without(make: Any, number: 
             BagColumn(VocabularyColumn("history", space="item"), 3),
             VocabularyColumn("last_watched", space="item"),
             BagColumn(VocabularyColumn("history_channel", space="channel"), 3),
-            VocabularyColumn("title"),
+            VocabularyColumn("user_title"),
             NumericColumn("example_age"),
         ),
         candidate=(VocabularyColumn("item_id", space="item"),),

@@ -11,7 +11,9 @@ from tfrec_zoo.features import (
     HashedColumn,
     IndicatorColumn,
     InteractionColumn,
+    MatchColumn,
     NumericColumn,
+    VectorColumn,
     VocabularyColumn,
 )
 from tfrec_zoo.features.column_config import column_from_config, column_to_config
@@ -42,7 +44,14 @@ COLUMNS = [
     FREQUENT,
     EmbeddingColumn(FREQUENT),
     NumericColumn("price", normalization="none", powers=False),
-    NumericColumn("example_age", serving=0.0),
+    NumericColumn("example_age", serving=0.0, extrapolate=True),
+    NumericColumn("plays", mass=True),
+    NumericColumn("age in years", "min-max", powers=True),
+    NumericColumn("größe", "z-score"),
+    NumericColumn("0", "log"),
+    VocabularyColumn("position", "int64", serving=1),
+    VectorColumn("a/b", 3, normalize=True),
+    MatchColumn(VocabularyColumn("reads", space="language"), VocabularyColumn("language")),
     InteractionColumn(WATCHED, VocabularyColumn("video_id", space="video"), ages="watched_ages"),
 ]
 
@@ -66,7 +75,7 @@ def test_config_holds_the_arguments():
 
 
 def test_config_of_a_cross():
-    part = {"column": "VocabularyColumn", "dtype": "string", "top_n": None}
+    part = {"column": "VocabularyColumn", "dtype": "string", "top_n": None, "serving": None}
     parts = [{**part, "key": "b", "space": "b"}, {**part, "key": "a", "space": "a"}]
     kinds = {"num_buckets": 9, "top_n": None}, {"num_buckets": None, "top_n": 9}
     for kind in kinds:
@@ -103,6 +112,13 @@ def test_names():
         "os_X_age_bucketized_X_watched_bag20_embedding",
         "price",
         "example_age",
+        "plays",
+        "age in years",
+        "größe",
+        "0",
+        "position",
+        "a/b",
+        "reads_is_language",
         "watched_bag20_and_video_id",
     ]
 
@@ -140,7 +156,7 @@ A, B = VocabularyColumn("a"), VocabularyColumn("b")
     [
         (lambda: VocabularyColumn(""), "`key` .* Received: ''"),
         (lambda: HashedColumn(3, 4), "`key` .* Received: 3"),
-        (lambda: NumericColumn("user age"), "`key` .* Received: 'user age'"),
+        (lambda: NumericColumn(""), "`key` .* not empty. Received: ''"),
         (lambda: VocabularyColumn("a", dtype="float32"), "`dtype` .* Received: 'float32'"),
         (lambda: HashedColumn("a", 4, dtype="int32"), "`dtype` .* Received: 'int32'"),
         (lambda: VocabularyColumn("a", top_n=0), "`top_n` .* Received: 0"),
@@ -172,8 +188,16 @@ A, B = VocabularyColumn("a"), VocabularyColumn("b")
         (lambda: EmbeddingColumn(NumericColumn("a")), "`categorical` .* Received: NumericColumn"),
         (lambda: EmbeddingColumn(A, dimension=0), "`dimension` .* Received: 0"),
         (lambda: IndicatorColumn("a"), "`categorical` .* Received: 'a'"),
-        (lambda: NumericColumn("a", normalization="log"), "`normalization` .* Received: 'log'"),
-        (lambda: NumericColumn("a", normalization="none"), "`powers` .* Received: 'none'"),
+        (lambda: NumericColumn("a", normalization="l2"), "`normalization` .* Received: 'l2'"),
+        (lambda: NumericColumn("a", "none", powers=True), "`powers` .* Received: 'none'"),
+        (lambda: NumericColumn("a", "z-score", powers=True), "`powers` .* Received: 'z-score'"),
+        (lambda: NumericColumn("a", "log", mass=True), "`mass` and .* Received: 'log'"),
+        (lambda: NumericColumn("a", "min-max", extrapolate=True), "`extrapolate` .*'min-max'"),
+        (lambda: VocabularyColumn("a", serving=3), "`serving` .*'string'. Received: 3"),
+        (lambda: VocabularyColumn("a", "int64", serving="3"), "`serving` .* Received: '3'"),
+        (lambda: VectorColumn("a", 0), "`width` .* Received: 0"),
+        (lambda: MatchColumn(A, B), "of one ID space"),
+        (lambda: MatchColumn(HashedColumn("a", 3), A), "must be vocabulary columns"),
         (lambda: InteractionColumn(WATCHED, A), "over the ID space of `candidate`"),
         (lambda: InteractionColumn(A, A), "`bag` must be a BagColumn"),
     ],

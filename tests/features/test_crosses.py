@@ -266,7 +266,7 @@ def test_crosses_need_no_package_once_exported(tmp_path):
     tf.saved_model.save(module, str(tmp_path))
     keys = [path.read_text() for path in (tmp_path / "assets").iterdir()]
     assert "4\n1\n6\n" in keys
-    raw = {"watched": [["a", "b"], ["é", ""]], "os": ["y", "y"], "age": [20.0, NAN]}
+    raw = {"watched": [["a", "b"], ["é", ""]], "os": ["y", "y"], "age": np.array([20.0, NAN])}
     raw = {key: tf.constant(value) for key, value in raw.items()}
     found = tf.saved_model.load(str(tmp_path)).encode(raw)
     # b y is 4, a y is 2, é y is 6; the second bucket with y is 4.

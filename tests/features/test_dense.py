@@ -146,7 +146,7 @@ def test_numeric_as_it_is():
     np.testing.assert_array_equal(found, [[1.5], [0], [-3], [0]])
 
 
-INTERACTION = InteractionColumn(WATCHED, VIDEO, ages="ages")
+INTERACTION = InteractionColumn(WATCHED, VIDEO, ages="ages", mass=False)
 INTERACTION_RAW = {
     "watched": [
         ["a", "b", "a"],
@@ -184,7 +184,7 @@ def test_interaction():
 
 def test_interaction_without_ages():
     raw = {key: INTERACTION_RAW[key] for key in ("watched", "video_id")}
-    found = vectors(InteractionColumn(WATCHED, VIDEO), raw, is_candidate=True)
+    found = vectors(InteractionColumn(WATCHED, VIDEO, mass=False), raw, is_candidate=True)
     np.testing.assert_allclose(found, powers(COUNT_CDF), atol=1e-6)
 
 

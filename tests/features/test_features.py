@@ -30,7 +30,7 @@ WATCHED = BagColumn(VocabularyColumn("watched", space="video"), max_length=3)
 
 VIDEO = VocabularyColumn("video_id", space="video")
 
-INTERACTION = InteractionColumn(WATCHED, VIDEO, ages="ages")
+INTERACTION = InteractionColumn(WATCHED, VIDEO, ages="ages", mass=False)
 
 COUNT, AGE = INTERACTION.statistics
 
@@ -156,16 +156,16 @@ def test_vocabulary_left_out(spec):
 
 def test_nothing_of_a_vocabulary(spec):
     data = {**DATA, "os": ["", None]}
-    with pytest.raises(ValueError, match=r"ID space 'os'.* Received no \['os'\]"):
+    with pytest.raises(ValueError, match=r"no value of 'os': fill it in"):
         Features.fit(spec, data)
     data = {key: DATA[key] for key in ("age", "os")}
-    with pytest.raises(ValueError, match=r"ID space 'video'.*\['video_id', 'watched'\]"):
+    with pytest.raises(ValueError, match=r"no value of 'video_id' nor of 'watched'"):
         Features.fit(spec, data)
 
 
 @pytest.mark.parametrize("ages", [[None, NAN], [float("inf")], []])
 def test_nothing_of_a_number(spec, ages):
-    with pytest.raises(ValueError, match="no finite value of 'age'"):
+    with pytest.raises(ValueError, match="no value of 'age': fill it in"):
         Features.fit(spec, {**DATA, "age": ages})
 
 
@@ -228,7 +228,9 @@ def test_interaction_statistics_of_rows(interaction_spec):
 @pytest.mark.parametrize("once", [False, True])
 def test_interactions_of_values_that_were_cut_are_none(once):
     video = VocabularyColumn("video_id", space="video", top_n=1)
-    column = InteractionColumn(BagColumn(VocabularyColumn("watched", space="video")), video)
+    column = InteractionColumn(
+        BagColumn(VocabularyColumn("watched", space="video")), video, mass=False
+    )
     # a is there 4 times, b 3 times: the candidate b is unknown when serving, so it is here.
     rows = {"watched": [["a", "a", "b"], ["b"]], "video_id": ["a", "b"]}
     features = Features.fit(FeatureSpec((), (column,)), iter([rows]) if once else rows)
@@ -239,7 +241,7 @@ def test_interactions_of_values_that_were_cut_are_none(once):
 
 def test_interaction_statistics_of_integer_ids():
     bag = BagColumn(VocabularyColumn("watched", "int64", "video"), max_length=2)
-    column = InteractionColumn(bag, VocabularyColumn("video_id", "int64", "video"))
+    column = InteractionColumn(bag, VocabularyColumn("video_id", "int64", "video"), mass=False)
     rows = {"watched": [[4, -1, -7, 4], [4, 5, 5, 5], [-1], [-7]], "video_id": [4, 4, -1, -7]}
     features = Features.fit(FeatureSpec(candidate=(column,)), rows)
     # Negative ids are missing: the last two of row 0 are 4 4, of row 1 they are 5 5.
@@ -258,10 +260,10 @@ def test_ages_shorter_than_the_bag(interaction_spec):
 
 
 def test_no_interaction_in_the_data(interaction_spec):
-    with pytest.raises(ValueError, match="no finite value of 'watched_bag3_and_video_id/count'"):
+    with pytest.raises(ValueError, match="no value of 'video_id' that is among 'watched'"):
         Features.fit(interaction_spec, {"video_id": ["a"]})
     rows = {"watched": [["b"]], "video_id": ["a"], "ages": [[1.0]]}
-    with pytest.raises(ValueError, match="no finite value of 'watched_bag3_and_video_id/age'"):
+    with pytest.raises(ValueError, match="no value of 'video_id' that is among 'watched'"):
         Features.fit(interaction_spec, rows)
 
 
@@ -325,3 +327,57 @@ def test_num_ids_and_dimension():
     # 2 ceil(log2(101)) = 14
     assert features.dimension(EmbeddingColumn(cross)) == 14
     assert features.dimension(EmbeddingColumn(cross, 5)) == 5
+
+
+def test_empty_columns_of_a_guessed_spec_are_left_out(caplog):
+    cross = CrossedColumn((VocabularyColumn("job"), VIDEO), top_n=3)
+    job = EmbeddingColumn(VocabularyColumn("job"))
+    worked = InteractionColumn(BagColumn(VocabularyColumn("jobs", space="job")),
+                               VocabularyColumn("job"))  # fmt: skip
+    unmatched = InteractionColumn(WATCHED, VIDEO)
+    kept = (VIDEO, NumericColumn("age"))
+    spec = FeatureSpec((job, NumericColumn("income", "log")), (*kept, cross, worked, unmatched))
+    data = {
+        "job": ["", None],
+        "income": [float("inf"), NAN],
+        "video_id": ["a", "b"],
+        "watched": [["q"], []],
+        "age": [1.0, 2.0],
+    }
+    features = Features.fit(spec, data, drop_empty=True)
+    # Counts of watches of the candidate are 0 in both rows: they are known.
+    assert features.spec == FeatureSpec((), (*kept, unmatched))
+    assert set(features.vocabularies) == {"video"}
+    assert set(features.statistics) == {"age", unmatched.statistics[0]}
+    assert "no value of 'income' nor of 'job' nor of 'jobs'" in caplog.text
+    with pytest.raises(ValueError, match="no value of 'income' nor of 'job' nor of 'jobs': fill"):
+        Features.fit(spec, data)
+
+
+def test_the_items_are_never_left_out():
+    spec = FeatureSpec((NumericColumn("age"),), (VocabularyColumn("video_id"),))
+    with pytest.raises(ValueError, match="no value of 'video_id': fill it in"):
+        Features.fit(spec, {"age": [1.0], "video_id": [""]}, drop_empty=True)
+
+
+def test_interactions_without_an_age_are_left_out():
+    spec = FeatureSpec((), (VIDEO, INTERACTION))
+    rows = {"watched": [["b"]], "video_id": ["a"], "ages": [[1.0]]}
+    assert Features.fit(spec, rows, drop_empty=True).spec == FeatureSpec((), (VIDEO,))
+
+
+def test_text_of_several_lines_names_its_feature():
+    spec = FeatureSpec((VocabularyColumn("bio"),))
+    with pytest.raises(ValueError, match=r"line breaks of \['bio'\].* Received: 'a\\nb'"):
+        Features.fit(spec, {"bio": ["x", "a\nb"]})
+
+
+def test_counts_are_fitted_with_their_mass_apart():
+    column = InteractionColumn(BagColumn(VocabularyColumn("watched", space="video")), VIDEO)
+    rows = {"watched": [["a"] * n for n in (0, 0, 0, 0, 2, 4)], "video_id": ["a"] * 6}
+    learned = Features.fit(FeatureSpec((), (column,)), rows).statistics[column.statistics[0]]
+    # 0 first, then quantiles of the others, which are from a little above 0 to 4.
+    assert learned[0] == 0 and len(learned) == 1001
+    np.testing.assert_allclose([learned[1], learned[-1]], [0, 4], atol=1e-2)
+    # Half of the others' ranks are up to 2, of which the ranks between 0 and 2 are.
+    np.testing.assert_allclose(np.interp(2.0, learned[1:], RANKS), 0.5, atol=1e-2)

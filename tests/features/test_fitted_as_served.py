@@ -49,7 +49,7 @@ def random_rows(seed: int) -> dict[str, np.ndarray]:
     numbers = np.array([7, 0, 2**40, 5, -1, -9])
     rows: dict[str, np.ndarray] = {
         "watched": rng.choice(videos, [ROWS, 6]),
-        "ages": rng.integers(1, 128, [ROWS, 6]).astype(np.float32),
+        "ages": rng.integers(1, 128, [ROWS, 6]).astype(np.float64),
         "rated": rng.choice(numbers, [ROWS, 4]),
         "age": rng.choice(np.array([np.nan, 17, 18, 30, 30.5, 99], np.float32), ROWS),
         "video_id": rng.choice(videos, [ROWS, CANDIDATES]),
@@ -112,7 +112,7 @@ def test_combinations_are_counted_as_they_are_crossed(column: CrossedColumn) -> 
 def test_interactions_are_fitted_as_they_are_fed(width: int) -> None:
     rows = random_rows(2)
     rows["ages"] = rows["ages"][:, :width]
-    column = InteractionColumn(WATCHED, VIDEO, "ages")
+    column = InteractionColumn(WATCHED, VIDEO, "ages", mass=False)
     spec = FeatureSpec((), (column,))
     # Between quantiles at 0, 8 and 0, 128 the layer's first power is count / 8 and age / 128.
     quantiles = {column.statistics[0]: (0.0, 8.0), column.statistics[1]: (0.0, 128.0)}
@@ -133,7 +133,7 @@ def test_interactions_are_fitted_as_they_are_fed(width: int) -> None:
 
 def test_interactions_of_numbers_are_fitted_as_they_are_fed() -> None:
     rows = random_rows(3)
-    column = InteractionColumn(RATED, NUMBER)
+    column = InteractionColumn(RATED, NUMBER, mass=False)
     spec, known = FeatureSpec((), (column,)), {"number": VOCABULARIES["number"]}
     features = Features(spec, known, {column.statistics[0]: (0.0, 8.0)})
     raw = tensors({key: rows[key] for key in column.keys})

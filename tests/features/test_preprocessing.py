@@ -18,6 +18,7 @@ from column_ids import (
 
 from tfrec_zoo.features import (
     BagColumn,
+    BucketizedColumn,
     CrossedColumn,
     EmbeddingColumn,
     HashedColumn,
@@ -156,11 +157,11 @@ RAW = {
     "video_id": np.array(["a", "z", "b"]),
     "number": np.array([7, -1, 0]),
     "watched": np.array([["a", "b", "b"], ["", "a", ""], ["z", "", ""]]),
-    "age": np.array([17.0, NAN, 40.0], np.float32),
+    "age": np.array([17.0, NAN, 40.0], np.float64),
     "country": np.array(["de", "", "fr"]),
-    "price": np.array([0.1, 16_777_215.0, NAN], np.float32),
+    "price": np.array([0.1, 16_777_215.0, NAN], np.float64),
     "seen": np.array(["a", "a", "a"]),
-    "ages": np.array([[1, 2, 3], [NAN, 4, NAN], [5, NAN, NAN]], np.float32),
+    "ages": np.array([[1, 2, 3], [NAN, 4, NAN], [5, NAN, NAN]], np.float64),
 }
 
 
@@ -181,7 +182,7 @@ def check_all(encoded):
     assert {found.dtype for found in encoded["ids"].values()} == {tf.int32}
     assert set(encoded["values"]) == {"age", "price", "ages"}
     for key, found in encoded["values"].items():
-        assert found.dtype == tf.float32
+        assert found.dtype == tf.float64
         np.testing.assert_array_equal(found, RAW[key])
 
 
@@ -319,3 +320,25 @@ def test_raw_signature():
         "ages": ([None, None], tf.float32),
     }
     assert all(spec.name == key for key, spec in signature.items())
+
+
+def test_columns_of_one_are_one_value_per_row():
+    encode = preprocessor(VIDEO, candidate=(VocabularyColumn("seen", space="video"),))
+
+    def names(raw):
+        found = encode({key: tf.constant(value) for key, value in raw.items()})["ids"]
+        return found["video_id"].numpy().tolist(), found["seen"].numpy().tolist()
+
+    # As Keras makes of pandas.Series: [batch, 1] of the query, and then of the candidate.
+    assert names({"video_id": [["a"], ["b"]], "seen": [["b"], ["a"]]}) == ([1, 2], [2, 1])
+    assert names({"video_id": [["a"], ["b"]], "seen": ["b", "a"]}) == ([1, 2], [2, 1])
+    assert names({"video_id": [["a"]], "seen": [["b", "a"]]}) == ([1], [[2, 1]])
+    # Where the query's are [batch], they are lists of one candidate.
+    assert names({"video_id": ["a", "b"], "seen": [["b"], ["a"]]}) == ([1, 2], [[2], [1]])
+
+
+def test_codes_above_float32_are_buckets_of_their_own():
+    codes = 2**24 + np.arange(30)
+    column = BucketizedColumn("code", tuple(codes[1:]))
+    assert ids(column, code=codes) == list(range(1, 31))
+    assert ids(column, code=codes.astype(np.float64)) == list(range(1, 31))

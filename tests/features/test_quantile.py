@@ -189,7 +189,7 @@ def test_adapt_needs_a_finite_dataset_of_tensors():
 
 
 @pytest.mark.parametrize(
-    "boundaries", [[1.0], [2.0, 1.0], [0.0, np.nan], [0.0, np.inf], [[0.0, 1.0]], [-3e38, 3e38]]
+    "boundaries", [[1.0], [2.0, 1.0], [0.0, np.nan], [0.0, np.inf], [[0.0, 1.0]], [-1e308, 1e308]]
 )
 def test_wrong_boundaries(boundaries):
     with pytest.raises(ValueError, match="do not decrease. Received: "), np.errstate(all="ignore"):
@@ -287,3 +287,73 @@ def test_in_tf_data_and_compiled():
     assert [batch.tolist() for batch in dataset.as_numpy_iterator()] == [[[0.25], [0.0]], [[0.875]]]
     compiled = tf.function(layer, jit_compile=True)
     np.testing.assert_allclose(compiled(tf.constant([1.0, np.nan])), [[0.25], [0.0]])
+
+
+def test_a_mass_does_not_squeeze_the_rest():
+    counts = np.repeat([0, 1, 2, 3], [9200, 400, 240, 160])
+    plain, apart = QuantileNormalization(), QuantileNormalization(mass=True)
+    for layer in (plain, apart):
+        layer.adapt(np.random.default_rng(0).permutation(counts))
+    x = np.array([0, 1, 2, 3])
+    np.testing.assert_allclose(plain(x)[:, 0], [0.92, 0.96, 0.984, 1], atol=2e-3)
+    # Of the 800 others, 400 are up to 1 and 640 up to 2.
+    np.testing.assert_allclose(apart(x)[:, 0], [0, 0.5, 0.8, 1], atol=2e-3)
+    assert apart.get_config()["mass"] == 0.0
+
+
+def test_a_mass_that_is_not_the_lowest_stays_apart_from_its_neighbours():
+    layer = QuantileNormalization(boundaries=[0.0, 1.0, 3.0, 4.0, 4.0], mass=2.0)
+    # 0.9 P(X <= x | X != 2), and 0.1 from 2 on. Of the others, a quarter is up to 1, and 1.5 and 2
+    # are a quarter and half of the way from there to 3, where another quarter ends.
+    expected = [0.9 * 0.25, 0.9 * 0.3125, 0.9 * 0.375 + 0.1, 0.9 * 0.5 + 0.1, BELOW_ONE, 0]
+    found = layer(np.array([1.0, 1.5, 2.0, 3.0, 4.0, np.nan]))[:, 0]
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_a_mass_of_all_values_is_0():
+    layer = QuantileNormalization(mass=True)
+    layer.adapt([7.0] * 10)
+    assert layer(np.array([6.0, 7.0, 8.0]))[:, 0].numpy().tolist() == [0.0, 0.0, BELOW_ONE]
+
+
+def test_without_a_mass_nothing_is_set_apart():
+    data = feature(5_000)
+    plain, apart = QuantileNormalization(), QuantileNormalization(mass=True)
+    plain.adapt(data), apart.adapt(data)
+    np.testing.assert_allclose(apart(data), plain(data), atol=2e-3)
+
+
+def test_extrapolation_below_the_first_boundary():
+    boundaries = [0.0, 2.0, 6.0]
+    layer = QuantileNormalization(boundaries=boundaries, extrapolate=True, powers=True)
+    # The first interval rises by 0.5 in 2: -0.5 is at -0.125; nothing is below -1.
+    x = np.array([-0.5, -100.0, -np.inf, 0.0, 1.0, 6.0, np.nan])
+    cdf = np.array([-0.125, -1, -1, 0, 0.25, BELOW_ONE, 0])
+    expected = np.stack([cdf, cdf**2, np.sign(cdf) * np.sqrt(np.abs(cdf))], -1)
+    np.testing.assert_allclose(layer(x), expected, atol=1e-6)
+    assert QuantileNormalization(boundaries=boundaries)(np.array([-0.5])).numpy() == 0
+
+
+def test_extrapolation_goes_on_from_repeated_boundaries():
+    layer = QuantileNormalization(boundaries=[0.0, 0.0, 4.0], extrapolate=True)
+    # P(X <= 0) = 0.5, and 0.5 in 4 above it.
+    np.testing.assert_allclose(layer(np.array([0.0, -1.0]))[:, 0], [0.5, 0.375], atol=1e-6)
+    constant = QuantileNormalization(boundaries=[1.0, 1.0], extrapolate=True)
+    assert constant(np.array([0.0])).numpy() == 0
+
+
+def test_boundaries_that_were_given_are_not_rounded_by_a_checkpoint(tmp_path):
+    class Rounded(tf.keras.layers.Layer):
+        def __init__(self):
+            super().__init__()
+            self.boundaries = self.add_weight("boundaries", [2], tf.float32, "zeros")
+
+        def call(self, inputs):
+            return inputs
+
+    path = str(tmp_path / "weights")
+    tf.keras.Sequential([tf.keras.Input(()), Rounded()]).save_weights(path)
+    layer = QuantileNormalization(boundaries=[1.7e9, 1.7e9 + 2])
+    model = tf.keras.Sequential([tf.keras.Input((), dtype=tf.float64), layer])
+    model.load_weights(path).assert_existing_objects_matched()
+    assert layer(np.array([1.7e9 + 1])).numpy() == 0.5

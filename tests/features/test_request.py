@@ -18,8 +18,8 @@ NAN = float("nan")
 def same(array, expected, dtype):
     assert array.dtype == dtype
     assert array.shape == np.shape(expected)
-    if dtype == np.float32:
-        np.testing.assert_array_equal(array, np.array(expected, np.float32))
+    if np.dtype(dtype).kind == "f":
+        np.testing.assert_array_equal(array, np.array(expected, dtype))
     else:
         assert array.tolist() == expected
 
@@ -227,6 +227,51 @@ def test_request():
     same(arrays["rated"], [[1, -1], [2, 3]], np.int64)
     same(arrays["ages"], [[0.5], [NAN]], np.float32)
     assert set(arrays) == set(RAW)
+
+
+def test_a_column_of_an_array_is_one_value_per_row():
+    same(raw_array(np.array([["a"], ["b"]]), "string"), ["a", "b"], object)
+    same(raw_array(pd.DataFrame({"id": [3, 4]}), "int64"), [3, 4], np.int64)
+    same(raw_array(np.array([[0.5], [NAN]]), "float64"), [0.5, NAN], np.float64)
+    arrays = request_arrays(RAW, {"user_id": np.array([[3], [4]]), "age": [1.0, 2.0]})
+    same(arrays["user_id"], [3, 4], np.int64)
+
+
+def test_float64_keeps_the_digits():
+    same(raw_array([2**53 - 1, 1_700_000_001.5], "float64"), [2**53 - 1, 1_700_000_001.5], float)
+    same(raw_array([10**300, None], "float64"), [1e300, NAN], float)
+
+
+VECTOR = {"text": RawFeature("text", "float32", width=2), "id": RawFeature("id", "int64")}
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [[1, 2.5], None, [3, NAN], []],
+        [np.array([1, 2.5]), NAN, (3, None), np.array([])],
+        np.array([[1, 2.5], [NAN, NAN], [3, NAN], [0, 0]]),
+        pd.Series([[1, 2.5], None, [3, np.inf], []]),
+    ],
+    ids=["lists", "arrays", "array", "series"],
+)
+def test_missing_vectors_and_components_are_zeros(values):
+    found = request_arrays(VECTOR, {"text": values})
+    same(found["text"], [[1, 2.5], [0, 0], [3, 0], [0, 0]], np.float32)
+    same(found["id"], [-1] * 4, np.int64)
+
+
+def test_vectors_left_out_are_zeros():
+    same(request_arrays(VECTOR, {"id": [3]})["text"], [[0, 0]], np.float32)
+    same(request_arrays(VECTOR, {"text": [None, None]})["text"], [[0, 0], [0, 0]], np.float32)
+
+
+@pytest.mark.parametrize("values", [[[1.0, 2.0, 3.0]], [[1.0, 2.0], [1.0]], np.ones((2, 3))])
+def test_vectors_of_another_width(values):
+    with pytest.raises(TypeError, match="Feature 'text': Expected vectors of 2 components. Rece"):
+        request_arrays(VECTOR, {"text": values})
+    with pytest.raises(TypeError, match="Feature 'text': Expected numbers. Received"):
+        request_arrays(VECTOR, {"text": [["a", "b"]]})
 
 
 def test_keys_left_out_are_missing():

@@ -67,9 +67,9 @@ def test_raw_query_and_candidate(spec):
     assert spec.raw_query == {
         "watched": RawFeature("watched", "string", is_bag=True),
         "country": RawFeature("country", "string"),
-        "age": RawFeature("age", "float32"),
+        "age": RawFeature("age", "float64"),
         "device": RawFeature("device", "int64"),
-        "watched_ages": RawFeature("watched_ages", "float32", is_bag=True),
+        "watched_ages": RawFeature("watched_ages", "float64", is_bag=True),
     }
     assert spec.raw_candidate == {
         "video_id": RawFeature("video_id", "string"),
@@ -80,7 +80,7 @@ def test_raw_query_and_candidate(spec):
 
 def test_raw_feature_of_constant_when_serving():
     spec = FeatureSpec(query=(NumericColumn("example_age", serving=0.0),))
-    assert spec.raw_query == {"example_age": RawFeature("example_age", "float32", serving=0.0)}
+    assert spec.raw_query == {"example_age": RawFeature("example_age", "float64", serving=0.0)}
 
 
 def test_interaction_gives_the_query_its_bag_only():
@@ -190,7 +190,7 @@ def test_one_raw_feature_may_feed_several_columns():
     spec = FeatureSpec(
         query=(NumericColumn("age"), IndicatorColumn(AGE)), candidate=(CROSS, COUNTRY)
     )
-    assert spec.raw["age"] == RawFeature("age", "float32")
+    assert spec.raw["age"] == RawFeature("age", "float64")
 
 
 def test_an_id_space_has_one_type():

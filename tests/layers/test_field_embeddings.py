@@ -111,7 +111,7 @@ def test_indicator():
 def test_interaction():
     raw = {"watched": [["a", "b", "a"], ["b", "b", "c"]], "video_id": ["a", "c"]}
     # Counts 2 and 1 are at 3/4 and 1/2 of the quantiles 0, 0, 1, 2, 3.
-    found = fields(InteractionColumn(WATCHED, VIDEO), raw, [[16, 1], [16, 0], [0, 0]])
+    found = fields(InteractionColumn(WATCHED, VIDEO, mass=False), raw, [[16, 1], [16, 0], [0, 0]])
     np.testing.assert_allclose(found, [[12 + 9, 0.75], [8 + 4, 0.5]])
 
 
@@ -124,7 +124,7 @@ CANDIDATE = (
     EmbeddingColumn(VIDEO, 2),
     NumericColumn("length", powers=False),
     BucketizedColumn("length", (1.0, 2.0)),
-    InteractionColumn(WATCHED, VIDEO),
+    InteractionColumn(WATCHED, VIDEO, mass=False),
     EmbeddingColumn(CrossedColumn((VIDEO, WATCHED), 30)),
 )
 RAW = {

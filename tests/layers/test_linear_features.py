@@ -94,7 +94,7 @@ def test_a_cross_sums_its_combinations():
 def test_numbers():
     preprocessor, layer = layer_of(
         (NumericColumn("age"), NumericColumn("price", "none", False)),
-        (InteractionColumn(WATCHED, VIDEO),),
+        (InteractionColumn(WATCHED, VIDEO, mass=False),),
     )
     encoded = preprocessor(
         {
@@ -137,7 +137,7 @@ QUERY = (
 )
 CANDIDATE = (
     VIDEO,
-    InteractionColumn(WATCHED, VIDEO),
+    InteractionColumn(WATCHED, VIDEO, mass=False),
     CrossedColumn((VIDEO, WATCHED), 30),
     CrossedColumn((VIDEO, OS), 30),
 )

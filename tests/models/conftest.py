@@ -51,13 +51,14 @@ SPECS = {
                 BagColumn(VocabularyColumn("watched_channels", space="channel"), HISTORY),
                 CHANNEL,
                 ages="watched_ages",
+                mass=False,
             ),
         ),
     ),
 }
 #: What a row may hold instead of a value, by raw type: unknown, and missing.
-UNKNOWN = {"string": "never seen", "int64": 777, "float32": np.nan}
-MISSING = {"string": "", "int64": -1, "float32": np.nan}
+UNKNOWN = {"string": "never seen", "int64": 777, "float64": np.nan}
+MISSING = {"string": "", "int64": -1, "float64": np.nan}
 
 
 def _log() -> dict[str, np.ndarray]:
@@ -76,14 +77,14 @@ def _log() -> dict[str, np.ndarray]:
         "history": np.where(rng.random([ROWS, 6]) < 0.3, "", history),
         "last_watched": videos[last],
         "country": np.array(["nl", "ee", "pt"])[np.arange(ROWS) % 3],
-        "age": rng.integers(10, 80, ROWS).astype(np.float32),
-        "example_age": rng.exponential(100, ROWS).astype(np.float32),
+        "age": rng.integers(10, 80, ROWS).astype(np.float64),
+        "example_age": rng.exponential(100, ROWS),
         "device": np.array([7, 9])[rng.integers(0, 2, ROWS)],
         "video_id": videos[following],
         "channel": channels[following % 4],
-        "length": rng.lognormal(4, 1, ROWS).astype(np.float32),
+        "length": rng.lognormal(4, 1, ROWS),
         "watched_channels": watched,
-        "watched_ages": rng.exponential(10, [ROWS, 5]).astype(np.float32),
+        "watched_ages": rng.exponential(10, [ROWS, 5]),
     }
 
 
@@ -91,7 +92,7 @@ def _with_gaps(log: dict[str, np.ndarray], keys: Any) -> dict[str, np.ndarray]:
     """Unknown in row 1, missing in row 2, and in rows 3, 4, 5 ... one of both in each key."""
     raw = {}
     for i, key in enumerate(keys):
-        kind = {"U": "string", "i": "int64", "f": "float32"}[log[key].dtype.kind]
+        kind = {"U": "string", "i": "int64", "f": "float64"}[log[key].dtype.kind]
         values = log[key].astype("U16") if kind == "string" else log[key].copy()
         values[[1, 3 + i]] = UNKNOWN[kind]
         values[[2, 20 + i]] = MISSING[kind]
@@ -131,7 +132,7 @@ class Raw:
 
     def quantile(self, key: str, values: np.ndarray | None = None) -> np.ndarray:
         """[rows, 1] P(X <= x), below 1; 0 for NaN."""
-        boundaries = np.array(self.features.quantiles[key], np.float32)
+        boundaries = np.array(self.features.quantiles[key])
         x = self.values[key] if values is None else values
         cdf = np.interp(x, boundaries, np.linspace(0, 1, len(boundaries)))
         return np.nan_to_num(np.minimum(cdf, 1 - 2**-24))[:, None]

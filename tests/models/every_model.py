@@ -23,7 +23,7 @@ def each(*families: str) -> Any:
 
 EACH, RETRIEVAL, RANKING = each("retrieval", "ranking"), each("retrieval"), each("ranking")
 KNOWN = 10
-UNKNOWN = {"string": "never seen", "int64": 777, "float32": np.float32("nan")}
+UNKNOWN = {"string": "never seen", "int64": 777, "float64": np.nan}
 
 
 def variables(model):

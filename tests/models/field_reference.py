@@ -29,6 +29,7 @@ SPEC = FeatureSpec(
             BagColumn(VocabularyColumn("watched_channels", space="channel"), 4),
             CHANNEL,
             ages="watched_ages",
+            mass=False,
         ),
     ),
 )

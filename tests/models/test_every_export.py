@@ -119,7 +119,7 @@ def test_exported_twice_is_whole(case, served):
 
 def with_served_age(request):
     """Exports know an example's age: it is 0."""
-    return {**request, "example_age": np.zeros(num_rows(request), np.float32)}
+    return {**request, "example_age": np.zeros(num_rows(request))}
 
 
 @RETRIEVAL

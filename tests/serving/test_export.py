@@ -134,13 +134,13 @@ def test_manifest(world):
     request = {f["key"]: (f["dtype"], f["is_bag"]) for f in manifest["request"]}
     assert request == {
         "history": ("string", True),
-        "history_age": ("float32", True),
+        "history_age": ("float64", True),
         "exclude": ("string", True),
         "search_tokens": ("string", True),
         "recent_impressions": ("string", True),
         "country": ("string", False),
         "device": ("string", False),
-        "age": ("float32", False),
+        "age": ("float64", False),
         "time": ("int64", False),
     }
     found = snapshot(world.directory)

@@ -54,7 +54,7 @@ def bag_of(rng, values, items):
 
 def valid_request(rng, features, items, rows):
     """Features of the right types, with every value that is allowed and strange."""
-    values = {"string": STRINGS, "int64": WHOLE, "float32": NUMBERS}
+    values = {"string": STRINGS, "int64": WHOLE, "float64": NUMBERS}
     request = {}
     for key, feature in features.items():
         if rng.integers(4) == 0:
@@ -64,7 +64,7 @@ def valid_request(rng, features, items, rows):
             request[key] = [list(items) for _ in range(rows)]
         elif feature.is_bag:
             # The lengths of `history_age` have nothing to do with those of the history.
-            pool = NUMBERS if feature.dtype == "float32" else items
+            pool = NUMBERS if feature.dtype == "float64" else items
             request[key] = [bag_of(rng, own, pool) for _ in range(rows)]
         else:
             request[key] = [pick(rng, [*own, None]) for _ in range(rows)]
@@ -164,7 +164,7 @@ def test_tensors_to_the_raw_signature(request, name):
     serve = served.signatures["serving_default"]
     is_text = isinstance(world.items[0], str)
     items = [i.encode() for i in world.items] if is_text else world.items
-    values = {"string": RAW_STRINGS, "int64": WHOLE, "float32": NUMBERS}
+    values = {"string": RAW_STRINGS, "int64": WHOLE, "float64": NUMBERS}
     specs = raw_signature(served.request)
     rng = np.random.default_rng(12)
     outcomes = collections.Counter()
@@ -177,7 +177,7 @@ def test_tensors_to_the_raw_signature(request, name):
                 length = int(rng.choice([0, 1, 5, 60]))
                 if key == "history" and rng.integers(20) == 0:
                     length = 10_000
-                if feature.dtype != "float32" and isinstance(items[0], type(pool[0])):
+                if feature.dtype != "float64" and isinstance(items[0], type(pool[0])):
                     pool = [*pool, *items]
                 shape = (rows, length)
             else:

@@ -104,9 +104,9 @@ def test_ranking(world, ranking):
         "video_id": table["video_id"].to_numpy(),
         "channel": table["channel"].to_numpy(),
         "topic": table["topic"].to_numpy(),
-        "length": table["length"].to_numpy(np.float32),
-        "item_age": rng.uniform(-1e5, 1e6, batch * candidates).astype(np.float32),
-        "candidate_score": rng.normal(size=batch * candidates).astype(np.float32),
+        "length": table["length"].to_numpy(np.float64),
+        "item_age": rng.uniform(-1e5, 1e6, batch * candidates),
+        "candidate_score": rng.normal(size=batch * candidates),
         "candidate_source": rng.choice(np.array(["network", "popular", ""], object), 21),
     }
     rows = {key: [v for v in values for _ in range(candidates)] for key, values in query.items()}

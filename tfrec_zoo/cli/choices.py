@@ -24,6 +24,7 @@ _NEXT_WATCH_OPTIONS: dict[str, Any] = {
     "bags": (1, 3, 10, 50),
     "last_watched": False,
     "example_age": True,
+    "order": True,
 }
 
 #: What each task predicts, and the defaults of its options.
@@ -45,6 +46,7 @@ TASKS: dict[str, tuple[str, dict[str, Any]]] = {
             "validation_fraction": 0.1,
             "test_fraction": 0.1,
             "negatives": 4,
+            "count": None,
             "seed": 0,
             "patience": 2,
         },
@@ -69,6 +71,7 @@ TASKS: dict[str, tuple[str, dict[str, Any]]] = {
             "test_from": None,
             "max_history": 50,
             "negatives": 4,
+            "count": "clicked",
             "seed": 0,
         },
     ),
@@ -94,6 +97,7 @@ EVERY_TASK: dict[str, Any] = {
 _OPTIONS = {
     "best_on_test": "also report the best epoch on the test items, as the authors' code does",
     "bags": "sizes of the bags of last watches, each fed apart: bags=1,10,50",
+    "count": "which impressions count towards the vocabularies of items: clicked, or all shown",
     "crosses": "combinations kept of each user category with each item category: crosses=20000",
     "example_age": "whether the age of the example is fed",
     "examples_per_user": "training examples drawn of each user; None takes all",
@@ -107,6 +111,7 @@ _OPTIONS = {
     "min_watch_share": "predict only what was watched at least this far",
     "monitor": "metric by which the best epoch is told",
     "negatives": "negatives drawn, or impressions sampled, per interaction",
+    "order": "whether the order of the history and the latest search are fed",
     "patience": "epochs without a better monitor after which training ends",
     "profile": "whether the columns of users and items are fed besides ids",
     "seed": "seed of random splits and of sampling (--seed is that of training)",

@@ -37,7 +37,7 @@ class Catalogue:
     >>> catalogue.index(["y", "x", "y"]).tolist()
     [1, 0, 1]
     >>> catalogue.rows(np.array([1])).used({"price"})
-    {'price': array([9.5], dtype=float32)}
+    {'price': array([9.5])}
     """
 
     key: str

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tfrec_zoo.features import raw_array
+from tfrec_zoo.features import raw_array, raw_vectors
 
 
 def is_list(value: Any) -> bool:
@@ -25,8 +25,23 @@ def is_text(values: pd.Series) -> bool:
     return pd.api.types.is_string_dtype(values)
 
 
+def vector_width(values: pd.Series) -> int | None:
+    """The width of a column of vectors: lists of numbers, not all whole, all of one length.
+
+    None of any other column. Missing rows, None and empty lists, may be among them.
+    """
+    if not is_bag(values):
+        return None
+    rows = [row for row in values if is_list(row) and len(row)]
+    widths = {len(row) for row in rows}
+    if len(widths) != 1:
+        return None
+    flat = np.concatenate([np.asarray(row).ravel() for row in rows])
+    return widths.pop() if flat.dtype.kind == "f" else None
+
+
 def table_columns(frame: pd.DataFrame, leave_out: tuple[str, ...] = ()) -> dict[str, np.ndarray]:
-    """The columns of a frame as raw features: strings, int64, float32, and bags of them.
+    """The columns of a frame as raw features: strings, int64, float64, bags of them, and vectors.
 
     Raises:
         ValueError: If a column holds something else; the message names it.
@@ -46,9 +61,12 @@ def table_columns(frame: pd.DataFrame, leave_out: tuple[str, ...] = ()) -> dict[
 
 
 def _raw_feature(values: pd.Series) -> np.ndarray:
+    width = vector_width(values)
+    if width is not None:
+        return raw_vectors(values.to_list(), width)
     if is_bag(values):
         flat = [value for bag in values if is_list(bag) for value in bag]
-        kinds = {"integer": "int64", "floating": "float32", "mixed-integer-float": "float32"}
+        kinds = {"integer": "int64", "floating": "float64", "mixed-integer-float": "float64"}
         dtype: Any = kinds.get(pd.api.types.infer_dtype(flat, skipna=True), "string")
         return raw_array(values.to_list(), dtype, is_bag=True)
     if is_text(values):
@@ -57,4 +75,4 @@ def _raw_feature(values: pd.Series) -> np.ndarray:
         return values.to_numpy(np.int64)
     if values.dtype != object and not pd.api.types.is_numeric_dtype(values):
         raise TypeError("neither text nor numbers")
-    return values.to_numpy(np.float32, na_value=np.nan)
+    return values.to_numpy(np.float64, na_value=np.nan)

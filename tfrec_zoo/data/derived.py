@@ -23,7 +23,7 @@ HISTORY = "history"
 HISTORY_AGE = "history_age"
 #: The latest item of the history.
 LAST_WATCHED = "last_watched"
-#: Unigrams and bigrams of earlier searches, oldest first.
+#: Unigrams and bigrams of the latest searches, oldest first.
 SEARCH_TOKENS = "search_tokens"
 #: The items shown before, chosen or not, oldest first.
 RECENT_IMPRESSIONS = "recent_impressions"
@@ -36,18 +36,21 @@ CANDIDATE_SOURCE = "candidate_source"
 #: What the first retrieval model makes of the candidate.
 CANDIDATE_SCORE = "candidate_score"
 
+#: Where on the page an impression was shown, a column of the impressions; fixed when serving.
+POSITION = "position"
+
 #: What a funnel works out of requests, besides the attributes of the history.
 DERIVED = (LAST_WATCHED, CANDIDATE_SOURCE, CANDIDATE_SCORE, ITEM_AGE)
 
-#: The column of `log.items` that `ITEM_AGE` is counted from.
-UPLOAD_TIME = "upload_time"
 #: The column of `log.items` that is shown to people.
 TITLE = "title"
 
 #: Default bag sizes.
 MAX_HISTORY = 50
 MAX_IMPRESSIONS = 50
-MAX_TOKENS = 50
+MAX_SEARCHES = 50
+#: Default size of the bag of the tokens of so many searches: nineteen of ten words each.
+MAX_TOKENS = 1000
 
 
 def attribute_key(column: str) -> str:
@@ -125,7 +128,7 @@ def last_of(history: tf.Tensor) -> tf.Tensor:
 
 
 def item_age(now: Any, upload_time: Any) -> tf.Tensor:
-    """`item_age` of examples and of requests: float32, NaN where the upload is unknown.
+    """`item_age` of examples and of requests: float64, NaN where the upload is unknown.
 
     Args:
         now: Moments, in the log's unit of time.
@@ -136,7 +139,7 @@ def item_age(now: Any, upload_time: Any) -> tf.Tensor:
     >>> item_age(np.array([10, 12]), np.array([4.0, np.nan])).numpy().tolist()
     [6.0, nan]
     """
-    return tf.cast(tf.cast(now, tf.float64) - tf.cast(upload_time, tf.float64), tf.float32)
+    return tf.cast(now, tf.float64) - tf.cast(upload_time, tf.float64)
 
 
 def search_tokens(query: str) -> list[str]:
@@ -150,23 +153,46 @@ def search_tokens(query: str) -> list[str]:
 
 
 def search_windows(
-    log: Log, users: pd.Index, user: np.ndarray, now: np.ndarray, max_tokens: int
+    log: Log,
+    users: pd.Index,
+    user: np.ndarray,
+    now: np.ndarray,
+    max_searches: int,
+    last_search: bool = True,
 ) -> tuple[Windows, ...]:
-    """`search_tokens` of examples: the last tokens before each moment; nothing without searches.
+    """`search_tokens` of examples: those of the last searches before each moment.
+
+    Nothing where the log has no searches.
 
     Args:
         log: The log.
         users: All user ids.
         user: [examples] positions in `users`.
         now: [examples] moments.
-        max_tokens: Bag size.
+        max_searches: Number of searches whose tokens are in a bag.
+        last_search: Whether the latest of them is among them.
     """
     if log.searches is None:
         return ()
     r = log.roles
-    tokens = log.searches.assign(**{SEARCH_TOKENS: log.searches[r.query].map(search_tokens)})
-    tokens = tokens[[r.user, r.time, SEARCH_TOKENS]].explode(SEARCH_TOKENS).dropna()
-    events = PastEvents(tokens, r.user, r.time, users)
-    start, stop = events.before(user, now)
-    values = {SEARCH_TOKENS: tokens[SEARCH_TOKENS].to_numpy(object)}
-    return (Windows(values, start, stop, max_tokens),)
+    tokens = [search_tokens(query) for query in log.searches[r.query]]
+    # Where the tokens of each search begin in the table of all.
+    first = np.append(0, np.cumsum([len(bag) for bag in tokens], dtype=np.int64))
+    start, stop = PastEvents(log.searches, r.user, r.time, users).before(user, now)
+    stop = stop if last_search else np.maximum(stop - 1, start)
+    start, stop = first[np.maximum(start, stop - max_searches)], first[stop]
+    values = {SEARCH_TOKENS: np.array([token for bag in tokens for token in bag], object)}
+    return (Windows(values, start, stop, max(int((stop - start).max(initial=0)), 1)),)
+
+
+def first_position(log: Log) -> int | float | None:
+    """The least position of the impressions, which is every candidate's when serving.
+
+    None where the impressions have no positions, or not as numbers.
+    """
+    if log.impressions is None or POSITION not in log.impressions:
+        return None
+    positions = log.impressions[POSITION]
+    if not pd.api.types.is_numeric_dtype(positions) or positions.isna().all():
+        return None
+    return positions.min().item()

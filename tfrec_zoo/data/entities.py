@@ -16,6 +16,7 @@ from tfrec_zoo.data.derived import (
     HISTORY_AGE,
     ITEM_AGE,
     LAST_WATCHED,
+    POSITION,
     RECENT_IMPRESSIONS,
     SEARCH_TOKENS,
     attribute_key,
@@ -38,7 +39,9 @@ def user_table(log: Log) -> pd.DataFrame:
     """
     r = log.roles
     attributes = [attribute_key(column) for column in log.items.columns]
-    return _renamed(log.users, "user", (r.user,), (*_TAKEN, *attributes, r.item, r.time))
+    shown = [name for name in (r.title, UPLOAD_TIME) if name in log.items]
+    taken = (*_TAKEN, *_position(log), *attributes, *shown, r.item, r.time)
+    return _renamed(log.users, "user", (r.user,), taken)
 
 
 def item_table(log: Log) -> pd.DataFrame:
@@ -57,7 +60,8 @@ def item_table(log: Log) -> pd.DataFrame:
     """
     r = log.roles
     kept = (r.item, r.title, UPLOAD_TIME)
-    return _renamed(log.items, "item", kept, (*_TAKEN, *user_table(log).columns, r.time))
+    taken = (*_TAKEN, *_position(log), *user_table(log).columns, r.time)
+    return _renamed(log.items, "item", kept, taken)
 
 
 def event_columns(log: Log, frame: pd.DataFrame) -> pd.DataFrame:
@@ -70,6 +74,11 @@ def event_columns(log: Log, frame: pd.DataFrame) -> pd.DataFrame:
     r = log.roles
     taken = (*user_table(log).columns, *item_table(log).columns)
     return _renamed(frame, "event", (r.user, r.item, r.time), (*_TAKEN, *taken))
+
+
+def _position(log: Log) -> tuple[str, ...]:
+    """The name of the position, where impressions have one."""
+    return (POSITION,) if log.impressions is not None and POSITION in log.impressions else ()
 
 
 def _renamed(

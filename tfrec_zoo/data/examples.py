@@ -2,11 +2,12 @@
 
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import tensorflow as tf
 
+from tfrec_zoo.data.derived import RECENT_IMPRESSIONS
 from tfrec_zoo.data.negatives import NegativeSampling
 from tfrec_zoo.data.sources import (
     Rows,
@@ -43,6 +44,8 @@ class Examples:
             a row that the windows hide does not count.
         candidates: Source of the candidate's features, if other candidates can replace the
             example's own; its table has one row per item. None otherwise.
+        count: Which examples count towards the vocabularies of the candidates' features: all that
+            were `"shown"`, or those with a label above 0, `"clicked"`.
     """
 
     sources: tuple[Source, ...]
@@ -51,6 +54,7 @@ class Examples:
     groups: np.ndarray | None = None
     seen: Windows | None = None
     candidates: Rows | None = None
+    count: Literal["clicked", "shown"] = "shown"
 
     def __len__(self) -> int:
         return len(self.label)
@@ -64,6 +68,7 @@ class Examples:
             groups=None if self.groups is None else self.groups[index],
             seen=None if self.seen is None else self.seen.take(index),
             candidates=None if self.candidates is None else self.candidates.take(index),
+            count=self.count,
         )
 
     def with_features(self, values: Mapping[str, np.ndarray]) -> "Examples":
@@ -71,15 +76,34 @@ class Examples:
         added = Rows(values, np.arange(len(self)))
         return dataclasses.replace(self, sources=(*self.sources, added))
 
+    def as_served(self, spec: FeatureSpec) -> "Examples":
+        """Returns these examples with the values that features of a spec have when serving.
+
+        What is known of an example but not of a request, such as the position, must not help a
+        model that is measured.
+        """
+        fixed = {
+            key: np.array([f.serving], object if f.dtype == "string" else f.dtype)
+            for key, f in spec.raw.items()
+            if f.serving is not None
+        }
+        if not fixed:
+            return self
+        served = Rows(fixed, np.zeros(len(self), np.int64))
+        return dataclasses.replace(self, sources=(*self.sources, served))
+
     def fit_features(
         self,
         spec: FeatureSpec,
         vocabularies: Mapping[str, Vocabulary] | None = None,
         sample: int = 20_000,
+        drop_empty: bool = False,
     ) -> Features:
-        """Learns the vocabularies and quantiles of a spec from these examples.
+        """Learns the vocabularies and statistics of a spec from these examples.
 
-        Each row of a log counts once if it is in any window, and not at all otherwise. Labels count
+        Each row of a log counts once if it is in any window, and not at all otherwise. Where only
+        what was clicked counts, this is about the vocabularies of the candidates' ids and columns;
+        users, histories and numbers are learned from all examples. Labels count
         towards the ID space of their key. Interaction columns are fitted on at most `sample` evenly
         spaced examples, and crosses with `top_n` on all examples.
 
@@ -87,6 +111,7 @@ class Examples:
             spec: Spec of the columns.
             vocabularies: Known vocabularies by ID space, which are not learned.
             sample: Number of examples that interaction columns are fitted on.
+            drop_empty: Whether columns without a value are left out; see `Features.fit`.
 
         Returns:
             The fitted features.
@@ -98,8 +123,27 @@ class Examples:
         crosses = [c for c in spec.crosses if c.top_n is not None]
         parts = {part.key for c in crosses for part in c.columns}
         cross_rows = self._chunks(parts) if crosses else ()
-        values = (source.used(set(spec.raw)) for source in self.all_sources)
-        return Features.fit(spec, values, vocabularies, rows, cross_rows)
+        return Features.fit(spec, self._counted(spec), vocabularies, rows, cross_rows, drop_empty)
+
+    def _counted(self, spec: FeatureSpec) -> Iterator[dict[str, np.ndarray]]:
+        """Yields the values that vocabularies and statistics are learned from."""
+        keys, of_clicked = set(spec.raw), set[str]()
+        if self.count == "clicked":
+            clicked = np.flatnonzero(self.label > 0)
+            if not len(clicked):
+                raise ValueError(
+                    "Vocabularies of impressions are learned from what was clicked: there must be "
+                    f"a label above 0, or set `count='shown'`. Received: {len(self)} without"
+                )
+            own = {k for k, f in spec.raw_candidate.items() if f.serving is None}
+            own -= spec.raw_query.keys()
+            columns = spec.vocabulary_columns
+            of_clicked = own & {column.key for column in columns}
+            spaces = {column.space for column in columns if column.key in of_clicked}
+            # What was shown before counts no more than what is shown now.
+            keys -= {c.key for c in columns if c.key == RECENT_IMPRESSIONS and c.space in spaces}
+            yield from (source.used(of_clicked) for source in self.take(clicked).all_sources)
+        yield from (source.used(keys - of_clicked) for source in self.all_sources)
 
     @property
     def all_sources(self) -> tuple[Source, ...]:

@@ -5,6 +5,7 @@ impression, among them the user's past with related items, and past impressions.
 """
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -18,16 +19,18 @@ from tfrec_zoo.data.derived import (
     ITEM_AGE,
     MAX_HISTORY,
     MAX_IMPRESSIONS,
-    MAX_TOKENS,
+    MAX_SEARCHES,
+    POSITION,
     RECENT_IMPRESSIONS,
-    UPLOAD_TIME,
     item_age,
     last_before,
     search_windows,
 )
+from tfrec_zoo.data.entities import user_table
 from tfrec_zoo.data.examples import Examples
 from tfrec_zoo.data.log import Log
 from tfrec_zoo.data.past_events import PastEvents
+from tfrec_zoo.data.roles import UPLOAD_TIME
 from tfrec_zoo.data.sources import Rows, Windows
 from tfrec_zoo.data.splits import user_bounds
 
@@ -38,32 +41,36 @@ def impression_examples(
     context: Sequence[str] = (),
     max_history: int = MAX_HISTORY,
     max_impressions: int = MAX_IMPRESSIONS,
-    max_tokens: int = MAX_TOKENS,
+    max_searches: int = MAX_SEARCHES,
+    count: Literal["clicked", "shown"] = "clicked",
 ) -> Examples:
     """Examples that predict what an impression was worth, from what came strictly before it.
 
     Query features: `history`, `history_age`, `history_<attribute>`, `last_watched`,
     `search_tokens`, `example_age` (zero), `recent_impressions` (items shown before, watched or not:
     the paper's churn) and the columns of `log.users`. Candidate features: the item's id and its
-    columns in `log.items`, `item_age` (time since its column `upload_time`, if it has one), and
-    `context`.
+    columns in `log.items`, `item_age` (time since its column `upload_time`, if it has one), the
+    impression's `position`, if it has one, and `context`.
 
     Args:
         log: A log with impressions.
         rows: Rows of `log.impressions`; None for all.
         context: Columns of the impressions to use as candidate features, such as the candidate's
-            source and score. (Not what is unknown when ranking, such as the position.)
+            source and score. (Not what is unknown when ranking, other than the position.)
         max_history: Bag size of the history.
         max_impressions: Bag size of the recent impressions.
-        max_tokens: Bag size of the search tokens.
+        max_searches: Number of searches whose tokens are in the bag of search tokens.
+        count: Which impressions count towards the vocabularies of the candidates' ids and columns.
+            By default those that were chosen, as in the paper (§4.1): a value that never was is
+            unknown, however often it was shown.
 
     Returns:
         Examples labelled with the impression's weight (such as watch time) if it was chosen and 0
         if not; grouped by page, or by user where there are no pages.
 
     Raises:
-        ValueError: If the log has no impressions, an item shown has no row in `log.items`, or a
-            column is no feature.
+        ValueError: If the log has no impressions or no times, an item shown has no row in
+            `log.items`, or a column is no feature.
 
     Example:
 
@@ -81,6 +88,7 @@ def impression_examples(
             "Ranking needs impressions: give the log a frame of what was shown, or make one with "
             f"`sampled_impressions`. Received a log {log.name!r} without."
         )
+    log.require_times("ranking by what came before")
     rows = np.arange(len(log.impressions)) if rows is None else np.asarray(rows, np.int64)
     shown = log.impressions
     now = shown[r.time].to_numpy(np.float64)[rows]
@@ -105,18 +113,19 @@ def impression_examples(
     sources: list[Rows | Windows] = [
         history,
         last_before(items, start, stop),
-        *search_windows(log, users, user, now, max_tokens),
+        *search_windows(log, users, user, now, max_searches),
         Windows({RECENT_IMPRESSIONS: shown_items}, shown_start, shown_stop, max_impressions),
-        Rows(table_columns(log.users), user),
+        Rows(table_columns(user_table(log)), user),
         catalogue.rows(index, leave_out=(UPLOAD_TIME,)),
     ]
     if catalogue.upload_time is not None:
         age = item_age(now, catalogue.upload_time[index]).numpy()
         sources.append(Rows({ITEM_AGE: age}, np.arange(len(rows))))
     # An impression is a request being served.
-    sources.append(Rows({EXAMPLE_AGE: np.zeros(1, np.float32)}, np.zeros(len(rows), np.int64)))
+    sources.append(Rows({EXAMPLE_AGE: np.zeros(1)}, np.zeros(len(rows), np.int64)))
+    context = [*context, *([POSITION] if POSITION in shown and POSITION not in context else ())]
     if context:
-        sources.append(Rows(table_columns(shown[list(context)]), rows))
+        sources.append(Rows(table_columns(shown[context]), rows))
     chosen = shown[r.label].to_numpy(np.float32)[rows]
     label = chosen
     if r.weight in shown:
@@ -129,6 +138,7 @@ def impression_examples(
         label=label.astype(np.float32),
         groups=pd.factorize(group)[0],
         seen=Windows({HISTORY: items}, start, stop, 1),
+        count=count,
     )
 
 

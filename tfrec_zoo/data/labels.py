@@ -1,5 +1,7 @@
 """Examples of click prediction: impressions or ratings, and whether each was a positive."""
 
+from typing import Literal
+
 import numpy as np
 import pandas as pd
 
@@ -12,7 +14,10 @@ from tfrec_zoo.data.sources import Rows
 
 
 def labelled_examples(
-    log: Log, label: str | None = None, threshold: float | None = None
+    log: Log,
+    label: str | None = None,
+    threshold: float | None = None,
+    count: Literal["clicked", "shown"] | None = None,
 ) -> Examples:
     """Examples labelled 1 above a threshold and 0 below it; those equal to it are left out.
 
@@ -24,6 +29,9 @@ def labelled_examples(
         label: The column of the label; by default whether an impression was chosen, or the weight
             of an interaction, such as a rating.
         threshold: By default 0.5 of impressions and 3 of interactions: a rating of 3 says neither.
+        count: Which examples count towards the vocabularies of the candidates' ids and columns: all
+            that were `"shown"`, or those with the label 1, `"clicked"`. By default the latter for
+            impressions (Covington et al. 2016, §4.1), and all for ratings, good or bad.
 
     Raises:
         ValueError: If there is no such column, it has gaps, an item has no row in `items`, or the
@@ -75,4 +83,5 @@ def labelled_examples(
         label=(value[rows] > threshold).astype(np.float32),
         groups=user,
         candidates=catalogue.rows(catalogue.index(events[r.item])),
+        count=count or ("clicked" if is_shown else "shown"),
     )

@@ -14,10 +14,11 @@ from tfrec_zoo.data.derived import (
     HISTORY,
     HISTORY_AGE,
     MAX_HISTORY,
-    MAX_TOKENS,
+    MAX_SEARCHES,
     last_before,
     search_windows,
 )
+from tfrec_zoo.data.entities import user_table
 from tfrec_zoo.data.examples import Examples
 from tfrec_zoo.data.log import Log
 from tfrec_zoo.data.sources import Rows, Windows
@@ -28,18 +29,19 @@ def next_watch_examples(
     log: Log,
     rows: np.ndarray,
     max_history: int = MAX_HISTORY,
-    max_tokens: int = MAX_TOKENS,
+    max_searches: int = MAX_SEARCHES,
     examples_per_user: int | None = None,
     serving: bool = False,
     seed: int = 0,
+    last_search: bool = True,
 ) -> Examples:
     """Examples that predict a watch from the user's past alone.
 
     Query features: `history` (items watched before, oldest first), `history_age` (seconds since
     each), `history_<attribute>` for the items' univalent attributes, `last_watched`,
-    `search_tokens` (unigrams and bigrams of earlier searches), `example_age` (t_max − t in the
+    `search_tokens` (unigrams and bigrams of the latest searches), `example_age` (t_max − t in the
     log's unit of time), and the columns of `log.users`. Candidate features: the columns of
-    `log.items`, but those that have the name of a query feature.
+    `log.items`.
 
     The label is the item watched: what retrieval models are trained on. Ranking models are trained
     with negatives; see `Examples.dataset`.
@@ -49,17 +51,20 @@ def next_watch_examples(
         rows: Rows of `log.interactions` to predict, as a split gives them. All rows before one of
             them, of the same user, are its history.
         max_history: Bag size of the history.
-        max_tokens: Bag size of the search tokens.
+        max_searches: Number of searches whose tokens are in the bag of search tokens.
         examples_per_user: Keep this many examples of each user, drawn at random. Users with fewer
             keep all, each weighing more: every user has the same weight in the loss, as in the
             paper. None keeps every watch with weight one.
         serving: Set `example_age` to zero, as when the model answers requests "at the very end of
             the training window". For validation and test.
         seed: Seed of the drawing.
+        last_search: Whether the tokens of the latest search are fed. In the paper they are
+            withheld (§3.4): what was searched for last mostly says what is watched next, and a
+            recommender that learns this repeats the page of search results.
 
     Raises:
-        ValueError: If `max_history` or `examples_per_user` is not positive, an item to predict has
-            no row in `log.items`, or a column is no feature.
+        ValueError: If the log has no times, `max_history` or `examples_per_user` is not positive,
+            an item to predict has no row in `log.items`, or a column is no feature.
 
     Example:
 
@@ -72,17 +77,18 @@ def next_watch_examples(
     """
     rows = np.sort(np.asarray(rows, np.int64))
     first, _ = user_bounds(log)
-    return _examples(log, rows, first[rows], rows, None, max_history, max_tokens,
-                     examples_per_user, serving, seed)  # fmt: skip
+    return _examples(log, rows, first[rows], rows, None, max_history, max_searches,
+                     examples_per_user, serving, seed, last_search)  # fmt: skip
 
 
 def held_out_watch_examples(
     log: Log,
     rows: np.ndarray,
     max_history: int = MAX_HISTORY,
-    max_tokens: int = MAX_TOKENS,
+    max_searches: int = MAX_SEARCHES,
     examples_per_user: int | None = None,
     seed: int = 0,
+    last_search: bool = True,
 ) -> Examples:
     """Examples that predict a random held-out watch from the others: leaks the future.
 
@@ -93,9 +99,10 @@ def held_out_watch_examples(
         log: The log.
         rows: Rows of `log.interactions` to predict, as a split gives them.
         max_history: Bag size of the history.
-        max_tokens: Bag size of the search tokens.
+        max_searches: Number of searches whose tokens are in the bag of search tokens.
         examples_per_user: As for `next_watch_examples`.
         seed: Seed of the drawing.
+        last_search: As for `next_watch_examples`.
 
     Raises:
         ValueError: As `next_watch_examples`.
@@ -116,8 +123,8 @@ def held_out_watch_examples(
     stop = rows[is_last][np.cumsum(is_last) - is_last] + 1
     # Around the watch, so that a longer history than the bag still has both sides of it.
     stop = np.minimum(stop, rows + max_history // 2 + 1)
-    return _examples(log, rows, start, stop, rows, max_history, max_tokens,
-                     examples_per_user, False, seed)  # fmt: skip
+    return _examples(log, rows, start, stop, rows, max_history, max_searches,
+                     examples_per_user, False, seed, last_search)  # fmt: skip
 
 
 def _examples(
@@ -127,12 +134,14 @@ def _examples(
     stop: np.ndarray,
     hide: np.ndarray | None,
     max_history: int,
-    max_tokens: int,
+    max_searches: int,
     examples_per_user: int | None,
     serving: bool,
     seed: int,
+    last_search: bool,
 ) -> Examples:
     r = log.roles
+    log.require_times("what comes next")
     if max_history < 1 or (examples_per_user is not None and examples_per_user < 1):
         raise ValueError(
             "`max_history` and `examples_per_user` must be positive. "
@@ -165,19 +174,17 @@ def _examples(
     sources: tuple[Rows | Windows, ...] = (
         history,
         last_before(items, start, rows),
-        *search_windows(log, users, user, now, max_tokens),
-        Rows(table_columns(log.users), user),
-        Rows({EXAMPLE_AGE: example_age.astype(np.float32)}, np.arange(len(rows))),
+        *search_windows(log, users, user, now, max_searches, last_search),
+        Rows(table_columns(user_table(log)), user),
+        Rows({EXAMPLE_AGE: example_age}, np.arange(len(rows))),
     )
-    # Where users and items have columns of one name, it is the user's.
-    taken = {HISTORY_AGE, *(key for source in sources for key in source.values)} - {r.item}
     return Examples(
         sources,
         label=items[rows],
         weight=weight,
         groups=user,
         seen=Windows({HISTORY: items}, start, rows, 1),
-        candidates=catalogue.rows(catalogue.index(items[rows]), leave_out=tuple(taken)),
+        candidates=catalogue.rows(catalogue.index(items[rows])),
     )
 
 

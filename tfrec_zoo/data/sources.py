@@ -19,6 +19,7 @@ from tfrec_zoo.features import (
     InteractionColumn,
     NumericColumn,
     Preprocessor,
+    VectorColumn,
 )
 
 
@@ -120,8 +121,9 @@ def decoded(values: np.ndarray) -> np.ndarray:
 
 
 def tensor(column: np.ndarray) -> tf.Tensor:
-    """Returns a column as a tensor of one of the raw types: string, int64 or float32."""
-    kinds = {"b": np.int64, "i": np.int64, "u": np.int64, "f": np.float32}
+    """Returns a column as a tensor of one of the raw types: string, int64, float64 or float32."""
+    floats = np.float32 if column.dtype.itemsize <= 4 else np.float64
+    kinds = {"b": np.int64, "i": np.int64, "u": np.int64, "f": floats}
     return tf.constant(column, kinds.get(column.dtype.kind))
 
 
@@ -161,7 +163,7 @@ def _assembler_of(source: Source, wanted: set[str] | None, fill: Any = None) -> 
         bags = {key: tf.gather(value, at) for key, value in values.items()}
         if has_ages:
             age = tf.gather(now, rows)[:, None] - tf.gather(time, at)
-            bags[source.ages] = tf.cast(age, tf.float32)
+            bags[source.ages] = age
         return bags
 
     return windows_of
@@ -170,7 +172,7 @@ def _assembler_of(source: Source, wanted: set[str] | None, fill: Any = None) -> 
 def _missing(value: tf.Tensor, fill: Any) -> tf.Tensor:
     if fill is not None:
         return tf.cast(fill, value.dtype)
-    kinds = {tf.string: "string", tf.int64: "int64", tf.float32: "float32"}
+    kinds = {tf.string: "string", tf.int64: "int64", tf.float64: "float64", tf.float32: "float32"}
     return tf.cast(MISSING[kinds[value.dtype]], value.dtype)
 
 
@@ -179,6 +181,7 @@ def encoded_assembler(sources: tuple[Source, ...], preprocessor: Preprocessor) -
     spec = preprocessor.features.spec
     numeric = {column.key for column in spec.dense if isinstance(column, NumericColumn)}
     numeric |= {c.ages for c in spec.dense if isinstance(c, InteractionColumn) and c.ages}
+    numeric |= {column.key for column in spec.dense if isinstance(column, VectorColumn)}
     # Bags with parallel ages keep the width of the window.
     aged = {c.bag.name for c in spec.dense if isinstance(c, InteractionColumn) and c.ages}
     id_parts, value_parts = [], []
@@ -206,7 +209,7 @@ def encoded_assembler(sources: tuple[Source, ...], preprocessor: Preprocessor) -
             id_source = dataclasses.replace(source, values=ids)
             id_parts.append(_assembler_of(id_source, set(ids), fill=0))
         numbers = {
-            key: np.asarray(column, np.float32)
+            key: column if column.dtype == np.float32 else column.astype(np.float64)
             for key, column in source.values.items()
             if key in numeric
         }

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, get_args
 
-from tfrec_zoo.features.columns import Column
+from tfrec_zoo.features.dense_columns import Column, InteractionColumn
 
 _COLUMNS: dict[str, type] = {cls.__name__: cls for cls in get_args(Column)}
 
@@ -44,4 +44,7 @@ def column_from_config(config: Mapping[str, Any]) -> Any:
     unknown = sorted(set(arguments) - {field.name for field in dataclasses.fields(cls)})
     if unknown:
         raise ValueError(f"{kind} has no such arguments. Received: {unknown!r}")
+    if cls is InteractionColumn:
+        # A config that doesn't say is one of plain ranks, whatever the default.
+        arguments.setdefault("mass", False)
     return cls(**arguments)

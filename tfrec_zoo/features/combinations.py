@@ -108,8 +108,10 @@ class CombinationCounter:
     def _ids(self, part: CrossPart, values: Any) -> np.ndarray:
         """Returns the distinct ids of a part, [rows, values], as the preprocessor makes them."""
         if isinstance(part, BucketizedColumn):
-            numbers = raw_array(values, "float32")
-            boundaries = np.array(part.boundaries, np.float32)
+            numbers = raw_array(values, "float64")
+            boundaries = np.array(part.boundaries)
+            if getattr(values, "dtype", None) == np.float32:  # They are rounded alike.
+                boundaries = boundaries.astype(np.float32)
             buckets = np.searchsorted(boundaries, numbers, side="right") + 1
             return np.where(np.isnan(numbers), 0, buckets)[:, None]
         vocabulary = vocabulary_column(part)

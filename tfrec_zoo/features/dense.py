@@ -1,24 +1,32 @@
 """DenseFeatures: encoded features as the vectors that networks read."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
 
 from tfrec_zoo.features.columns import (
     BagColumn,
-    Column,
     CrossedColumn,
+)
+from tfrec_zoo.features.dense_columns import (
+    Column,
     DenseColumn,
     EmbeddingColumn,
     IndicatorColumn,
     InteractionColumn,
+    MatchColumn,
     NumericColumn,
+    VectorColumn,
 )
 from tfrec_zoo.features.embedding import EmbeddingTable
 from tfrec_zoo.features.features import Features
+from tfrec_zoo.features.logarithm import LogNormalization
+from tfrec_zoo.features.min_max import MinMaxNormalization
+from tfrec_zoo.features.normalization import Normalization
 from tfrec_zoo.features.preprocessing import Encoded
 from tfrec_zoo.features.quantile import QuantileNormalization
+from tfrec_zoo.features.z_score import ZScoreNormalization
 
 
 class DenseFeatures(tf.keras.layers.Layer):
@@ -55,21 +63,17 @@ class DenseFeatures(tf.keras.layers.Layer):
             for column in self.columns
             if isinstance(column, IndicatorColumn)
         }
-        powers = {
-            part: True
-            for column in self.columns
-            if isinstance(column, InteractionColumn)
-            for part in column.statistics
-        }
-        powers.update(
-            (column.key, column.powers)
-            for column in self.columns
-            if isinstance(column, NumericColumn) and column.normalization == "quantile"
-        )
-        self._normalizations = {
-            name: QuantileNormalization(boundaries=features.quantiles[name], powers=power)
-            for name, power in powers.items()
-        }
+        self._normalizations: dict[str, Normalization] = {}
+        for column in self.columns:
+            if isinstance(column, InteractionColumn):
+                for name in column.statistics:
+                    mass = column.mass and name == column.statistics[0]
+                    learned = features.statistics[name]
+                    self._normalizations[name] = _quantile(learned, powers=True, mass=mass)
+        for column in self.columns:
+            if isinstance(column, NumericColumn) and column.normalization != "none":
+                learned = features.statistics.get(column.key, ())
+                self._normalizations[column.key] = _normalization(column, learned)
 
     def call(self, encoded: Encoded) -> tf.Tensor:
         """Returns the vectors of all columns, concatenated."""
@@ -104,11 +108,29 @@ class DenseFeatures(tf.keras.layers.Layer):
             return tf.cast(hot, self.compute_dtype)
         if isinstance(column, InteractionColumn):
             return self._interaction(column, encoded)
-        if column.normalization == "quantile":
+        if isinstance(column, MatchColumn):
+            return self._match(column, ids)
+        if isinstance(column, VectorColumn):
+            vector = values[column.key]
+            vector = tf.math.l2_normalize(vector, axis=-1) if column.normalize else vector
+            return tf.cast(vector, self.compute_dtype)
+        if column.normalization != "none":
             return tf.cast(self._normalizations[column.key](values[column.key]), self.compute_dtype)
         number = values[column.key]
-        number = tf.where(tf.math.is_finite(number), number, 0)
+        number = tf.where(tf.math.is_finite(number), number, tf.zeros([], number.dtype))
         return tf.cast(number, self.compute_dtype)[..., None]
+
+    def _match(self, column: MatchColumn, ids: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        query, candidate = ids[column.query.name], ids[column.candidate.name]
+        if not isinstance(column.query, BagColumn):
+            query = query[:, None]
+        if not isinstance(column.candidate, BagColumn):
+            candidate = candidate[..., None]
+        if candidate.shape.rank == 3:
+            query = query[:, None]
+        # [batch, query values, candidate values], or with an axis of candidates after the first
+        equal = (query[..., :, None] == candidate[..., None, :]) & (query[..., :, None] > 0)
+        return tf.cast(tf.reduce_any(equal, axis=[-2, -1]), self.compute_dtype)[..., None]
 
     def _interaction(self, column: InteractionColumn, encoded: Encoded) -> tf.Tensor:
         bag = encoded["ids"][column.bag.name]
@@ -122,11 +144,12 @@ class DenseFeatures(tf.keras.layers.Layer):
         vectors = [self._normalizations[column.statistics[0]](count)]
         if column.ages:
             ages = _as_long_as(encoded["values"][column.ages], tf.shape(bag)[-1])
-            ages = tf.where(tf.math.is_nan(ages), tf.float32.max, ages)
-            ages = tf.where(match, ages[:, None, :] if is_list else ages, tf.float32.max)
+            never = tf.constant(ages.dtype.max, ages.dtype)
+            ages = tf.where(tf.math.is_nan(ages), never, ages)
+            ages = tf.where(match, ages[:, None, :] if is_list else ages, never)
             # Without a match there is no age, which is a missing value: NaN.
             latest = tf.reduce_min(ages, axis=-1)
-            latest = tf.where(latest < tf.float32.max, latest, float("nan"))
+            latest = tf.where(latest < never, latest, tf.constant(float("nan"), ages.dtype))
             vectors.append(self._normalizations[column.statistics[1]](latest))
         return tf.cast(tf.concat(vectors, axis=-1), self.compute_dtype)
 
@@ -145,4 +168,24 @@ class DenseFeatures(tf.keras.layers.Layer):
 def _as_long_as(bag: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
     """Cuts a numeric bag to a length or pads it with NaN: a request may omit some ages."""
     missing = tf.maximum(length - tf.shape(bag)[1], 0)
-    return tf.pad(bag, [[0, 0], [0, missing]], constant_values=float("nan"))[:, :length]
+    nan = tf.constant(float("nan"), bag.dtype)
+    return tf.pad(bag, [[0, 0], [0, missing]], constant_values=nan)[:, :length]
+
+
+def _quantile(learned: Sequence[float], mass: bool = False, **kwargs: Any) -> QuantileNormalization:
+    """A layer of the quantiles in the statistics of a feature, whose mass comes first."""
+    if mass:
+        return QuantileNormalization(boundaries=learned[1:], mass=learned[0], **kwargs)
+    return QuantileNormalization(boundaries=learned, **kwargs)
+
+
+def _normalization(column: NumericColumn, learned: Sequence[float]) -> Normalization:
+    """The layer that a column names, with the statistics that were learned for it."""
+    powers = bool(column.powers)
+    if column.normalization == "min-max":
+        return MinMaxNormalization(powers, *learned)
+    if column.normalization == "z-score":
+        return ZScoreNormalization(*learned)
+    if column.normalization == "log":
+        return LogNormalization()
+    return _quantile(learned, column.mass, powers=powers, extrapolate=column.extrapolate)

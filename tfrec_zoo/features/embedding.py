@@ -1,13 +1,18 @@
 """Embedding tables whose id 0 is exactly the zero vector."""
 
-import re
 from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
 
-from tfrec_zoo.features.columns import Combiner, EmbeddingColumn
+from tfrec_zoo.features.columns import (
+    Combiner,
+)
+from tfrec_zoo.features.dense_columns import (
+    EmbeddingColumn,
+)
 from tfrec_zoo.features.features import Features
+from tfrec_zoo.features.scopes import scope_name
 
 
 class EmbeddingTable(tf.keras.layers.Layer):
@@ -193,8 +198,7 @@ def make_embedding_tables(
             seeded(initializer, offset=offset),
             regularizer,
             batch_l2,
-            # Table names may contain characters that TensorFlow does not accept in scopes.
-            name="table_" + re.sub(r"[^A-Za-z0-9.]", "_", table),
+            name=f"table_{scope_name(table)}",
         )
         for offset, (table, column) in enumerate(columns.items())
     }

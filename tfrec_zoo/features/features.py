@@ -13,9 +13,7 @@ import pandas as pd
 from tfrec_zoo.features.columns import (
     CategoricalColumn,
     CrossedColumn,
-    EmbeddingColumn,
-    InteractionColumn,
-    NumericColumn,
+    VocabularyColumn,
 )
 from tfrec_zoo.features.combinations import (
     CombinationCounter,
@@ -23,13 +21,18 @@ from tfrec_zoo.features.combinations import (
     part_in_words,
     radices,
 )
+from tfrec_zoo.features.dense_columns import (
+    EmbeddingColumn,
+    InteractionColumn,
+    NumericColumn,
+    VectorColumn,
+)
+from tfrec_zoo.features.empty_columns import without_empty
 from tfrec_zoo.features.interactions import InteractionValues
-from tfrec_zoo.features.quantile_sketch import QuantileSketch
-from tfrec_zoo.features.request import raw_values
+from tfrec_zoo.features.request import raw_values, raw_vectors
 from tfrec_zoo.features.spec import FeatureSpec
+from tfrec_zoo.features.summaries import summaries_of
 from tfrec_zoo.features.vocabulary import Vocabulary, VocabularyCounter
-
-NUM_QUANTILES = 1000
 
 
 def default_dimension(num_ids: int) -> int:
@@ -43,7 +46,7 @@ def default_dimension(num_ids: int) -> int:
 
 @dataclasses.dataclass(frozen=True)
 class Features:
-    """Contains all a model needs to know of its features: the spec, vocabularies and quantiles.
+    """Contains all a model needs to know of its features: the spec, and what was learned of them.
 
     This is plain data without TensorFlow. `fit` makes it from a log; `save` and `load` store it in
     a folder.
@@ -52,7 +55,9 @@ class Features:
         spec: Spec of the columns.
         vocabularies: Vocabulary of each ID space. That of a cross with `top_n` contains keys:
             numbers from 1 up whose mixed-radix digits are the ids of the parts.
-        quantiles: Values at equally spaced ranks, for each continuous feature.
+        statistics: What normalizations have learned of numbers, by name: 1,000 values at equally
+            spaced ranks (after the value that is set apart, if one is), the least and the greatest
+            value, or the mean and the standard deviation.
 
     Example:
 
@@ -66,7 +71,7 @@ class Features:
 
     spec: FeatureSpec
     vocabularies: Mapping[str, Vocabulary]
-    quantiles: Mapping[str, tuple[float, ...]]
+    statistics: Mapping[str, tuple[float, ...]]
 
     def __post_init__(self) -> None:
         for column in self.spec.vocabulary_columns:
@@ -97,8 +102,9 @@ class Features:
         vocabularies: Mapping[str, Vocabulary] | None = None,
         rows: Iterable[Mapping[str, Any]] | None = None,
         cross_rows: Iterable[Mapping[str, Any]] | None = None,
+        drop_empty: bool = False,
     ) -> "Features":
-        """Learns vocabularies and quantiles in one pass, in memory bounded except for the counts.
+        """Learns vocabularies and statistics in one pass, in memory bounded except for the counts.
 
         Interaction columns and crosses with `top_n` are made of ids, which are known after that
         pass: they are looked at in a second one. Chunks that come only once, from a generator, are
@@ -115,13 +121,15 @@ class Features:
                 and the candidate ([rows]) row by row; `data` by default.
             cross_rows: Chunks for the crosses with `top_n`, which combine all parts row by row; by
                 default `rows` if given, else `data`.
+            drop_empty: Whether columns of which the data hold no value are left out of the spec,
+                with a warning in the log, instead of raising an error; for specs that are guessed.
 
         Returns:
             The fitted features.
 
         Raises:
-            ValueError: If the data contain no value of a feature, or a cross has too many
-                combinations for int64.
+            ValueError: If the data contain no value of a feature, or one that is no line of text,
+                or a cross has too many combinations for int64.
         """
         given = dict(vocabularies or {})
         chunks: Iterable[Mapping[str, Any]] = (
@@ -129,10 +137,9 @@ class Features:
         )
         columns = [c for c in spec.vocabulary_columns if c.space not in given]
         counters = {column.space: VocabularyCounter(column.dtype) for column in columns}
-        numeric = [c for c in spec.dense if isinstance(c, NumericColumn)]
         interactions = [c for c in spec.candidate if isinstance(c, InteractionColumn)]
-        sketches = {c.key: QuantileSketch() for c in numeric if c.normalization == "quantile"}
-        sketches.update({part: QuantileSketch() for c in interactions for part in c.statistics})
+        widths = {c.key: c.width for c in spec.dense if isinstance(c, VectorColumn)}
+        summaries = {name: s for c in spec.dense for name, s in summaries_of(c).items()}
         crosses = [c for c in spec.crosses if c.top_n is not None and c.space not in given]
         read_again: set[str] = set()
         if rows is None:
@@ -146,21 +153,24 @@ class Features:
             if kept is not None:
                 kept.append({key: chunk[key] for key in read_again if key in chunk})
             for key, values in chunk.items():
-                for space in dict.fromkeys(c.space for c in columns if c.key == key):
-                    counters[space].update(values)
-                if key in sketches:
-                    sketches[key].update(raw_values(values, "float32"))
-        learned = {}
-        for space, counter in counters.items():
-            tops = [c.top_n for c in columns if c.space == space and c.top_n is not None]
-            learned[space] = Vocabulary.from_counts(
-                counter.counts, counter.dtype, min(tops, default=None)
-            )
-            if not len(learned[space]):
-                raise ValueError(
-                    f"The data hold no value of the ID space {space!r}: they must have one of its "
-                    f"keys. Received no {sorted({c.key for c in columns if c.space == space})}"
-                )
+                try:
+                    for space in dict.fromkeys(c.space for c in columns if c.key == key):
+                        counters[space].update(values)
+                    if key in widths:
+                        vectors = raw_vectors(values, widths[key])
+                        summaries[key].update(vectors[vectors != 0])
+                    elif key in summaries:
+                        summaries[key].update(raw_values(values, "float64"))
+                except TypeError as error:
+                    raise TypeError(f"Feature {key!r}: {error}") from None
+        learned = {space: _vocabulary(space, counters[space], columns) for space in counters}
+        of_rows = {name for c in interactions for name in c.statistics}
+        empty = [space for space, vocabulary in learned.items() if not len(vocabulary)]
+        empty += [name for name, s in summaries.items() if not s.count and name not in of_rows]
+        if empty:
+            spec = without_empty(spec, empty, drop_empty)
+            interactions = [c for c in interactions if c in spec.candidate]
+            crosses = [c for c in crosses if c in spec.crosses]
         known = {**given, **learned}
         combinations = [CombinationCounter(column, known) for column in crosses]
         matches = [InteractionValues(column, known) for column in interactions]
@@ -169,22 +179,34 @@ class Features:
         for chunk in rows or ():
             for match in matches:
                 for part, values in match.of(chunk).items():
-                    sketches[part].update(values)
+                    summaries[part].update(values)
             for combination in combinations if cross_rows is None else ():
                 combination.update(chunk)
         for chunk in (cross_rows or ()) if combinations else ():
             for combination in combinations:
                 combination.update(chunk)
         known.update((c.column.space, c.vocabulary()) for c in combinations)
-        ranks = np.linspace(0.0, 1.0, NUM_QUANTILES)
-        for name, sketch in sketches.items():
-            if not sketch.count:
-                raise ValueError(f"The data hold no finite value of {name!r}. Received none.")
-        quantiles = {
-            name: tuple(np.asarray(sketch.quantiles(ranks), np.float32).tolist())
-            for name, sketch in sketches.items()
-        }
-        return cls(spec, known, quantiles)
+        empty = [name for name in of_rows if not summaries[name].count]
+        if any(name in empty for c in interactions for name in c.statistics):
+            spec = without_empty(spec, empty, drop_empty)
+        spaces = {c.space for c in spec.vocabulary_columns} | {c.space for c in spec.crosses}
+        names = {name for c in spec.dense for name in summaries_of(c)}
+        statistics = {n: s.statistics() for n, s in summaries.items() if n in names}
+        return cls(
+            spec,
+            {space: v for space, v in known.items() if space in spaces or space in given},
+            {name: learned for name, learned in statistics.items() if learned},
+        )
+
+    @property
+    def quantiles(self) -> dict[str, tuple[float, ...]]:
+        """The statistics of those numbers that are normalized by their quantiles."""
+        names = [c.key for c in self.spec.dense if isinstance(c, NumericColumn)
+                 and c.normalization == "quantile"]  # fmt: skip
+        names += [
+            n for c in self.spec.dense if isinstance(c, InteractionColumn) for n in c.statistics
+        ]
+        return {name: self.statistics[name] for name in names}
 
     def num_ids(self, column: CategoricalColumn) -> int:
         """Returns the number of ids of a categorical column, not counting 0."""
@@ -226,19 +248,21 @@ class Features:
                 space: {"dtype": v.dtype, "tokens": list(v.tokens)}
                 for space, v in self.vocabularies.items()
             },
-            "quantiles": {name: list(values) for name, values in self.quantiles.items()},
+            "statistics": {name: list(values) for name, values in self.statistics.items()},
         }
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> "Features":
         """Makes the features that `to_config` describes."""
+        # A config of quantiles alone calls them that.
+        statistics = config.get("statistics", config.get("quantiles", {}))
         return cls(
             FeatureSpec.from_config(config["spec"]),
             {
                 space: Vocabulary(tuple(v["tokens"]), v["dtype"])
                 for space, v in config["vocabularies"].items()
             },
-            {name: tuple(values) for name, values in config["quantiles"].items()},
+            {name: tuple(values) for name, values in statistics.items()},
         )
 
     def save(self, folder: str | pathlib.Path) -> None:
@@ -260,3 +284,20 @@ class Features:
         for entry in config["vocabularies"].values():
             entry["tokens"] = Vocabulary.load(folder / entry["file"], entry["dtype"]).tokens
         return cls.from_config(config)
+
+
+def _vocabulary(
+    space: str, counter: VocabularyCounter, columns: Iterable[VocabularyColumn]
+) -> Vocabulary:
+    """The vocabulary of an ID space, cut to the smallest `top_n` of its columns."""
+    own = [column for column in columns if column.space == space]
+    if counter.dtype == "string":
+        broken = [value for value in counter.counts.index if "\n" in value or "\r" in value]
+        if broken:
+            raise ValueError(
+                f"Features must be text of one line; replace the line breaks of "
+                f"{sorted({c.key for c in own})}, or leave them out of the spec. "
+                f"Received: {broken[0]!r:.80}"
+            )
+    tops = [column.top_n for column in own if column.top_n is not None]
+    return Vocabulary.from_counts(counter.counts, counter.dtype, min(tops, default=None))

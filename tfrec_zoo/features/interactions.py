@@ -9,8 +9,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tfrec_zoo.features.columns import HashedColumn, InteractionColumn
+from tfrec_zoo.features.columns import (
+    HashedColumn,
+)
 from tfrec_zoo.features.combinations import is_last
+from tfrec_zoo.features.dense_columns import (
+    InteractionColumn,
+)
 from tfrec_zoo.features.request import raw_array
 from tfrec_zoo.features.vocabulary import Vocabulary
 
@@ -62,10 +67,10 @@ class InteractionValues:
             # Each distinct value is looked up once.
             is_known = self._tokens.get_indexer(distinct) >= 0
             match &= is_known[codes[: len(candidate)], None]
-        found = {column.statistics[0]: match.sum(axis=1).astype(np.float32)}
+        found = {column.statistics[0]: match.sum(axis=1).astype(np.float64)}
         if column.ages:
-            ages = np.full(bag.shape, np.nan, np.float32)
-            given = raw_array(chunk[column.ages], "float32", is_bag=True)[:, : bag.shape[1]]
+            ages = np.full(bag.shape, np.nan)
+            given = raw_array(chunk[column.ages], "float64", is_bag=True)[:, : bag.shape[1]]
             ages[:, : given.shape[1]] = given
             latest = np.fmin.reduce(np.where(match, ages, np.inf), axis=1, initial=np.inf)
             found[column.statistics[1]] = latest[np.isfinite(latest)]

@@ -13,19 +13,27 @@ from tfrec_zoo.features.columns import (
     CategoricalColumn,
     CrossedColumn,
     HashedColumn,
+    VocabularyColumn,
+)
+from tfrec_zoo.features.dense_columns import (
     InteractionColumn,
     NumericColumn,
-    VocabularyColumn,
+    VectorColumn,
 )
 from tfrec_zoo.features.features import Features
 from tfrec_zoo.features.request import MISSING
 from tfrec_zoo.features.spec import RawFeature
 
 Raw = Mapping[str, tf.Tensor]
-#: `{"ids": {column name: int32}, "values": {key: float32}}`.
+#: `{"ids": {column name: int32}, "values": {key: numbers or vectors}}`.
 Encoded = dict[str, dict[str, tf.Tensor]]
 
-_DTYPES = {"string": tf.string, "int64": tf.int64, "float32": tf.float32}
+_DTYPES = {
+    "string": tf.string,
+    "int64": tf.int64,
+    "float64": tf.float64,
+    "float32": tf.float32,
+}
 
 
 def is_encoded(features: Any) -> bool:
@@ -38,25 +46,46 @@ def is_encoded(features: Any) -> bool:
 
 
 def raw_signature(raw: Mapping[str, RawFeature]) -> dict[str, tf.TensorSpec]:
-    """Returns the `tf.TensorSpec` of each raw feature: [batch], or [batch, length] for a bag."""
-    return {
-        key: tf.TensorSpec([None, None] if f.is_bag else [None], _DTYPES[f.dtype], name=key)
-        for key, f in raw.items()
-    }
+    """Returns the `tf.TensorSpec` of each raw feature.
+
+    It is [batch], [batch, length] for a bag, or [batch, width] for a vector.
+    """
+
+    def shape(feature: RawFeature) -> list[int | None]:
+        if feature.width is not None:
+            return [None, feature.width]
+        return [None, None] if feature.is_bag else [None]
+
+    return {key: tf.TensorSpec(shape(f), _DTYPES[f.dtype], name=key) for key, f in raw.items()}
+
+
+def serving_value(feature: RawFeature) -> tf.Tensor:
+    """Returns the constant that a feature is in serving, as a scalar of its type."""
+    return tf.constant(feature.serving, _DTYPES[feature.dtype])
 
 
 def parse_examples(serialized: tf.Tensor, raw: Mapping[str, RawFeature]) -> dict[str, tf.Tensor]:
     """Parses serialized `tf.Example`s (strings, [batch]) into raw features.
 
-    A feature that is absent or has an empty list is missing.
+    A feature that is absent or has an empty list is missing. The format has no numbers but float32
+    ones, which keep seven digits; where more matter, such as in Unix timestamps, ask by another
+    signature.
     """
-    spec = {key: tf.io.RaggedFeature(_DTYPES[f.dtype]) for key, f in raw.items()}
+    dtypes = {key: "float32" if f.dtype == "float64" else f.dtype for key, f in raw.items()}
+    spec = {key: tf.io.RaggedFeature(_DTYPES[dtype]) for key, dtype in dtypes.items()}
     parsed = tf.io.parse_example(serialized, spec)
     tensors = {}
     for key, ragged in parsed.items():
         missing = MISSING[raw[key].dtype]
+        width = raw[key].width
         if raw[key].is_bag:
             tensors[key] = ragged.to_tensor(missing)
+            continue
+        if width is not None:
+            lengths = ragged.row_lengths()
+            message = f"Feature {key!r}: expected {width} components per example, or none."
+            tf.debugging.Assert(tf.reduce_all((lengths == width) | (lengths == 0)), [message])
+            tensors[key] = ragged.to_tensor(0.0, shape=[None, width])
             continue
         message = f"Feature {key!r}: expected at most one value per example."
         tf.debugging.assert_less_equal(ragged.row_lengths(), 1, message)
@@ -77,14 +106,19 @@ class Preprocessor(tf.keras.layers.Layer):
         features: Fitted features.
 
     Call arguments:
-        raw: Raw features by key, [batch] (any shape for univalent features), or [batch, length] for
-            bags.
+        raw: Raw features by key, [batch] (any shape for univalent features), [batch, length] for
+            bags or [batch, width] for vectors. Univalent features of the query may be [batch, 1],
+            as Keras makes of pandas.Series; those of the candidate then are, too. Otherwise
+            [batch, 1] candidates are lists of one.
 
     Returns:
-        `{"ids": {column name: int32}, "values": {key: float32}}`, shaped like the input. Id 0 is
-        unknown, empty or missing. The ids include the parts of crosses. A cross is
-        [batch, combinations], or [batch, candidates, combinations] if it has a part of the
-        candidate.
+        `{"ids": {column name: int32}, "values": {key: float64}}`, shaped like the input; numbers
+        given as float32, and vectors, are float32. Id 0 is unknown, empty or missing. The ids
+        include the parts of crosses. A cross is [batch, combinations], or
+        [batch, candidates, combinations] if it has a part of the candidate.
+
+    Raises:
+        ValueError: If no feature is there, or a vector has another width.
     """
 
     def __init__(self, features: Features, **kwargs: Any) -> None:
@@ -121,6 +155,7 @@ class Preprocessor(tf.keras.layers.Layer):
         if is_encoded(raw):
             return self.with_crosses(raw)
         spec = self.features.spec
+        raw = self._squeezed(raw)
         ids = {
             column.name: self.ids(column, raw)
             for column in spec.categorical
@@ -129,13 +164,31 @@ class Preprocessor(tf.keras.layers.Layer):
         columns = spec.columns
         keys = [c.key for c in columns if isinstance(c, NumericColumn)]
         keys += [c.ages for c in columns if isinstance(c, InteractionColumn) and c.ages]
-        values = {key: tf.cast(raw[key], tf.float32) for key in keys if key in raw}
+        values = {key: _number(raw[key]) for key in keys if key in raw}
+        values.update(
+            (c.key, _vector(raw[c.key], c))
+            for c in columns
+            if isinstance(c, VectorColumn) and c.key in raw
+        )
         if not ids and not values:
             raise ValueError(
                 f"None of the features of the model is there: expected some of "
                 f"{sorted(spec.raw)}. Received: {sorted(raw)}"
             )
         return self.with_crosses({"ids": ids, "values": values})
+
+    def _squeezed(self, raw: Raw) -> dict[str, Any]:
+        """Returns [batch, 1] features of the query as [batch], and then the candidate's alike."""
+        spec = self.features.spec
+        wide = {
+            key
+            for key, feature in spec.raw.items()
+            if key in raw and not feature.is_bag and feature.width is None
+            if len(raw[key].shape) == 2 and raw[key].shape[1] == 1
+        }
+        if not wide & spec.raw_query.keys():
+            return dict(raw)
+        return {key: value[:, 0] if key in wide else value for key, value in raw.items()}
 
     def with_crosses(self, encoded: Mapping[str, Mapping[str, tf.Tensor]]) -> Encoded:
         """Adds the ids of the missing crosses whose parts are all present."""
@@ -152,8 +205,9 @@ class Preprocessor(tf.keras.layers.Layer):
         if isinstance(column, HashedColumn):
             return tf.cast(self._hashing[column.name](_strings(raw[column.key])), tf.int32)
         if isinstance(column, BucketizedColumn):
-            number = tf.cast(raw[column.key], tf.float32)
-            boundaries = tf.constant(column.boundaries, tf.float32)
+            number = _number(raw[column.key])
+            # A float32 is compared with what float32 makes of the boundaries: 30.1 is on 30.1.
+            boundaries = tf.cast(tf.constant(column.boundaries, tf.float64), number.dtype)
             bucket = tf.searchsorted(boundaries, tf.reshape(number, [-1]), side="right")
             return tf.where(tf.math.is_nan(number), 0, tf.reshape(bucket, tf.shape(number)) + 1)
         if isinstance(column, CrossedColumn):
@@ -184,6 +238,22 @@ class Preprocessor(tf.keras.layers.Layer):
     def from_config(cls, config: dict[str, Any]) -> "Preprocessor":
         """Makes a layer of the same configuration."""
         return cls(**{**config, "features": Features.from_config(config["features"])})
+
+
+def _number(values: Any) -> tf.Tensor:
+    """Returns numbers as float64, and those of float32 as they are."""
+    values = tf.convert_to_tensor(values)
+    return values if values.dtype == tf.float32 else tf.cast(values, tf.float64)
+
+
+def _vector(values: Any, column: VectorColumn) -> tf.Tensor:
+    values = tf.cast(values, tf.float32)
+    if values.shape[-1] != column.width:
+        raise ValueError(
+            f"Feature {column.key!r}: expected vectors of {column.width} components. "
+            f"Received: shape {tuple(values.shape)}"
+        )
+    return tf.where(tf.math.is_finite(values), values, 0)
 
 
 def _is_missing(values: tf.Tensor) -> tf.Tensor:

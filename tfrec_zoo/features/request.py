@@ -10,14 +10,24 @@ from tfrec_zoo.features.columns import RawType
 from tfrec_zoo.features.spec import RawFeature
 
 #: The missing value of each raw type, which also pads short bags.
-MISSING: dict[str, Any] = {"string": "", "int64": -1, "float32": np.nan}
+MISSING: dict[str, Any] = {"string": "", "int64": -1, "float64": np.nan, "float32": np.nan}
 
 _EXPECTED = {"string": "strings (UTF-8)", "int64": "whole numbers of 64 bits (int64)"}
 _INT64 = np.iinfo(np.int64)
+_NUMPY: dict[str, Any] = {
+    "string": object,
+    "int64": np.int64,
+    "float64": np.float64,
+    "float32": np.float32,
+}
 
 
-def raw_values(values: Any, dtype: RawType | Literal["float32"]) -> np.ndarray:
-    """Returns values as an array of Python strings, int64 or float32, with `MISSING` filled in.
+#: Types of raw values. Numbers are "float64", which keeps the digits of whole numbers up to 2**53.
+AnyRawType = RawType | Literal["float64", "float32"]
+
+
+def raw_values(values: Any, dtype: AnyRawType) -> np.ndarray:
+    """Returns values as an array of Python strings, int64 or floats, with `MISSING` filled in.
 
     Args:
         values: Array-like of any shape, of strings, bytes, numbers, None and NaN.
@@ -31,8 +41,8 @@ def raw_values(values: Any, dtype: RawType | Literal["float32"]) -> np.ndarray:
     is_object = isinstance(values, list | tuple) or pd.api.types.is_extension_array_dtype(values)
     array = np.array(values, object) if is_object else np.asarray(values)
     kind = array.dtype.kind
-    if dtype == "float32":
-        return _floats(array)
+    if dtype in ("float64", "float32"):
+        return _floats(array, _NUMPY[dtype])
     if dtype == "int64" and (kind in "ib" or (kind == "u" and np.all(array <= _INT64.max))):
         return array.astype(np.int64)
     if kind not in ("OSU" if dtype == "string" else "Ouf") and not _is_nan(array):
@@ -44,11 +54,10 @@ def raw_values(values: Any, dtype: RawType | Literal["float32"]) -> np.ndarray:
     except TypeError:  # A list, or another value that cannot be hashed.
         raise TypeError(f"Expected {_EXPECTED[dtype]}. Received: {array!r:.80}") from None
     tokens = [_token(value, dtype) for value in distinct]
-    kinds = {"string": object, "int64": np.int64}
-    return np.array([*tokens, MISSING[dtype]], kinds[dtype])[codes].reshape(array.shape)
+    return np.array([*tokens, MISSING[dtype]], _NUMPY[dtype])[codes].reshape(array.shape)
 
 
-def _floats(array: np.ndarray) -> np.ndarray:
+def _floats(array: np.ndarray, dtype: Any) -> np.ndarray:
     is_text = False
     if array.dtype.kind == "O":
         is_text = any(isinstance(value, str | bytes) for value in array.ravel())
@@ -57,7 +66,7 @@ def _floats(array: np.ndarray) -> np.ndarray:
         raise TypeError(f"Expected numbers. Received: {array!r:.80}")
     try:
         with np.errstate(over="ignore"):
-            return array.astype(np.float32)
+            return array.astype(dtype)
     except (TypeError, ValueError, OverflowError):
         raise TypeError(f"Expected numbers. Received: {array!r:.80}") from None
 
@@ -67,7 +76,7 @@ def _is_nan(array: np.ndarray) -> bool:
     return array.dtype.kind == "f" and bool(np.isnan(array).all())
 
 
-def _token(value: Any, dtype: RawType) -> str | int:
+def _token(value: Any, dtype: AnyRawType) -> str | int:
     if dtype == "int64":
         is_whole = isinstance(value, int | np.integer) or (
             isinstance(value, float | np.floating) and float(value).is_integer()
@@ -86,12 +95,12 @@ def _token(value: Any, dtype: RawType) -> str | int:
     raise TypeError(f"Expected {_EXPECTED[dtype]}. Received: {value!r:.80}")
 
 
-def raw_array(values: Any, dtype: RawType | Literal["float32"], is_bag: bool = False) -> np.ndarray:
+def raw_array(values: Any, dtype: AnyRawType, is_bag: bool = False) -> np.ndarray:
     """Returns one raw feature as an array of its type, with missing values made explicit.
 
     Args:
-        values: Values, [rows], or for a bag sequences of any lengths, [rows] (None is empty), or an
-            array, [rows, length].
+        values: Values, [rows], or an array of them, [rows, 1]; for a bag sequences of any lengths,
+            [rows] (None is empty), or an array, [rows, length].
         dtype: Type of the raw values.
         is_bag: Whether each row contains a bag of values.
 
@@ -103,6 +112,8 @@ def raw_array(values: Any, dtype: RawType | Literal["float32"], is_bag: bool = F
     """
     if not is_bag:
         array = raw_values(values, dtype)
+        if getattr(values, "ndim", 0) == 2 and array.shape[1] == 1:
+            array = array[:, 0]
         if array.ndim != 1:
             raise TypeError(f"Expected a list of one value per row. Received: {values!r:.80}")
         return array
@@ -126,6 +137,27 @@ def raw_array(values: Any, dtype: RawType | Literal["float32"], is_bag: bool = F
     return result
 
 
+def raw_vectors(values: Any, width: int) -> np.ndarray:
+    """Returns vectors as float32, [rows, width]; those that are missing, and components, are 0.
+
+    Args:
+        values: Sequences of `width` numbers, [rows], or an array, [rows, width]. None, NaN and
+            empty ones are missing.
+        width: Number of components.
+
+    Raises:
+        TypeError: If a value is no vector of that width.
+    """
+    bags = raw_array(values, "float32", is_bag=True)
+    is_ragged = getattr(values, "ndim", 1) != 2
+    lengths = {len(row) for row in values if hasattr(row, "__len__")} if is_ragged else set()
+    wrong = (lengths | {bags.shape[1]}) - {0, width}
+    if wrong:
+        raise TypeError(f"Expected vectors of {width} components. Received some of {sorted(wrong)}")
+    vectors = np.where(np.isfinite(bags), bags, np.float32(0))
+    return vectors if vectors.shape[1] else np.zeros((len(vectors), width), np.float32)
+
+
 def request_arrays(
     raw: Mapping[str, RawFeature], request: Mapping[str, Any]
 ) -> dict[str, np.ndarray]:
@@ -136,7 +168,8 @@ def request_arrays(
         request: Raw features by key, one value (or bag) per row: lists, arrays or a pandas frame.
 
     Returns:
-        The arrays by key, each [rows], or [rows, longest bag] for a bag.
+        The arrays by key, each [rows], [rows, longest bag] for a bag, or [rows, width] for a
+        vector.
 
     Raises:
         KeyError: If the request has a key that is not a feature.
@@ -149,7 +182,11 @@ def request_arrays(
     arrays: dict[str, np.ndarray] = {}
     for key in request:
         try:
-            arrays[key] = raw_array(request[key], raw[key].dtype, raw[key].is_bag)
+            width = raw[key].width
+            if width is not None:
+                arrays[key] = raw_vectors(request[key], width)
+            else:
+                arrays[key] = raw_array(request[key], raw[key].dtype, raw[key].is_bag)
         except TypeError as error:
             raise TypeError(f"Feature {key!r}: {error}") from None
     rows = {len(array) for array in arrays.values()}
@@ -162,8 +199,9 @@ def request_arrays(
     shape = rows.pop()
     for key, feature in raw.items():
         if key not in arrays:
-            missing = MISSING[feature.dtype]
-            numpy_dtype = {"string": object, "int64": np.int64, "float32": np.float32}
+            if feature.width is not None:
+                arrays[key] = np.zeros((shape, feature.width), np.float32)
+                continue
             size = (shape, 0) if feature.is_bag else (shape,)
-            arrays[key] = np.full(size, missing, numpy_dtype[feature.dtype])
+            arrays[key] = np.full(size, MISSING[feature.dtype], _NUMPY[feature.dtype])
     return arrays

@@ -10,15 +10,20 @@ from tfrec_zoo.features.columns import (
     BagColumn,
     BucketizedColumn,
     CategoricalColumn,
-    Column,
     CrossedColumn,
+    HashedColumn,
+    VocabularyColumn,
+)
+from tfrec_zoo.features.dense_columns import (
+    Column,
     DenseColumn,
     EmbeddingColumn,
-    HashedColumn,
     IndicatorColumn,
     InteractionColumn,
+    MatchColumn,
     NumericColumn,
-    VocabularyColumn,
+    PairColumn,
+    VectorColumn,
 )
 
 
@@ -28,15 +33,17 @@ class RawFeature:
 
     Args:
         key: Name of the raw feature.
-        dtype: Type of the raw values.
+        dtype: Type of the raw values. Numbers are `"float64"`, vectors `"float32"`.
         is_bag: Whether each row contains a bag of values.
         serving: Constant value in serving, or None if requests give it.
+        width: Number of components of a vector, or None if a row is no vector.
     """
 
     key: str
-    dtype: Literal["string", "int64", "float32"]
+    dtype: Literal["string", "int64", "float64", "float32"]
     is_bag: bool = False
-    serving: float | None = None
+    serving: float | int | str | None = None
+    width: int | None = None
 
 
 def categorical_columns(columns: tuple[Column, ...]) -> Iterator[CategoricalColumn]:
@@ -47,7 +54,9 @@ def categorical_columns(columns: tuple[Column, ...]) -> Iterator[CategoricalColu
             found.append(column.categorical)
         elif isinstance(column, InteractionColumn):
             found += [column.bag, column.candidate]
-        elif not isinstance(column, NumericColumn):
+        elif isinstance(column, MatchColumn):
+            found += [column.query, column.candidate]
+        elif not isinstance(column, NumericColumn | VectorColumn):
             found.append(column)
     yield from _once(found)
 
@@ -76,17 +85,23 @@ def _raw_features(column: Column) -> Iterator[RawFeature]:
     elif isinstance(column, CrossedColumn):
         for part in column.columns:
             yield from _raw_features(part)
+    elif isinstance(column, MatchColumn):
+        yield from _raw_features(column.query)
     elif isinstance(column, InteractionColumn):
         yield from _raw_features(column.bag)
         if column.ages:
-            yield RawFeature(column.ages, "float32", is_bag=True)
+            yield RawFeature(column.ages, "float64", is_bag=True)
     elif isinstance(column, BagColumn):
         yield RawFeature(column.key, column.values.dtype, is_bag=True)
     elif isinstance(column, NumericColumn):
-        yield RawFeature(column.key, "float32", serving=column.serving)
+        yield RawFeature(column.key, "float64", serving=column.serving)
     elif isinstance(column, BucketizedColumn):
-        yield RawFeature(column.key, "float32")
-    elif isinstance(column, VocabularyColumn | HashedColumn):
+        yield RawFeature(column.key, "float64")
+    elif isinstance(column, VectorColumn):
+        yield RawFeature(column.key, "float32", width=column.width)
+    elif isinstance(column, VocabularyColumn):
+        yield RawFeature(column.key, column.dtype, serving=column.serving)
+    elif isinstance(column, HashedColumn):
         yield RawFeature(column.key, column.dtype)
 
 
@@ -106,8 +121,8 @@ class FeatureSpec:
     """Declares the features of a model, as `query` and `candidate` columns.
 
     Query features (the user and the context) are known once per request, candidate features once
-    per scored item. An `InteractionColumn` or a cross that reads both is a candidate column. Specs
-    round-trip through JSON.
+    per scored item. An `InteractionColumn`, a `MatchColumn` or a cross that reads both is a
+    candidate column. Specs round-trip through JSON.
 
     Args:
         query: Columns of the user and the context.
@@ -133,10 +148,10 @@ class FeatureSpec:
         for column in self.columns:
             if not isinstance(column, Column):
                 raise ValueError(f"A FeatureSpec holds feature columns. Received: {column!r}")
-        if any(isinstance(column, InteractionColumn) for column in self.query):
+        if any(isinstance(column, PairColumn) for column in self.query):
             raise ValueError(
-                "An InteractionColumn depends on what is scored: put it among the candidate "
-                f"columns. Received: query={self.query!r}"
+                "A column that compares query and candidate depends on what is scored: put it "
+                f"among the candidate columns. Received: query={self.query!r}"
             )
         names = [column.name for column in self.columns]
         for name in names:
@@ -159,9 +174,9 @@ class FeatureSpec:
 
     @property
     def raw_query(self) -> dict[str, RawFeature]:
-        """Raw features that a request gives once: the query's, and the bags of interactions."""
-        interactions = [c for c in self.candidate if isinstance(c, InteractionColumn)]
-        return _merge(f for c in (*self.query, *interactions) for f in _raw_features(c))
+        """Raw features that a request gives once: the query's, and what candidates compare with."""
+        pairs = [c for c in self.candidate if isinstance(c, PairColumn)]
+        return _merge(f for c in (*self.query, *pairs) for f in _raw_features(c))
 
     @property
     def raw_candidate(self) -> dict[str, RawFeature]:
@@ -169,7 +184,7 @@ class FeatureSpec:
         of_query = set(self.raw_query.values())
         found: list[RawFeature] = []
         for column in self.candidate:
-            own = column.candidate if isinstance(column, InteractionColumn) else column
+            own = column.candidate if isinstance(column, PairColumn) else column
             is_cross = isinstance(getattr(own, "categorical", own), CrossedColumn)
             found += (f for f in _raw_features(own) if not (is_cross and f in of_query))
         return _merge(iter(found))

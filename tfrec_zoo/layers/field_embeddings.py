@@ -21,9 +21,10 @@ class FieldEmbeddings(tf.keras.layers.Layer):
     """Turns encoded features into one vector per field, v_f = x_f · V_f, all of the same width.
 
     Every dense column is a field. The vector of an embedding column comes from the shared tables,
-    and a bag is pooled into one vector. Numbers (with their powers), interactions and indicators
-    are multiplied by a learned [components, dimension] kernel: value times embedding, as in DeepFM
-    and AutoInt. There is no bias, so a missing value of any kind is the zero vector.
+    and a bag is pooled into one vector. Numbers (with their powers), interactions, matches, given
+    vectors and indicators are multiplied by a learned [components, dimension] kernel: value times
+    embedding, as in DeepFM and AutoInt. There is no bias, so a missing value of any kind is the
+    zero vector.
 
     Args:
         features: Fitted features.
@@ -78,7 +79,7 @@ class FieldEmbeddings(tf.keras.layers.Layer):
         self.dimension = dimension
         if not self.columns:
             raise ValueError(
-                "A field is an embedding, indicator, numeric or interaction column: `columns` must "
+                "A field is a dense column, such as an embedding or a number: `columns` must "
                 f"have one. Received: {tuple(columns)!r}"
             )
         wrong = {

@@ -10,8 +10,7 @@ from tfrec_zoo.features import (
     EmbeddingTable,
     Encoded,
     Features,
-    InteractionColumn,
-    NumericColumn,
+    NumberColumn,
 )
 from tfrec_zoo.features.column_config import column_from_config, column_to_config
 from tfrec_zoo.features.spec import categorical_columns
@@ -26,7 +25,7 @@ class LinearFeatures(tf.keras.layers.Layer):
     has its own weights, even if it shares an ID space or a table with another one, because "was
     watched before" and "is the candidate" are different features. The weights of a bag are pooled
     by its combiner and those of a cross are summed; id 0 contributes 0 and gets no gradient.
-    Numeric and interaction columns have one weight per normalized component.
+    Columns of numbers have one weight per normalized component.
 
     There is no bias: the model adds one, once. Weights start at 0 and everything is float32,
     whatever the dtype policy, because logits need full precision.
@@ -76,7 +75,7 @@ class LinearFeatures(tf.keras.layers.Layer):
         self.columns = tuple(columns)
         self.l2 = l2
         self.batch_l2 = batch_l2
-        numeric = tuple(c for c in columns if isinstance(c, NumericColumn | InteractionColumn))
+        numeric = tuple(c for c in columns if isinstance(c, NumberColumn))
         categorical = tuple(categorical_columns(tuple(c for c in columns if c not in numeric)))
         regularizer = tf.keras.regularizers.L2(l2) if l2 else None
         self.tables = {

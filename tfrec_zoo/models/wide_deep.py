@@ -12,7 +12,7 @@ import pandas as pd
 import tensorflow as tf
 
 from tfrec_zoo import optimizers
-from tfrec_zoo.features import Features, InteractionColumn, NumericColumn, seed_after
+from tfrec_zoo.features import Features, NumberColumn, seed_after
 from tfrec_zoo.layers import LinearFeatures, Logit, Tower, sum_fields
 from tfrec_zoo.models.embedding_ranking import EmbeddingRankingModel
 
@@ -89,8 +89,7 @@ class WideDeep(EmbeddingRankingModel):
 
         # Layers.
         if sides != "deep":
-            numbers = NumericColumn | InteractionColumn
-            sparse = tuple(c for c in features.spec.columns if not isinstance(c, numbers))
+            sparse = tuple(c for c in features.spec.columns if not isinstance(c, NumberColumn))
             self.wide = LinearFeatures(features, sparse)
         if sides == "wide":
             self.tables = {}  # Without a deep side, nothing reads or trains them.

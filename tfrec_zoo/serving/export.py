@@ -230,7 +230,10 @@ def export(
                 "model": name,
                 **dict(metadata or {}),
                 "request": [
-                    {"key": f.key, "dtype": f.dtype, "is_bag": f.is_bag}
+                    {
+                        **{"key": f.key, "dtype": f.dtype, "is_bag": f.is_bag},
+                        **({} if f.width is None else {"width": f.width}),
+                    }
                     for f in module.request.values()
                 ],
                 "custom_ops": list(module.custom_ops),

@@ -21,7 +21,8 @@ from tfrec_zoo.data.derived import (
     last_of,
 )
 from tfrec_zoo.data.log import Log
-from tfrec_zoo.features import RawFeature
+from tfrec_zoo.features import RawFeature, serving_value
+from tfrec_zoo.features.scopes import scope_name
 from tfrec_zoo.models.ranking import RankingModel
 from tfrec_zoo.models.retrieval import RetrievalModel
 from tfrec_zoo.serving.index import build_index
@@ -107,7 +108,10 @@ class Funnel(tf.Module):
         catalogue = Catalogue.of(log).of_vocabulary(vocabulary)
         encoded = catalogue.encoded(ranking.preprocessor, leave_out=DERIVED)
         self._catalogue = {
-            group: {key: _constant(value, f"catalogue/{key}") for key, value in values.items()}
+            group: {
+                key: _constant(value, f"catalogue/{scope_name(key)}")
+                for key, value in values.items()
+            }
             for group, values in encoded.items()
         }
         self._attributes = self._attribute_tables(catalogue)
@@ -144,7 +148,9 @@ class Funnel(tf.Module):
             for key, feature in model.features.spec.raw_query.items()
             if feature.is_bag and feature.dtype == "string"
         }
-        return {key: _constant(table, key) for key, table in tables.items() if key in read}
+        return {
+            key: _constant(table, scope_name(key)) for key, table in tables.items() if key in read
+        }
 
     def serve(self, **raw: tf.Tensor) -> dict[str, tf.Tensor]:
         """Recommends items to each row of a request.
@@ -182,6 +188,12 @@ class Funnel(tf.Module):
         }
         wanted = self._stages.ranking.features.spec.raw_candidate
         given = {key: value for key, value in given.items() if key in wanted}
+        given.update(
+            (key, tf.fill(tf.shape(rows), serving_value(feature)))
+            for key, feature in wanted.items()
+            if feature.serving is not None
+            and key not in self._stages.ranking.features.spec.raw_query
+        )
         if given:
             nominated = self._stages.ranking.preprocessor(given)
             for group, values in nominated.items():

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import tensorflow as tf
 
-from tfrec_zoo.features import MISSING, RawFeature
+from tfrec_zoo.features import MISSING, RawFeature, serving_value
 from tfrec_zoo.models.base import RecommenderModel
 from tfrec_zoo.models.retrieval import RetrievalModel
 
@@ -36,7 +36,11 @@ def with_serving_values(
 ) -> dict[str, tf.Tensor]:
     """Adds the features that are constant in serving, one value per row."""
     rows = tf.shape(next(iter(raw.values())))[0]
-    fixed = {k: tf.fill([rows], f.serving) for k, f in features.items() if f.serving is not None}
+    fixed = {
+        key: tf.fill([rows], serving_value(feature))
+        for key, feature in features.items()
+        if feature.serving is not None
+    }
     return {**raw, **fixed}
 
 

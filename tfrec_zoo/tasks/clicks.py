@@ -43,6 +43,9 @@ class Clicks(Task):
         validation_fraction: Share of the examples to validate on.
         test_fraction: Share of the examples to test on.
         negatives: Sampled impressions per interaction, where the log has no labels at all.
+        count: Which examples count towards the vocabularies of items and their columns, the
+            `"clicked"` or all that were `"shown"`; by default the clicked of impressions, and all
+            of ratings.
         seed: Seed of the random split and of sampled impressions.
 
     References:
@@ -62,6 +65,7 @@ class Clicks(Task):
     validation_fraction: float = 0.1
     test_fraction: float = 0.1
     negatives: int = 4
+    count: Literal["clicked", "shown"] | None = None
     seed: int = 0
     patience: int | None = dataclasses.field(default=2, kw_only=True)
 
@@ -92,7 +96,7 @@ class Clicks(Task):
     def parts(self) -> tuple[Examples, Examples, Examples]:
         """Examples to train, to validate and to test on."""
         log, _ = self._labelled
-        examples = labelled_examples(log, self.label, self.threshold)
+        examples = labelled_examples(log, self.label, self.threshold, self.count)
         if self.split == "random":
             order = np.random.default_rng(self.seed).permutation(len(examples))
         else:
@@ -147,7 +151,8 @@ class Clicks(Task):
             spec = id_spec(log)
         else:
             spec = self.spec or click_spec(log, self.ids, self.profile, self.crosses)
-        return TaskExamples(train, self._measured, spec)
+        test = self._measured.as_served(spec)
+        return TaskExamples(train, test, spec, is_guessed=self.spec is None)
 
     @property
     def _measured(self) -> Examples:

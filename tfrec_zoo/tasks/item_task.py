@@ -101,7 +101,8 @@ class ItemTask(Task):
         if model.reads == "ids":
             return TaskExamples(*self._choices(pairs), id_spec(self.log), negatives)
         spec = self.spec or self._spec(model.input_width(arguments), pairs)
-        return TaskExamples(*self._windows(pairs), spec, negatives)
+        windows = self._windows(pairs)
+        return TaskExamples(*windows, spec, negatives, is_guessed=self.spec is None)
 
     @abc.abstractmethod
     def _spec(self, width: int | None, pairs: bool) -> FeatureSpec:

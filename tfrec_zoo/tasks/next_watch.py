@@ -42,6 +42,8 @@ class NextWatch(ItemTask):
         bags: Sizes of the bags of last watches, each averaged and fed apart.
         last_watched: Whether the last watch is fed apart.
         example_age: Whether the age of the example is fed, which is zero when serving.
+        order: Whether the order of the history is fed, and the latest search. If not, the history
+            is one bag, the largest of `bags`, and the latest search is withheld, as in the paper.
 
     Example:
 
@@ -67,6 +69,7 @@ class NextWatch(ItemTask):
     bags: tuple[int, ...] = (1, 3, 10, MAX_HISTORY)
     last_watched: bool = False
     example_age: bool = True
+    order: bool = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -111,6 +114,8 @@ class NextWatch(ItemTask):
             words.append(f"watched at least {self.min_watch_share:.0%}")
         if self.label == "held-out":
             words.append("trained on held-out watches (leaks the future)")
+        if not self.order:
+            words.append("without order")
         if self.examples_per_user:
             words.append(f"{self.examples_per_user} examples per user")
         return words
@@ -122,6 +127,7 @@ class NextWatch(ItemTask):
             last_watched=self.last_watched,
             profile=self.profile,
             example_age=self.example_age,
+            order=self.order,
             embedding_dim=width,
             candidate=pairs,
         )
@@ -135,8 +141,12 @@ class NextWatch(ItemTask):
             longest,
             examples_per_user=self.examples_per_user,
             seed=self.seed,
+            last_search=self.order,
         )
-        return train, next_watch_examples(self.log, self.test_rows, longest, serving=True)
+        test = next_watch_examples(
+            self.log, self.test_rows, longest, serving=True, last_search=self.order
+        )
+        return train, test
 
     def _choices(self, pairs: bool) -> tuple[Examples, Examples]:
         label: Any = "chosen" if pairs else "item"

@@ -108,7 +108,8 @@ class Ratings(Task):
             spec = id_spec(self.log)
         else:
             spec = choice_spec(self.log, model.input_width(arguments))
-        return TaskExamples(*self.parts, self.spec or spec if model.reads == "features" else spec)
+        spec = self.spec or spec if model.reads == "features" else spec
+        return TaskExamples(*self.parts, spec, is_guessed=self.spec is None)
 
     def measure(
         self, model: RecommenderModel, examples: Examples, brief: bool = False

@@ -1,14 +1,15 @@
 """Specs: the features of a task, guessed from whatever columns a log has."""
 
 import itertools
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from tfrec_zoo.data import Log
-from tfrec_zoo.data.columns import is_bag, is_text
+from tfrec_zoo.data.columns import is_bag, is_list, is_text, vector_width
 from tfrec_zoo.data.derived import (
     CANDIDATE_SCORE,
     EXAMPLE_AGE,
@@ -17,11 +18,15 @@ from tfrec_zoo.data.derived import (
     ITEM_AGE,
     LAST_WATCHED,
     MAX_HISTORY,
+    MAX_TOKENS,
+    POSITION,
     RECENT_IMPRESSIONS,
     SEARCH_TOKENS,
-    UPLOAD_TIME,
     attribute_key,
+    first_position,
 )
+from tfrec_zoo.data.entities import item_table, user_table
+from tfrec_zoo.data.roles import UPLOAD_TIME
 from tfrec_zoo.features import (
     BagColumn,
     BucketizedColumn,
@@ -30,12 +35,18 @@ from tfrec_zoo.features import (
     EmbeddingColumn,
     FeatureSpec,
     InteractionColumn,
+    MatchColumn,
     NumericColumn,
+    VectorColumn,
     VocabularyColumn,
 )
 
+_LOGGER = logging.getLogger(__name__)
+
 #: Text columns with more distinct values than this share of the rows are names, not categories.
 _NAMES = 0.5
+#: A number that is one value in more than this share of the rows has it set apart.
+_MASS = 0.5
 
 
 def id_spec(log: Log) -> FeatureSpec:
@@ -60,11 +71,8 @@ def choice_spec(log: Log, embedding_dim: int | None = None) -> FeatureSpec:
         for column in side
         if isinstance(column, VocabularyColumn)
     )
-    r = log.roles
-    return FeatureSpec(
-        (user, *_profile(log.users, (r.user,))),
-        (item, *_profile(log.items, (r.item, UPLOAD_TIME))),
-    )
+    users, items = _profiles(log)
+    return FeatureSpec((user, *users), (item, *items, *_matches(users, items)))
 
 
 def click_spec(
@@ -90,8 +98,8 @@ def click_spec(
     query: list[Column] = [*(user if ids else ())]
     candidate: list[Column] = [*(item if ids else ())]
     if profile:
-        query += _categories(log.users, r.user)
-        candidate += _categories(log.items, r.item)
+        users, items = _profiles(log, as_categories=True)
+        query, candidate = query + users, candidate + items
     if crosses is not None:
         parts: list[list[Any]] = [
             [c.categorical for c in side if isinstance(c, EmbeddingColumn)]
@@ -102,6 +110,7 @@ def click_spec(
             for of_user, of_item in itertools.product(*parts)
             if (of_user.name, of_item.name) != (r.user, r.item)
         ]
+    candidate += [*_matches(query, candidate), *_position(log)]
     return FeatureSpec((*query, *(() if ids else _when(log))), tuple(candidate))
 
 
@@ -113,6 +122,7 @@ def next_watch_spec(
     example_age: bool = False,
     embedding_dim: int | None = None,
     candidate: bool = False,
+    order: bool = True,
 ) -> FeatureSpec:
     """The features of `next_watch_examples`.
 
@@ -125,7 +135,11 @@ def next_watch_spec(
         example_age: Whether the age of the example is fed.
         embedding_dim: Width of the item embeddings.
         candidate: Whether the candidate is fed, by its id and columns, as ranking models need.
+        order: Whether the order of the history is fed. If not, it is one bag, the largest of
+            `bags`, as in the paper (§3.4): short bags and the last watch say what came last.
     """
+    if not order:
+        bags, last_watched = (max(bags),), False
     r = log.roles
     item: dict[str, Any] = {"space": r.item, "dtype": _id_type(log.interactions[r.item])}
     query: list[Column] = [
@@ -133,16 +147,17 @@ def next_watch_spec(
     ]
     if last_watched:
         query.append(_embedding(LAST_WATCHED, embedding_dim, **item))
+    users, items = _profiles(log) if profile else ([], [])
     if profile:
-        query += _profile(log.users, (r.user,))
+        query += users
         if log.searches is not None:
-            query.append(EmbeddingColumn(_bag(SEARCH_TOKENS)))
+            query.append(EmbeddingColumn(_bag(SEARCH_TOKENS, MAX_TOKENS)))
     if example_age:
-        query.append(NumericColumn(EXAMPLE_AGE, serving=0.0))
+        query.append(NumericColumn(EXAMPLE_AGE, serving=0.0, extrapolate=True))
     if not candidate:
         return FeatureSpec(tuple(query), (VocabularyColumn(r.item, **item),))
-    own = _profile(log.items, (r.item, UPLOAD_TIME)) if profile else []
-    return FeatureSpec(tuple(query), (_embedding(r.item, embedding_dim, **item), *own))
+    own = _embedding(r.item, embedding_dim, **item)
+    return FeatureSpec(tuple(query), (own, *items, *_matches(users, items)))
 
 
 def impression_spec(
@@ -163,26 +178,24 @@ def impression_spec(
     """
     r = log.roles
     item: dict[str, Any] = {"space": r.item, "dtype": _id_type(log.interactions[r.item])}
+    users, items = _profiles(log)
     query: list[Column] = [
         EmbeddingColumn(_bag(HISTORY, max_history, **item), embedding_dim),
         _embedding(LAST_WATCHED, embedding_dim, **item),
-        *_profile(log.users, (r.user,)),
+        *users,
     ]
     if log.searches is not None:
-        query.append(EmbeddingColumn(_bag(SEARCH_TOKENS)))
-    candidate: list[Column] = [
-        _embedding(r.item, embedding_dim, **item),
-        *_profile(log.items, (r.item, UPLOAD_TIME)),
-    ]
+        query.append(EmbeddingColumn(_bag(SEARCH_TOKENS, MAX_TOKENS)))
+    candidate: list[Column] = [_embedding(r.item, embedding_dim, **item), *items]
     if UPLOAD_TIME in log.items:
         candidate.append(NumericColumn(ITEM_AGE))
     # The user's past with what the candidate has in common with other items.
-    for column in tuple(candidate):
+    for column in items:
         categorical = getattr(column, "categorical", None)
-        if isinstance(categorical, VocabularyColumn) and categorical.key in log.items.columns[1:]:
-            key = categorical.key
-            past = _bag(attribute_key(key), max_history, space=key)
+        if isinstance(categorical, VocabularyColumn):
+            past = _bag(attribute_key(categorical.key), max_history, space=categorical.space)
             candidate.append(InteractionColumn(past, categorical, HISTORY_AGE))
+    candidate += [*_matches(users, items), *_position(log)]
     if previous_impressions:
         shown = _bag(RECENT_IMPRESSIONS, **item)
         candidate.append(InteractionColumn(shown, VocabularyColumn(r.item, **item)))
@@ -196,46 +209,122 @@ def longest_history(log: Log) -> int:
     return int(log.interactions[log.roles.user].value_counts().max())
 
 
-def _when(log: Log) -> tuple[Column, Column]:
+def _when(log: Log) -> tuple[Column, ...]:
+    if not log.has_times:
+        return ()
     events = log.interactions if log.impressions is None else log.impressions
     quantiles = np.quantile(events[log.roles.time], np.linspace(0, 1, 1001)[1:-1])
-    edges = tuple(np.unique(quantiles.astype(np.float32)).tolist())
+    edges = tuple(np.unique(quantiles).tolist())
     return NumericColumn(log.roles.time), EmbeddingColumn(BucketizedColumn(log.roles.time, edges))
 
 
-def _categories(frame: pd.DataFrame, key: str) -> list[Column]:
+def _position(log: Log) -> tuple[Column, ...]:
+    """Where an impression was shown, known in training and the first place in serving."""
+    first = first_position(log)
+    if first is None:
+        return ()
+    if isinstance(first, int):
+        return (_embedding(POSITION, dtype="int64", serving=first),)
+    return (NumericColumn(POSITION, serving=first),)
+
+
+def _profiles(log: Log, as_categories: bool = False) -> tuple[list[Column], list[Column]]:
+    """The columns of users and of items, those of one name in one ID space."""
+    r = log.roles
+    users = _columns(user_table(log), (r.user,), {}, as_categories)
+    # Where users have a column of the same name, the item's has its values and another name.
+    own = dict(zip(log.users.columns, user_table(log).columns, strict=True))
+    spaces = {
+        key: own[name]
+        for name, key in zip(log.items.columns, item_table(log).columns, strict=True)
+        if name in own and is_text(log.items[name]) and is_text(log.users[name])
+    }
+    leave_out = (r.item,) if as_categories else (r.item, UPLOAD_TIME)
+    return users, _columns(item_table(log), leave_out, spaces, as_categories)
+
+
+def _matches(query: Iterable[Column], candidate: Iterable[Column]) -> list[Column]:
+    """Whether user and item agree, for each column that both have."""
+    of_users = {
+        column.categorical.space: column.categorical
+        for column in query
+        if isinstance(column, EmbeddingColumn) and isinstance(column.categorical, VocabularyColumn)
+    }
+    return [
+        MatchColumn(of_users[column.categorical.space], column.categorical)
+        for column in candidate
+        if isinstance(column, EmbeddingColumn)
+        and isinstance(column.categorical, VocabularyColumn)
+        and column.categorical.key != column.categorical.space
+        and column.categorical.space in of_users
+    ]
+
+
+def _columns(
+    frame: pd.DataFrame, leave_out: tuple[str, ...], spaces: dict[str, str], as_categories: bool
+) -> list[Column]:
+    """Guesses the columns of a frame: text is embedded, vectors are given, numbers normalized.
+
+    Args:
+        frame: Users or items.
+        leave_out: Columns that are not wanted, such as the ids.
+        spaces: ID spaces of columns that share those of others.
+        as_categories: Whether numbers of at most 100 values are categories.
+    """
     columns: list[Column] = []
-    for name in frame.columns.drop(key):
+    broken: list[str] = []
+    for name in frame.columns.drop(list(leave_out), errors="ignore"):
         values = frame[name]
-        if is_bag(values):
-            columns.append(EmbeddingColumn(_bag(name)))
+        width = vector_width(values)
+        if width is not None:
+            columns.append(VectorColumn(name, width))
+        elif is_bag(values):
+            if _has_line_breaks(pd.Series([v for bag in values if is_list(bag) for v in bag])):
+                broken.append(name)
+            else:
+                columns.append(EmbeddingColumn(_bag(name)))
         elif is_text(values):
-            # Nearly all different: names.
-            if 1 < values.nunique() <= 0.9 * len(values):
-                columns.append(_embedding(name))
-        elif 1 < values.nunique() <= 100:
-            edges = tuple(np.unique(values.dropna())[1:].tolist())
-            columns.append(EmbeddingColumn(BucketizedColumn(name, edges)))
-        elif values.nunique() > 1:
-            columns.append(NumericColumn(name))
+            if not _is_category(values, as_categories):
+                continue
+            if _has_line_breaks(values):
+                broken.append(name)
+            else:
+                columns.append(_embedding(name, space=spaces.get(name, name)))
+        else:
+            columns += _of_numbers(name, values, as_categories)
+    if broken:
+        _LOGGER.warning(
+            "Left out of the features, as their text has several lines: %s",
+            ", ".join(map(repr, broken)),
+        )
     return columns
 
 
-def _profile(frame: pd.DataFrame, leave_out: tuple[str, ...]) -> list[Column]:
-    """Embeds text columns that are categories and bags of them; normalises numeric columns."""
-    columns: list[Column] = []
-    for name in frame.columns:
-        values = frame[name]
-        if name in leave_out:
-            continue
-        if is_bag(values):
-            columns.append(EmbeddingColumn(_bag(name)))
-        elif is_text(values):
-            if values.nunique() <= _NAMES * len(values) and (values != "").any():
-                columns.append(_embedding(name))
-        elif values.notna().any():
-            columns.append(NumericColumn(name))
-    return columns
+def _is_category(values: pd.Series, at_least_two: bool) -> bool:
+    """Whether text is a category: neither empty nor nearly all different, as names are."""
+    known = values[values.notna() & (values != "")]
+    if at_least_two:
+        return 1 < values.nunique() <= 0.9 * len(values)
+    return len(known) > 0 and values.nunique() <= _NAMES * len(values)
+
+
+def _has_line_breaks(values: pd.Series) -> bool:
+    text = values.map(lambda value: isinstance(value, str) and not {"\n", "\r"}.isdisjoint(value))
+    return bool(text.any())
+
+
+def _of_numbers(name: str, values: pd.Series, as_categories: bool) -> list[Column]:
+    """A number by its kind: a category, a flag of 0 and 1, with a mass at one value, or plain."""
+    known = pd.to_numeric(values, errors="coerce").astype("float64")
+    known = known[np.isfinite(known)]
+    distinct = np.unique(known)
+    if as_categories and len(distinct) < 2 or not len(distinct):
+        return []
+    if as_categories and len(distinct) <= 100:
+        return [EmbeddingColumn(BucketizedColumn(name, tuple(distinct[1:].tolist())))]
+    if np.isin(distinct, (0, 1)).all():
+        return [NumericColumn(name, "min-max")]
+    return [NumericColumn(name, mass=bool((known == known.mode()[0]).mean() > _MASS))]
 
 
 def _embedding(key: str, dimension: int | None = None, **kwargs: Any) -> EmbeddingColumn:

@@ -36,6 +36,8 @@ class TaskExamples:
         negatives: How negatives are drawn for training examples that are all positives; None if the
             model learns from the labels.
         vocabularies: Vocabularies by ID space that are given, not learned from the examples.
+        is_guessed: Whether the features were guessed from the columns of the log: those without a
+            value in the training examples are then left out.
     """
 
     train: Examples
@@ -43,10 +45,11 @@ class TaskExamples:
     spec: FeatureSpec
     negatives: NegativeSampling | None = None
     vocabularies: Mapping[str, Vocabulary] = dataclasses.field(default_factory=dict)
+    is_guessed: bool = False
 
     def fit_features(self) -> Features:
-        """Learns vocabularies and quantiles from the training examples."""
-        return self.train.fit_features(self.spec, self.vocabularies)
+        """Learns vocabularies and statistics from the training examples."""
+        return self.train.fit_features(self.spec, self.vocabularies, drop_empty=self.is_guessed)
 
 
 @dataclasses.dataclass(frozen=True)

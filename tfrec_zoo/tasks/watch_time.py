@@ -39,6 +39,8 @@ class WatchTime(Task):
             nominates the sampled impressions.
         max_history: Bag size of the history.
         negatives: Sampled impressions per interaction.
+        count: Which impressions count towards the vocabularies of items and their columns: the
+            `"clicked"`, as in the paper, or all that were `"shown"`.
         seed: Seed of the sampled impressions.
 
     References:
@@ -56,6 +58,7 @@ class WatchTime(Task):
     retrieval: RetrievalModel | None = None
     max_history: int = MAX_HISTORY
     negatives: int = 4
+    count: Literal["clicked", "shown"] = "clicked"
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -163,10 +166,20 @@ class WatchTime(Task):
         if model.reads == "ids":
             spec = id_spec(self.log)
         train, test = (
-            self._scored(impression_examples(self.shown, rows, max_history=self.max_history))
+            self._scored(
+                impression_examples(
+                    self.shown, rows, max_history=self.max_history, count=self.count
+                )
+            )
             for rows in self.rows
         )
-        return TaskExamples(train, test, spec, vocabularies=self._vocabularies)
+        return TaskExamples(
+            train,
+            test.as_served(spec),
+            spec,
+            vocabularies=self._vocabularies,
+            is_guessed=self.spec is None,
+        )
 
     @property
     def _vocabularies(self) -> dict[str, Vocabulary]:
