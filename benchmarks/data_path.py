@@ -2,12 +2,15 @@
 
     python benchmarks/data_path.py --rows 1000000 10000000 --output runs/data-path.json
 
-A frame of interactions in no order (a tenth as many users as rows, a hundredth as many
-items, their popularity by Zipf's law) is made a log, next-watch examples, fitted features and the
-first batch of `YouTubeRetrieval`. Each size is a process of its own. Printed for each stage are seconds,
-once, the most memory the process took, above what it took with the frame, the growth of the seconds
-over that of the rows, where 1 is linear, and how many times what pandas takes that is to number
-users and items (`factorize`) and to sort the rows by user and time.
+A frame of interactions in no order (a tenth as many users as rows, a hundredth as many items, their
+popularity by Zipf's law) is made a log, next-watch examples, fitted features and the first batch of
+`YouTubeRetrieval`. Each size is a process of its own. Printed for each stage are, measured once:
+
+- its seconds, and `cpu`, those of the processors, which other load on the machine leaves alone;
+- the most memory that the process took, above what it took with the frame;
+- `growth` of the processors' seconds over that of the rows, where 1 is linear;
+- how many times the processors' seconds they are that pandas takes to number users and items
+  (`factorize`) and to sort the rows by user and time.
 
 Vocabularies are of strings that are there ten times each, as pandas keeps them and as Python's
 objects, and of whole numbers; quantiles are 1,000 of each of ten columns. Contenders take turns;
@@ -121,15 +124,17 @@ def measured(rows: int, ids: str) -> dict[str, Any]:
         work()
     frame = interactions(rows, ids)
     begin = taken_mb()
-    found: dict[str, Any] = {"seconds": {}, "mb": {}}
+    found: dict[str, Any] = {"seconds": {}, "cpu": {}, "mb": {}}
     for name, work in stages(frame):
         with watched_memory() as most:
-            start = time.perf_counter()
+            start, cpu = time.perf_counter(), time.process_time()
             work()
             found["seconds"][name] = time.perf_counter() - start
+            found["cpu"][name] = time.process_time() - cpu
         found["mb"][name] = most[0] - begin
-    found["seconds"]["pandas"] = timed(lambda: len(by_hand(frame)))["seconds"]
-    return found
+    cpu = time.process_time()
+    by_hand(frame)
+    return {**found, "pandas": time.process_time() - cpu}
 
 
 def paths(sizes: list[int], kinds: list[str]) -> list[dict[str, Any]]:
@@ -141,15 +146,14 @@ def paths(sizes: list[int], kinds: list[str]) -> list[dict[str, Any]]:
             words = json.dumps({"rows": rows, "ids": ids})
             with contextlib.closing(Peer(sys.executable, __file__, "--path", words)) as peer:
                 one = peer.ask()
-            seconds, mb = one["seconds"], one["mb"]
-            pandas = seconds.pop("pandas")
-            seconds["all"], mb["all"] = sum(seconds.values()), max(mb.values())
-            for stage, taken in seconds.items():
-                say(f"{ids}, {rows}: {stage}: {taken:.3g} s, {mb[stage]:.0f} MB")
-                row = {"ids": ids, "rows": rows, "stage": stage, "seconds": taken}
-                row["mb above frame"] = mb[stage]
-                row["growth"] = taken / least.setdefault(stage, taken) / (rows / sizes[0])
-                row["times pandas"] = taken / pandas
+            for what, together in (("seconds", sum), ("cpu", sum), ("mb", max)):
+                one[what]["all"] = together(one[what].values())
+            for stage, cpu in one["cpu"].items():
+                row = {"ids": ids, "rows": rows, "stage": stage, "seconds": one["seconds"][stage]}
+                row |= {"cpu": cpu, "mb above frame": one["mb"][stage]}
+                row["growth"] = cpu / least.setdefault(stage, cpu) / (rows / sizes[0])
+                row["times pandas"] = cpu / one["pandas"]
+                say(", ".join(f"{key} {value}" for key, value in row.items()))
                 found.append(row)
     return found
 

@@ -230,26 +230,31 @@ def encoded_assembler(sources: tuple[Source, ...], preprocessor: Preprocessor) -
     # Bags with parallel ages keep the width of the window.
     aged = {c.bag.name for c in spec.dense if isinstance(c, InteractionColumn) and c.ages}
     id_parts, value_parts = [], []
-    for source in map(_with_tensors, sources):
+    for source in sources:
         ids: dict[str, np.ndarray] = {}
+        bags: dict[Any, list[BagColumn]] = {}
         for column in spec.categorical:
             if isinstance(column, CrossedColumn) or column.key not in source.values:
                 continue
-            values = source.values[column.key]
             if isinstance(source, Rows) or not isinstance(column, BagColumn):
-                ids[column.name] = column_ids(preprocessor, column, values)
+                ids[column.name] = column_ids(preprocessor, column, source.values[column.key])
                 continue
-            ids_of_rows = column_ids(preprocessor, column.values, values)
+            bags.setdefault(column.values, []).append(column)
+        for values_column, columns in bags.items():
+            assert isinstance(source, Windows)
+            values = source.values[values_column.key]
+            ids_of_rows = column_ids(preprocessor, values_column, values)
             missing = mapped(values, lambda v: v == "" if v.dtype.kind == "O" else v < 0)
-            if column.max_length >= source.length:
-                ids[column.name] = ids_of_rows
-            elif column.name in aged or missing.any():
-                marked = {column.name: np.where(missing, -1, ids_of_rows)}
-                id_parts.append(_last_ids(source, marked, column.max_length))
-            else:
-                named = {column.name: ids_of_rows}
-                short = dataclasses.replace(source, values=named, length=column.max_length)
-                id_parts.append(_assembler_of(short, set(named), fill=0))
+            ends = {}
+            for column in columns:
+                is_short = column.max_length < source.length
+                if is_short and (column.name in aged or missing.any()):
+                    marked = {column.name: np.where(missing, -1, ids_of_rows)}
+                    id_parts.append(_last_ids(source, marked, column.max_length))
+                else:
+                    ends[column.name] = min(column.max_length, source.length)
+            if ends:
+                id_parts.append(_ends(source, ids_of_rows, ends))
         if ids:
             id_source = dataclasses.replace(source, values=ids)
             id_parts.append(_assembler_of(id_source, set(ids), fill=0))
@@ -271,15 +276,6 @@ def encoded_assembler(sources: tuple[Source, ...], preprocessor: Preprocessor) -
     return assemble
 
 
-def _with_tensors(source: Source) -> Any:
-    """The same source, its references as tensors, which several assemblers then share."""
-    names = ("index",) if isinstance(source, Rows) else ("start", "stop", "hide", "now")
-    given = {name: getattr(source, name) for name in names}
-    return dataclasses.replace(
-        source, **{name: tf.constant(v) for name, v in given.items() if v is not None}
-    )
-
-
 def column_ids(
     preprocessor: Preprocessor,
     column: VocabularyColumn | HashedColumn | BucketizedColumn | BagColumn,
@@ -291,6 +287,25 @@ def column_ids(
         return preprocessor.ids(column, {column.key: tensor(values)}).numpy()
 
     return mapped(values, ids)
+
+
+def _ends(source: Windows, ids: np.ndarray, lengths: Mapping[str, int]) -> Any:
+    """Returns a function to bags of the same ids, of which the short ones end the longest.
+
+    Args:
+        source: Windows of the bags.
+        ids: Ids of the rows.
+        lengths: Lengths of the bags by name.
+    """
+    longest = max(lengths.values())
+    source = dataclasses.replace(source, values={"ids": ids}, length=longest)
+    windows = _assembler_of(source, {"ids"}, fill=0)
+
+    def ends_of(rows: tf.Tensor) -> dict[str, tf.Tensor]:
+        bag = windows(rows)["ids"]
+        return {name: bag[:, longest - length :] for name, length in lengths.items()}
+
+    return ends_of
 
 
 def _last_ids(source: Windows, ids: dict[str, np.ndarray], max_length: int) -> Any:
