@@ -8,6 +8,7 @@ import pytest
 from funnel_by_hand import by_hand, check, random_request
 
 from tfrec_zoo.data import next_watch_examples
+from tfrec_zoo.evaluation import funnel_request
 from tfrec_zoo.features import BagColumn, Features, FeatureSpec, VocabularyColumn
 from tfrec_zoo.models import EASE
 from tfrec_zoo.serving import Funnel
@@ -175,3 +176,11 @@ def test_last_watched_is_derived(integer_world):
     assert shared
     for a, b in shared:
         assert a == pytest.approx(b, rel=1e-5)
+
+
+def test_an_example_asks_at_its_moment(world):
+    """Items are as old as they were then, not as they are at the end of the log."""
+    rows = np.array([3, 40])
+    request = funnel_request(world.funnel, next_watch_examples(world.log, rows))
+    moments = world.log.interactions["time"].to_numpy()[rows]
+    assert request["time"].numpy().tolist() == moments.astype(int).tolist()

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from tfrec_zoo.data.examples import Examples
 from tfrec_zoo.data.negatives import NegativeSampling
+from tfrec_zoo.evaluation.checks import require_examples
 from tfrec_zoo.metrics import NDCG, HitRate, target_ranks
 from tfrec_zoo.models.base import RecommenderModel
 
@@ -37,9 +38,13 @@ def sampled_ranking(
     Returns:
         `sampled_hit_rate_at_k` and `sampled_ndcg_at_k`.
 
+    Raises:
+        ValueError: If there are no examples, or not a row of negatives for each.
+
     References:
         Krichene & Rendle, "On Sampled Metrics for Item Recommendation", KDD 2020.
     """
+    require_examples(examples)
     shape = np.shape(negatives)
     if examples.candidates is None or len(shape) != 2 or shape[0] != len(examples):
         raise ValueError(

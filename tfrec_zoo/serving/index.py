@@ -11,6 +11,8 @@ logger = logging.getLogger(__name__)
 
 #: Number of items from which ScaNN is faster than exact search.
 SCANN_FROM = 20_000
+#: Width of vectors from which on there is something to approximate.
+_MIN_DIM = 2
 
 
 class Index(tf.Module):
@@ -26,6 +28,11 @@ class Index(tf.Module):
     def __init__(self, candidates: tf.Tensor) -> None:
         super().__init__()
         self.num_items, self.dim = candidates.shape
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """The kind of the index, and what is known of what it finds, JSON-able."""
+        return {"kind": "exact", "recall": 1.0}
 
     def search(
         self, query: tf.Tensor, k: int, exclude: tf.Tensor | None = None
@@ -89,13 +96,14 @@ class ScoreIndex(Index):
 class ScannIndex(Index):
     """Searches approximately with ScaNN (Guo et al., ICML 2020), sublinear in the number of items.
 
-    The catalogue is partitioned into about 2√items leaves. The number of leaves to search is
-    measured: it is doubled until the recall against exact search reaches `target_recall` on sample
-    queries. `recall` is the measured value.
+    The catalogue is partitioned into about 2√items leaves. How many of them are searched is
+    measured: as few as reach `target_recall` against exact search, on sample queries and with the
+    lists as long as in serving. `recall` is the measured value; where all leaves are searched and
+    the target is missed, a warning says so.
 
     Args:
         candidates: Item vectors, [items, dim], at least 1,000.
-        k: Length of the lists on which recall is measured.
+        k: Length of the lists of which recall is measured.
         queries: Sample queries, [queries, dim], such as users' vectors; by default some of the
             items' own vectors.
         target_recall: Share of the exact top k that must be found.
@@ -151,27 +159,57 @@ class ScannIndex(Index):
             for part in tf.split(queries, _chunks(int(queries.shape[0]), 64))
         ]
         best = tf.sparse.from_dense(tf.concat(exact, axis=0) + 1)
-        self.leaves_to_search = max(self.num_leaves // 64, 1)
-        while True:
+
+        def measured(leaves: int) -> float:
+            self.leaves_to_search = leaves
             _, rows = self._search(queries, k, None)
             found = tf.sparse.from_dense(rows[:, :k] + 1)
             hits = tf.sets.size(tf.sets.intersection(best, found))
-            self.recall = float(tf.reduce_mean(tf.cast(hits, tf.float32)) / k)
-            if self.recall >= target_recall or self.leaves_to_search == self.num_leaves:
-                break
-            self.leaves_to_search = min(2 * self.leaves_to_search, self.num_leaves)
-        logger.info(
-            "ScaNN searches %d of %d leaves: recall@%d %.3f",
-            self.leaves_to_search,
+            return float(tf.reduce_mean(tf.cast(hits, tf.float32)) / k)
+
+        too_few, leaves = 0, max(self.num_leaves // 64, 1)
+        recall = measured(leaves)
+        while recall < target_recall and leaves < self.num_leaves:
+            too_few, leaves = leaves, min(2 * leaves, self.num_leaves)
+            recall = measured(leaves)
+        # Between the last two, to an eighth.
+        while recall >= target_recall and leaves - too_few > max(leaves // 8, 1):
+            middle = (too_few + leaves) // 2
+            found = measured(middle)
+            if found >= target_recall:
+                leaves, recall = middle, found
+            else:
+                too_few = middle
+        self.leaves_to_search, self.recall, self.recall_at = leaves, recall, k
+        self.reaches_target = recall >= target_recall
+        level = logging.INFO if self.reaches_target else logging.WARNING
+        words = "" if self.reaches_target else f", less than the target of {target_recall:g}"
+        logger.log(
+            level,
+            "ScaNN searches %d of %d leaves: recall@%d %.3f%s",
+            leaves,
             self.num_leaves,
             k,
-            self.recall,
+            recall,
+            words,
         )
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """The kind of the index, how much of it is searched, and the measured recall."""
+        return {
+            "kind": "scann",
+            "leaves": self.num_leaves,
+            "leaves_to_search": self.leaves_to_search,
+            "recall": round(self.recall, 4),
+            "recall_at": self.recall_at,
+        }
 
     def _search(
         self, query: tf.Tensor, k: int, exclude: tf.Tensor | None
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        width = min(k + (0 if exclude is None else self.spare), self.num_items)
+        # Recall is measured at this width, so all searches have it.
+        width = min(k + self.spare, self.num_items)
         searcher = load_scann_ops().searcher_from_module(self.state)
         query = tf.cast(query, tf.float32)
         batch = tf.shape(query)[0]
@@ -210,8 +248,9 @@ def build_index(
         **kwargs: Arguments of `ScannIndex`.
 
     Returns:
-        The index. Where ScaNN was asked for but does not load, or there are too few items for it
-        or no vectors, a warning is logged and the index is exact.
+        The index. Where ScaNN does not load, or there are too few items for it or no vectors, a
+        warning is logged and the index is exact. So it is where ScaNN misses its target recall
+        although it searches all leaves, unless it was asked for and is faster all the same.
     """
     if kind not in ("auto", "exact", "scann"):
         raise ValueError(f'`kind` must be "auto", "exact" or "scann". Received: {kind!r}')
@@ -220,13 +259,23 @@ def build_index(
             logger.warning("Searching exactly instead of with ScaNN: items have no vectors")
         return ScoreIndex()
     num_items = int(candidates.shape[0])
-    if kind == "exact" or (kind == "auto" and num_items < SCANN_FROM):
+    is_small = num_items < SCANN_FROM
+    if kind == "exact" or (kind == "auto" and (is_small or candidates.shape[1] < _MIN_DIM)):
         return ExactIndex(candidates)
     try:
-        return ScannIndex(candidates, **kwargs)
+        index = ScannIndex(candidates, **kwargs)
     except (ImportError, ValueError) as error:
         logger.warning("Searching exactly instead of with ScaNN: %s", error)
         return ExactIndex(candidates)
+    if index.reaches_target or (kind == "scann" and not is_small):
+        return index
+    logger.warning(
+        "Searching exactly instead of with ScaNN, which finds %.3f of the best %d of %d items",
+        index.recall,
+        index.recall_at,
+        num_items,
+    )
+    return ExactIndex(candidates)
 
 
 def _best(scores: tf.Tensor, k: int, exclude: tf.Tensor | None) -> tuple[tf.Tensor, tf.Tensor]:
