@@ -20,12 +20,7 @@ def _require(condition: bool, message: str, received: object) -> None:
 
 
 def _check_key(key: object) -> None:
-    # Keys become the argument names of the exported signatures.
-    _require(
-        isinstance(key, str) and key.isidentifier(),
-        "`key` must be a name of letters, digits and underscores.",
-        key,
-    )
+    _require(isinstance(key, str) and key != "", "`key` must be a string that is not empty.", key)
 
 
 def _check_dtype(dtype: object) -> None:

@@ -25,7 +25,14 @@ from tfrec_zoo.features import RawFeature
 from tfrec_zoo.models.ranking import RankingModel
 from tfrec_zoo.models.retrieval import RetrievalModel
 from tfrec_zoo.serving.index import build_index
-from tfrec_zoo.serving.weights import ServedWeights, item_table, serving_inputs, with_serving_values
+from tfrec_zoo.serving.items import ItemTable, query_features
+from tfrec_zoo.serving.weights import (
+    ServedWeights,
+    allowed_rows,
+    item_table,
+    serving_inputs,
+    with_serving_values,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +52,8 @@ class Funnel(tf.Module):
     the models were trained on: `last_watched`, `history_<column>` (the items' univalent columns of
     text, looked up), `item_age`, and of each candidate `candidate_source`, who nominated it, and
     `candidate_score`, what the first source makes of it (scores of different sources can't be
-    compared). Nothing from `history` or `exclude` is ever recommended.
+    compared). Nothing from `history` or `exclude` is ever recommended, and nothing but what is in
+    `allow`, where a request has it.
 
     Args:
         sources: Trained retrieval models by name, with the same item vocabulary; the first
@@ -58,6 +66,10 @@ class Funnel(tf.Module):
 
     Attributes:
         request: Raw features of a request, by key.
+        ignored: Keys of what else the log says of who asks, which neither stage reads.
+        item: Key and type of the item ids.
+        items: The items' titles, or None.
+        num_items: Number of items that may be recommended.
         custom_ops: Operations that a process must register before it loads the exported funnel.
 
     Raises:
@@ -104,6 +116,9 @@ class Funnel(tf.Module):
         self.custom_ops = tuple(dict.fromkeys(op for i in self._indexes for op in i.custom_ops))
         self._ids = item_table(first)
 
+        self.item = RawFeature(self._item.key, self._item.dtype)
+        self.items = ItemTable.of(log, vocabulary).or_none()
+        self.num_items = len(vocabulary)
         catalogue = Catalogue.of(log).of_vocabulary(vocabulary)
         encoded = catalogue.encoded(ranking.preprocessor, leave_out=DERIVED)
         self._catalogue = {
@@ -117,11 +132,12 @@ class Funnel(tf.Module):
             # What "now" is where a request doesn't say: the end of the log.
             self._now = int(log.interactions[log.roles.time].max())
         self.request = self._request()
+        self.ignored = query_features(log) - set(self.request)
 
     def _request(self) -> dict[str, RawFeature]:
         raw: dict[str, RawFeature] = {}
         for model in (*self._stages.sources.values(), self._stages.ranking):
-            for key, feature in serving_inputs(model.features.spec.raw_query).items():
+            for key, feature in serving_inputs(model.raw_query).items():
                 if raw.setdefault(key, feature) != feature:
                     raise ValueError(
                         f"Both stages must declare {key!r} alike. "
@@ -141,7 +157,7 @@ class Funnel(tf.Module):
         read = {
             key
             for model in (*self._stages.sources.values(), self._stages.ranking)
-            for key, feature in model.features.spec.raw_query.items()
+            for key, feature in model.raw_query.items()
             if feature.is_bag and feature.dtype == "string"
         }
         return {key: _constant(table, key) for key, table in tables.items() if key in read}
@@ -150,7 +166,8 @@ class Funnel(tf.Module):
         """Recommends items to each row of a request.
 
         Args:
-            **raw: Raw features by key, as in `request`: [batch], or [batch, length] for bags.
+            **raw: Raw features by key, as in `request`: [batch], or [batch, length] for bags; and
+                perhaps `allow`, bags of the only items to recommend.
 
         Returns:
             `ids`, the original item ids, [batch, k], best first, and `scores`, the ranker's
@@ -159,6 +176,7 @@ class Funnel(tf.Module):
         """
         history = self._rows(raw[HISTORY])
         excluded = tf.concat([history, self._rows(raw["exclude"])], axis=1)
+        allowed = allowed_rows(raw["allow"], self._rows) if "allow" in raw else None
         raw = {**raw, LAST_WATCHED: last_of(raw[HISTORY])}
         raw.update((key, tf.gather(t, history + 1)) for key, t in self._attributes.items())
 
@@ -167,7 +185,7 @@ class Funnel(tf.Module):
         for (name, source), index in zip(self._stages.sources.items(), self._indexes, strict=True):
             features = with_serving_values(raw, source.features.spec.raw_query)
             queries.append(source(features))
-            _, rows = index.search(queries[-1], self.num_candidates, excluded)
+            _, rows = index.search(queries[-1], self.num_candidates, excluded, allowed)
             excluded = tf.concat([excluded, rows], axis=1)
             rows_of.append(rows)
             names.append(tf.fill(tf.shape(rows), name))
