@@ -11,7 +11,7 @@ import tensorflow as tf
 from tfrec_zoo.data.derived import HISTORY, ITEM_AGE, LAST_WATCHED
 from tfrec_zoo.features import MISSING, RawFeature
 from tfrec_zoo.serving.items import ItemTable
-from tfrec_zoo.serving.ranking import CandidateRanking
+from tfrec_zoo.serving.ranking import CandidateRanking, may_be_returned
 from tfrec_zoo.serving.requests import (
     checked_k,
     is_missing,
@@ -209,6 +209,24 @@ class Served:
         """Keys of features that requests may have although the model doesn't read them."""
         return frozenset(self.manifest.get("ignored", ()))
 
+    @functools.cached_property
+    def accepts(self) -> dict[str, RawFeature]:
+        """What `recommend` takes: features of the query, and bags of items."""
+        found = {
+            **self._bags,
+            **{key: f for key, f in self.request.items() if key not in self.candidate},
+        }
+        if ITEM_AGE in self.candidate:
+            found.setdefault(_TIME, RawFeature(_TIME, "int64"))
+        return found
+
+    @property
+    def longest(self) -> int | None:
+        """The length of the lists of an export; None if a ranking model may rank everything."""
+        if self.is_ranking:
+            return None
+        return int(self.signatures["serving_default"].structured_outputs["ids"].shape[1])
+
     @property
     def _excludes_history(self) -> bool:
         return bool(self.manifest.get("excludes_history", self.manifest["model"] == "Funnel"))
@@ -238,10 +256,7 @@ class Served:
 
     def _asked(self, request: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """The features of who asks and the bags of items, typed, with what follows from them."""
-        raw = {key: f for key, f in self.request.items() if key not in self.candidate}
-        raw = {**self._bags, **raw}
-        if ITEM_AGE in self.candidate:
-            raw.setdefault(_TIME, RawFeature(_TIME, "int64"))
+        raw = self.accepts
         arrays = typed_request(raw, request, self.ignored - set(raw))
         history = arrays.get(HISTORY)
         wanted = {key for key in raw if key not in request}
@@ -267,8 +282,7 @@ class Served:
     def _retrieved(
         self, request: Mapping[str, Any], k: int | None, include_history: bool
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        longest = int(self.signatures["serving_default"].structured_outputs["ids"].shape[1])
-        num_items = self.manifest.get("num_items")
+        longest, num_items = self.longest, self.manifest.get("num_items")
         if k is not None:
             of = "" if num_items is None else f" of its {num_items} items"
             k = checked_k(k, longest, f"The export holds lists of {longest}{of}: make another.")
@@ -344,28 +358,6 @@ class Served:
             query = {key: [[] if raw[key].is_bag else None for _ in one]}
         arrays = typed_request(raw, query, self.ignored) if query else {}
         return self._ranking.lists(arrays, None, lists).scores
-
-
-def may_be_returned(
-    ids: np.ndarray, lengths: np.ndarray, exclude: np.ndarray, allow: np.ndarray
-) -> np.ndarray:
-    """Which candidates may be returned: each once, none excluded, and allowed if any are.
-
-    Args:
-        ids: [rows, candidates] item ids.
-        lengths: [rows] lengths of the lists.
-        exclude: [rows, n] items that must not be returned, padded with the missing id.
-        allow: [rows, n] the only items that may be; all if a row has none.
-    """
-    keep = np.arange(ids.shape[1]) < lengths[:, None]
-    for row in range(len(ids)):
-        bags = (ids[row], exclude[row], allow[row])
-        own, out, allowed = (pd.Index(bag[~is_missing(bag)]) for bag in bags)
-        candidates = pd.Index(ids[row])
-        keep[row] &= ~candidates.duplicated() & ~candidates.isin(out)
-        if len(allowed):
-            keep[row] &= candidates.isin(allowed)
-    return keep
 
 
 def as_given(values: np.ndarray) -> np.ndarray:

@@ -300,6 +300,28 @@ class CandidateRanking:
         return none, none, ids[:0], np.empty(0, np.float32)
 
 
+def may_be_returned(
+    ids: np.ndarray, lengths: np.ndarray, exclude: np.ndarray, allow: np.ndarray
+) -> np.ndarray:
+    """Which candidates may be returned: each once, none excluded, and allowed if any are.
+
+    Args:
+        ids: [rows, candidates] item ids.
+        lengths: [rows] lengths of the lists.
+        exclude: [rows, n] items that must not be returned, padded with the missing id.
+        allow: [rows, n] the only items that may be; all if a row has none.
+    """
+    keep = np.arange(ids.shape[1]) < lengths[:, None]
+    for row in range(len(ids)):
+        bags = (ids[row], exclude[row], allow[row])
+        own, out, allowed = (pd.Index(bag[~is_missing(bag)]) for bag in bags)
+        candidates = pd.Index(ids[row])
+        keep[row] &= ~candidates.duplicated() & ~candidates.isin(out)
+        if len(allowed):
+            keep[row] &= candidates.isin(allowed)
+    return keep
+
+
 def members(found: np.ndarray, size: int) -> np.ndarray:
     """[rows, size] whether each position is among those of a row.
 
