@@ -122,7 +122,7 @@ class Funnel(tf.Module):
         catalogue = Catalogue.of(log).of_vocabulary(vocabulary)
         encoded = catalogue.encoded(ranking.preprocessor, leave_out=DERIVED)
         self._catalogue = {
-            group: {key: _constant(value, f"catalogue/{key}") for key, value in values.items()}
+            group: {key: _constant(value, "catalogue") for key, value in values.items()}
             for group, values in encoded.items()
         }
         self._attributes = self._attribute_tables(catalogue)
@@ -160,7 +160,7 @@ class Funnel(tf.Module):
             for key, feature in model.raw_query.items()
             if feature.is_bag and feature.dtype == "string"
         }
-        return {key: _constant(table, key) for key, table in tables.items() if key in read}
+        return {key: _constant(table, "attributes") for key, table in tables.items() if key in read}
 
     def serve(self, **raw: tf.Tensor) -> dict[str, tf.Tensor]:
         """Recommends items to each row of a request.
