@@ -15,7 +15,9 @@ RNG = np.random.default_rng(0)
 CANDIDATES = RNG.normal(size=(9, 3)).astype(np.float32)
 QUERY = RNG.normal(size=(5, 3)).astype(np.float32)
 #: Everything; some, one of them twice; an item that there isn't; excluded ones; fewer than k.
-ALLOW = np.array([[-1] * 4, [5, 2, 5, 8], [NO_ITEM, -1, -1, -1], [1, 3, 4, -1], [7, NO_ITEM, -1, -1]])
+ALLOW = np.array(
+    [[-1] * 4, [5, 2, 5, 8], [NO_ITEM, -1, -1, -1], [1, 3, 4, -1], [7, NO_ITEM, -1, -1]]
+)
 EXCLUDE = np.array([[0, 1], [8, -1], [-1, -1], [3, 4], [-1, -1]])
 
 

@@ -1,5 +1,6 @@
 """Request files: rows of requests in Parquet, CSV or JSON lines, read a shard at a time."""
 
+import contextlib
 import gzip
 import json
 import pathlib
@@ -26,9 +27,9 @@ def format_of(path: str | pathlib.Path) -> tuple[str, bool]:
     Raises:
         ValueError: If the name ends in something else.
     """
-    suffixes = [suffix.lower() for suffix in pathlib.Path(path).suffixes]
-    is_compressed = suffixes[-1:] == [".gz"]
-    found = FORMATS.get((suffixes[:-1] if is_compressed else suffixes)[-1:][0]) if suffixes else ""
+    suffixes = ["", *(suffix.lower() for suffix in pathlib.Path(path).suffixes)]
+    is_compressed = suffixes[-1] == ".gz"
+    found = FORMATS.get(suffixes[-2] if is_compressed else suffixes[-1])
     if not found or (is_compressed and found == "parquet"):
         raise ValueError(f"The name of the file must end in {_WORDS}. Received: {path}")
     return found, is_compressed
@@ -61,7 +62,20 @@ class RequestFile:
     @property
     def num_rows(self) -> int | None:
         """The number of requests, where the file says so by itself."""
-        return pq.ParquetFile(self.path).metadata.num_rows if self._format == "parquet" else None
+        if self._format != "parquet":
+            return None
+        with self._reading():
+            return pq.ParquetFile(self.path).metadata.num_rows
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Names the file in errors of those who read it."""
+        try:
+            yield
+        except (pa.ArrowException, OSError, EOFError, pd.errors.ParserError, ValueError) as error:
+            if str(self.path) in str(error):
+                raise
+            raise ValueError(f"{self.path} can't be read as requests: {error}") from error
 
     def shards(self, size: int) -> Iterator[pd.DataFrame]:
         """Yields the rows, `size` at a time; a file without rows is one shard without.
@@ -70,15 +84,15 @@ class RequestFile:
             ValueError: If the file can't be read.
         """
         read: Callable[[int], Iterator[pd.DataFrame]] = getattr(self, f"_{self._format}")
+        shards = read(size)
         count = 0
-        try:
-            for shard in read(size):
-                count += 1
-                yield shard
-        except (pa.ArrowException, OSError, EOFError, pd.errors.ParserError, ValueError) as error:
-            if str(self.path) in str(error):
-                raise
-            raise ValueError(f"{self.path} can't be read as requests: {error}") from error
+        while True:
+            with self._reading():
+                shard = next(shards, None)
+            if shard is None:
+                break
+            count += 1
+            yield shard
         if not count:
             yield pd.DataFrame()
 
@@ -88,7 +102,7 @@ class RequestFile:
 
     def _csv(self, size: int) -> Iterator[pd.DataFrame]:
         compression: Any = "gzip" if self._is_compressed else None
-        yield from pd.read_csv(
+        shards = pd.read_csv(
             self.path,
             dtype=str,
             keep_default_na=False,
@@ -96,6 +110,10 @@ class RequestFile:
             compression=compression,
             chunksize=size,
         )
+        for shard in shards:
+            if not isinstance(shard.index, pd.RangeIndex):
+                raise ValueError("its rows have more cells than its header")
+            yield shard
 
     def _jsonl(self, size: int) -> Iterator[pd.DataFrame]:
         opener: Any = gzip.open if self._is_compressed else open
