@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tfrec_zoo import registry
 from tfrec_zoo.artifacts import MANIFEST, atomic_folder, read_manifest, write_manifest
+from tfrec_zoo.features import Features
 from tfrec_zoo.models.base import RecommenderModel
 
 _CONFIG, _ARRAYS = "model.json", "arrays"
@@ -69,6 +70,23 @@ def restore(directory: str | pathlib.Path) -> RecommenderModel:
     except _DAMAGE as error:
         raise ValueError(f"The checkpoint in {folder} is damaged: {error}") from error
     return model
+
+
+def read_features(directory: str | pathlib.Path) -> Features:
+    """Reads the features of the model that `save` wrote, without the model.
+
+    Args:
+        directory: Folder of the checkpoint.
+
+    Raises:
+        ValueError: If it is damaged.
+    """
+    folder = pathlib.Path(directory)
+    try:
+        config = json.loads((folder / _CONFIG).read_text(encoding="utf-8"))
+        return Features.from_config(config["config"]["features"])
+    except _DAMAGE as error:
+        raise ValueError(f"The checkpoint in {folder} is damaged: {error}") from error
 
 
 def _read(path: pathlib.Path) -> np.ndarray:

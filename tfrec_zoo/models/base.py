@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 import tensorflow as tf
 
 import tfrec_zoo.optimizers  # noqa: F401 (registers their names with `compile`)
-from tfrec_zoo.features import Encoded, Features, Preprocessor, request_arrays
+from tfrec_zoo.features import Encoded, Features, Preprocessor, RawFeature, request_arrays
 from tfrec_zoo.recommenders import tfrs
 
 
@@ -162,6 +162,11 @@ class RecommenderModel(tfrs.models.Model):
         """Evaluates one batch."""
         self.compute_loss(inputs, training=False)
         return {metric.name: metric.result() for metric in self.metrics}
+
+    @property
+    def raw_query(self) -> dict[str, RawFeature]:
+        """The raw features of the query that scores depend on, by key."""
+        return self.features.spec.raw_query
 
     @property
     def predicts(self) -> Literal["score", "probability", "rating", "watch time"]:

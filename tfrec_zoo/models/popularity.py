@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfrec_zoo.data.derived import EXAMPLE_AGE
-from tfrec_zoo.features import Features, NumericColumn
+from tfrec_zoo.features import Features, NumericColumn, RawFeature
 from tfrec_zoo.models.retrieval import RetrievalModel
 
 
@@ -61,6 +61,11 @@ class Popularity(RetrievalModel):
 
         # Config.
         self.window = window
+
+    @property
+    def raw_query(self) -> dict[str, RawFeature]:
+        """Nothing: all users are alike."""
+        return {}
 
     def call(self, inputs: Any, training: bool | None = None) -> tf.Tensor:
         """Returns ones, [batch, 1], because all users are alike."""

@@ -24,12 +24,18 @@ from tfrec_zoo.data.derived import (
 )
 from tfrec_zoo.data.log import Log
 from tfrec_zoo.features import RawFeature, serving_value
-from tfrec_zoo.features.scopes import scope_name
 from tfrec_zoo.models.base import RecommenderModel
 from tfrec_zoo.models.ranking import RankingModel
 from tfrec_zoo.models.retrieval import RetrievalModel
 from tfrec_zoo.serving.index import build_index
-from tfrec_zoo.serving.weights import ServedWeights, item_table, serving_inputs, with_serving_values
+from tfrec_zoo.serving.items import ItemTable, query_features
+from tfrec_zoo.serving.weights import (
+    ServedWeights,
+    allowed_rows,
+    item_table,
+    serving_inputs,
+    with_serving_values,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +61,7 @@ class Funnel(tf.Module):
     text, looked up), `item_age`, and of each candidate `candidate_source`, who nominated it, and
     `candidate_score`, what the first source makes of it (scores of different sources can't be
     compared), relative to its best nominations. Nothing from `history` or `exclude` is ever
-    recommended.
+    recommended, and nothing but what is in `allow`, where a request has it.
 
     Args:
         sources: Trained retrieval models by name, with the same item vocabulary; the first
@@ -68,6 +74,10 @@ class Funnel(tf.Module):
 
     Attributes:
         request: Raw features of a request, by key.
+        ignored: Keys of what else the log says of who asks, which neither stage reads.
+        item: Key and type of the item ids.
+        items: The items' titles, or None.
+        num_items: Number of items that may be recommended.
         custom_ops: Operations that a process must register before it loads the exported funnel.
 
     Raises:
@@ -119,15 +129,15 @@ class Funnel(tf.Module):
         self.custom_ops = tuple(dict.fromkeys(op for i in self._indexes for op in i.custom_ops))
         self._ids = item_table(first)
 
+        self.item = RawFeature(self._item.key, self._item.dtype)
+        self.items = ItemTable.of(log, vocabulary).or_none()
+        self.num_items = len(vocabulary)
         catalogue = Catalogue.of(log).of_vocabulary(vocabulary)
         self._catalogue = {}
         if ranking is not None:
             encoded = catalogue.encoded(ranking.preprocessor, leave_out=DERIVED)
             self._catalogue = {
-                group: {
-                    key: _constant(value, f"catalogue/{scope_name(key)}")
-                    for key, value in values.items()
-                }
+                group: {key: _constant(value, "catalogue") for key, value in values.items()}
                 for group, values in encoded.items()
             }
         self._attributes = self._attribute_tables(catalogue)
@@ -137,6 +147,7 @@ class Funnel(tf.Module):
             # What "now" is where a request doesn't say: the end of the log.
             self._now = int(log.interactions[log.roles.time].max())
         self.request = self._request()
+        self.ignored = query_features(log) - set(self.request)
 
     @property
     def indexes(self) -> dict[str, dict[str, Any]]:
@@ -147,7 +158,7 @@ class Funnel(tf.Module):
     def _request(self) -> dict[str, RawFeature]:
         raw: dict[str, RawFeature] = {}
         for model in self._stages.models:
-            for key, feature in serving_inputs(model.features.spec.raw_query).items():
+            for key, feature in serving_inputs(model.raw_query).items():
                 if raw.setdefault(key, feature) != feature:
                     raise ValueError(
                         f"Both stages must declare {key!r} alike. "
@@ -167,18 +178,17 @@ class Funnel(tf.Module):
         read = {
             key
             for model in self._stages.models
-            for key, feature in model.features.spec.raw_query.items()
+            for key, feature in model.raw_query.items()
             if feature.is_bag and feature.dtype == "string"
         }
-        return {
-            key: _constant(table, scope_name(key)) for key, table in tables.items() if key in read
-        }
+        return {key: _constant(table, "attributes") for key, table in tables.items() if key in read}
 
     def serve(self, **raw: tf.Tensor) -> dict[str, tf.Tensor]:
         """Recommends items to each row of a request.
 
         Args:
-            **raw: Raw features by key, as in `request`: [batch], or [batch, length] for bags.
+            **raw: Raw features by key, as in `request`: [batch], or [batch, length] for bags; and
+                perhaps `allow`, bags of the only items to recommend.
 
         Returns:
             `ids`, the original item ids, [batch, k], best first, and `scores`, the ranker's
@@ -187,6 +197,7 @@ class Funnel(tf.Module):
         """
         history = self._rows(raw[HISTORY])
         excluded = tf.concat([history, self._rows(raw["exclude"])], axis=1)
+        allowed = allowed_rows(raw["allow"], self._rows) if "allow" in raw else None
         raw = {**raw, LAST_WATCHED: last_of(raw[HISTORY])}
         raw.update((key, tf.gather(t, history + 1)) for key, t in self._attributes.items())
 
@@ -197,7 +208,7 @@ class Funnel(tf.Module):
         ):
             features = with_serving_values(raw, source.features.spec.raw_query)
             queries.append(source(features))
-            scores, rows = index.search(queries[-1], width, excluded)
+            scores, rows = index.search(queries[-1], width, excluded, allowed)
             found.append(scores)
             rows_of.append(rows[:, : self.num_candidates])
             excluded = tf.concat([excluded, rows_of[-1]], axis=1)

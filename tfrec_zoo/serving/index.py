@@ -13,6 +13,8 @@ logger = logging.getLogger(__name__)
 SCANN_FROM = 20_000
 #: Width of vectors from which on there is something to approximate.
 _MIN_DIM = 2
+#: In place of the row of an item, says that there is no such item.
+NO_ITEM = -2
 
 
 class Index(tf.Module):
@@ -35,7 +37,11 @@ class Index(tf.Module):
         return {"kind": "exact", "recall": 1.0}
 
     def search(
-        self, query: tf.Tensor, k: int, exclude: tf.Tensor | None = None
+        self,
+        query: tf.Tensor,
+        k: int,
+        exclude: tf.Tensor | None = None,
+        allow: tf.Tensor | None = None,
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Finds the best items for each query.
 
@@ -43,12 +49,48 @@ class Index(tf.Module):
             query: Query vectors, [batch, dim].
             k: Number of items to return.
             exclude: Rows that must not be returned, [batch, length]; −1 excludes nothing.
+            allow: The only rows that may be returned, [batch, length], all of which are scored, by
+                exact search. `NO_ITEM` stands for an item that there isn't, −1 for nothing: a
+                query with nothing else may have all items.
 
         Returns:
             Scores in descending order, [batch, k], and rows, int32 [batch, k]. If there are fewer
             than k items, the rest has score −inf and row −1.
         """
-        scores, rows = self._search(query, k, exclude)
+        if allow is None:
+            return self._padded(*self._search(query, k, exclude), k)
+        return tf.cond(
+            tf.reduce_any(allow != -1),
+            lambda: self._restricted(query, k, exclude, allow),
+            lambda: self._padded(*self._search(query, k, exclude), k),
+        )
+
+    def _restricted(
+        self, query: tf.Tensor, k: int, exclude: tf.Tensor | None, allow: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        # In order, so that repeated rows are neighbors; with room for k.
+        rows = tf.pad(tf.sort(allow, axis=1), [[0, 0], [k, 0]], constant_values=-1)
+        is_first = tf.concat([rows[:, :1] >= 0, rows[:, 1:] != rows[:, :-1]], axis=1)
+        kept = is_first & (rows >= 0)
+        if exclude is not None:
+            kept &= tf.logical_not(_is_in(rows, exclude))
+        scores = self._scores(query, tf.maximum(rows, 0))
+        scores = tf.where(kept, scores, scores.dtype.min)
+        # Of equal scores the first row wins, as in a search of all items.
+        scores, at = tf.math.top_k(scores, k)
+        own = self._padded(scores, tf.gather(rows, at, batch_dims=1), k)
+        is_restricted = tf.reduce_any(allow != -1, axis=1, keepdims=True)
+        every = tf.cond(
+            tf.reduce_all(is_restricted),
+            lambda: own,
+            lambda: self._padded(*self._search(query, k, exclude), k),
+        )
+        return (
+            tf.where(is_restricted, own[0], every[0]),
+            tf.where(is_restricted, own[1], every[1]),
+        )
+
+    def _padded(self, scores: tf.Tensor, rows: tf.Tensor, k: int) -> tuple[tf.Tensor, tf.Tensor]:
         found = scores > scores.dtype.min
         scores = tf.where(found, scores, -float("inf"))
         rows = tf.where(found, rows, -1)
@@ -60,6 +102,10 @@ class Index(tf.Module):
         self, query: tf.Tensor, k: int, exclude: tf.Tensor | None
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns up to k scores and rows; NaN or the lowest float marks an empty slot."""
+        raise NotImplementedError
+
+    def _scores(self, query: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+        """Returns the scores of given items, [batch, n]."""
         raise NotImplementedError
 
 
@@ -80,6 +126,9 @@ class ExactIndex(Index):
         query = tf.cast(query, self.candidates.dtype)
         return _best(tf.linalg.matmul(query, self.candidates, transpose_b=True), k, exclude)
 
+    def _scores(self, query: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+        return _products(query, self.candidates, rows)
+
 
 class ScoreIndex(Index):
     """Sorts queries that are already the scores of all items, [batch, items]."""
@@ -91,6 +140,9 @@ class ScoreIndex(Index):
         self, query: tf.Tensor, k: int, exclude: tf.Tensor | None
     ) -> tuple[tf.Tensor, tf.Tensor]:
         return _best(query, k, exclude)
+
+    def _scores(self, query: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+        return tf.gather(query, rows, batch_dims=1)
 
 
 class ScannIndex(Index):
@@ -234,6 +286,10 @@ class ScannIndex(Index):
         scores, at = tf.math.top_k(scores, min(k, width))
         return scores, tf.gather(rows, at, batch_dims=1)
 
+    def _scores(self, query: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+        # The searcher keeps the vectors, in order, to reorder what it finds.
+        return _products(query, self.state.dataset, rows)
+
 
 def build_index(
     candidates: tf.Tensor | None,
@@ -291,6 +347,17 @@ def _best(scores: tf.Tensor, k: int, exclude: tf.Tensor | None) -> tuple[tf.Tens
         lowest = tf.fill([tf.shape(at)[0]], scores.dtype.min)
         scores = tf.tensor_scatter_nd_update(scores, at, lowest)[:, :num_items]
     return tf.math.top_k(scores, min(k, num_items))
+
+
+def _products(query: tf.Tensor, candidates: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+    """Returns the products of each query with items of its own, [batch, n]."""
+
+    def of_one(one: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+        return tf.linalg.matvec(tf.gather(candidates, one[1]), one[0])
+
+    # A query at a time: long lists of a large batch would not fit into memory.
+    query = tf.cast(query, candidates.dtype)
+    return tf.map_fn(of_one, (query, rows), fn_output_signature=candidates.dtype)
 
 
 def _chunks(total: int, size: int) -> list[int]:
