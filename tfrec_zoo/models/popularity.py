@@ -62,6 +62,16 @@ class Popularity(RetrievalModel):
         # Config.
         self.window = window
 
+    @property
+    def raw_keys(self) -> frozenset[str]:
+        """None: all users are alike."""
+        return frozenset()
+
+    @property
+    def keys_to_learn_from(self) -> frozenset[str]:
+        """The key of the age of an example, if there is a window."""
+        return frozenset() if self.window is None else frozenset({EXAMPLE_AGE})
+
     def call(self, inputs: Any, training: bool | None = None) -> tf.Tensor:
         """Returns ones, [batch, 1], because all users are alike."""
         return tf.ones([tf.shape(tf.nest.flatten(inputs)[0])[0], 1])
