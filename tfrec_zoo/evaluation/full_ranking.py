@@ -9,7 +9,7 @@ import tensorflow as tf
 from tfrec_zoo.data.examples import Examples, item_ids
 from tfrec_zoo.evaluation.checks import require_examples
 from tfrec_zoo.evaluation.seen import SeenClasses, masked
-from tfrec_zoo.metrics import MRR, NDCG, CatalogueCoverage, HitRate, target_ranks
+from tfrec_zoo.metrics import MISS, MRR, NDCG, CatalogueCoverage, HitRate, target_ranks
 from tfrec_zoo.models.base import RecommenderModel
 from tfrec_zoo.models.retrieval import match
 
@@ -58,9 +58,8 @@ def full_ranking(
     if model.family == "ranking":
         batch_size = max(min(batch_size, _PAIRS // num_items), 1)
     top = min(max(ks), num_items)
-    miss = max(num_items, *ks)
     rank_metrics = [*(HitRate(k) for k in ks), *(NDCG(k) for k in ks)]
-    rank_metrics.append(MRR(num_items, name="mean_average_precision"))
+    rank_metrics.append(MRR(name="mean_average_precision"))
     coverage = {k: CatalogueCoverage(num_items) for k in ks}
 
     signature = [
@@ -84,9 +83,9 @@ def full_ranking(
         scores, lists = scores_and_top(rows, tf.constant(seen))
         target = tf.constant(np.maximum(classes[begin:end], 0))
         own = tf.gather(scores, target, batch_dims=1)
-        # Unknown and masked items rank after all others, and appear in no list.
+        # Unknown and masked items are misses, and appear in no list.
         is_ranked = (classes[begin:end] >= 0) & (own > scores.dtype.min)
-        ranks = tf.where(is_ranked, target_ranks(scores, target), miss)
+        ranks = tf.where(is_ranked, target_ranks(scores, target), MISS)
         for metric in rank_metrics:
             metric.update_ranks(ranks)
         for k, metric in coverage.items():

@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfrec_zoo.data.derived import EXAMPLE_AGE
-from tfrec_zoo.features import Features, NumericColumn, RawFeature
+from tfrec_zoo.features import Features, NumericColumn
 from tfrec_zoo.models.retrieval import RetrievalModel
 
 
@@ -63,9 +63,14 @@ class Popularity(RetrievalModel):
         self.window = window
 
     @property
-    def raw_query(self) -> dict[str, RawFeature]:
-        """Nothing: all users are alike."""
-        return {}
+    def raw_keys(self) -> frozenset[str]:
+        """None: all users are alike."""
+        return frozenset()
+
+    @property
+    def keys_to_learn_from(self) -> frozenset[str]:
+        """The key of the age of an example, if there is a window."""
+        return frozenset() if self.window is None else frozenset({EXAMPLE_AGE})
 
     def call(self, inputs: Any, training: bool | None = None) -> tf.Tensor:
         """Returns ones, [batch, 1], because all users are alike."""
