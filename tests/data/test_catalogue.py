@@ -68,8 +68,11 @@ def test_rows_are_the_features_of_items() -> None:
     rows = catalogue.rows(np.array([2, 0, 2]), leave_out=("upload_time", "title"))
     assert set(rows.values) == {"item_id", "channel", "tags", "price"}
     used = rows.used(set(rows.values))
-    assert used["item_id"].tolist() == list("rqr")
-    assert used["tags"].tolist() == [["w", "z"], ["w", ""], ["w", "z"]]
+    # Text is counted by the row of the table, numbers are of one example each.
+    assert used["item_id"].values.tolist() == list("qprs")
+    assert used["item_id"].times.tolist() == used["tags"].times.tolist() == [1, 0, 2, 0]
+    assert used["tags"].values.tolist() == [["w", ""], ["", ""], ["w", "z"], ["", ""]]
+    np.testing.assert_array_equal(used["price"], [NAN, 1.5, NAN])
 
 
 def test_attributes_of_a_history() -> None:

@@ -277,7 +277,8 @@ def test_saved_model_loads_without_the_package(tmp_path):
         "assert not any(name.startswith('tfrec_zoo') for name in sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True)
-    np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), model(x))
+    # A graph may round the last bit otherwise than single operations do.
+    np.testing.assert_allclose(np.load(tmp_path / "y.npy"), model(x), rtol=2e-7)
 
 
 def test_in_tf_data_and_compiled():

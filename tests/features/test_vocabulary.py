@@ -1,8 +1,10 @@
+import collections
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from tfrec_zoo.features import Vocabulary, VocabularyCounter
+from tfrec_zoo.features import Repeated, Vocabulary, VocabularyCounter
 
 
 def test_most_frequent_first_ties_by_value():
@@ -173,3 +175,97 @@ def test_newline_in_the_data():
 def test_tokens_are_distinct():
     with pytest.raises(ValueError, match="`tokens` must be distinct. Received twice: 'b'"):
         Vocabulary(("a", "b", "b"))
+
+
+#: In no order of theirs; of one, two, three and four bytes each, and prefixes of one another.
+WORDS = [
+    "é",
+    "a",
+    "ab",
+    "a b",
+    "Z",
+    "中文",
+    "🎬",
+    "\uffff",
+    "\x00",
+    "a\x00",
+    "nan",
+    "",
+    None,
+    np.nan,
+]
+NUMBERS = [7, 0, 2**63 - 1, 2**53 + 1, 2**53, -1, -5, None]
+
+
+def naive(values, top_n=None):
+    """Most frequent first, ties in the order of Python."""
+    counts = collections.Counter(
+        value
+        for value in values
+        if value == value and value not in (None, "") and value not in NUMBERS[5:]
+    )
+    return tuple(sorted(counts, key=lambda value: (-counts[value], value))[:top_n])
+
+
+def in_forms(values, dtype):
+    """The same values as a list, arrays, pandas columns, bags and repeated rows."""
+    yield values
+    yield np.array(values, object)
+    yield np.array([*values, None, None], object)[: len(values) // 2 * 2].reshape(-1, 2)
+    yield pd.Series(values, dtype=object)
+    yield pd.Series(values, dtype="str" if dtype == "string" else "Int64")
+    yield pd.Series(values, dtype=object).astype("category")
+    yield [values[:3], None, [], tuple(values[3:9]), np.array(values[9:], object)]
+    distinct, times = [], collections.Counter(map(repr, values))
+    for value in values:
+        if repr(value) not in map(repr, distinct):
+            distinct.append(value)
+    yield Repeated(np.array(distinct, object), np.array([times[repr(v)] for v in distinct]))
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("dtype", ["string", "int64"])
+def test_as_counted_one_by_one(seed, dtype):
+    rng = np.random.default_rng(seed)
+    pool = WORDS if dtype == "string" else NUMBERS
+    size = 2 * int(rng.integers(5, 40))
+    values = [pool[i] for i in (len(pool) * rng.random(size) ** 2).astype(int)]
+    top_n = None if seed % 2 else int(rng.integers(1, 5))
+    for given in in_forms(values, dtype):
+        assert Vocabulary.from_values([given], dtype, top_n).tokens == naive(values, top_n)
+    # Chunks of different forms.
+    chunks = list(in_forms(values, dtype))
+    assert Vocabulary.from_values(chunks, dtype, top_n).tokens == naive(values, top_n)
+
+
+def test_ties_are_sorted_as_python_sorts():
+    # By code point, which UTF-16 would not do, nor a locale.
+    tokens = ["\U00010000", "\uffff", "é", "z", "Z", "a\x00", "a", "aa"]
+    expected = ("Z", "a", "a\x00", "aa", "z", "é", "\uffff", "\U00010000")
+    assert Vocabulary.from_values([tokens]).tokens == expected
+
+
+def test_rows_that_repeat_count_as_often():
+    # Bags of two: a 3 + 1, b 3, c 1; d is in no row that counts.
+    rows = Repeated(np.array([["a", "b"], ["c", "a"], ["d", "d"]], object), np.array([3, 1, 0]))
+    counter = VocabularyCounter()
+    counter.update(rows)
+    assert counter.counts.to_dict() == {"a": 4, "b": 3, "c": 1}
+    numbers = Repeated(np.array([5, 6, 7]), np.array([1, 0, 2]))
+    assert Vocabulary.from_values([numbers, [5, 5]], "int64").tokens == (5, 7)
+
+
+def test_counts_can_be_asked_in_between():
+    counter = VocabularyCounter()
+    assert counter.counts.empty
+    for number in range(1, 30):
+        counter.update([f"v{i}" for i in range(number)])
+        assert counter.counts["v0"] == number and len(counter.counts) == number
+    assert counter.counts.to_dict() == {f"v{i}": 29 - i for i in range(29)}
+
+
+def test_counts_of_ones_own():
+    counts = pd.Series({"b": 2.0, "": 9.0, "a": 2.0, "c": 2.5})
+    assert Vocabulary.from_counts(counts).tokens == ("c", "a", "b")
+    assert Vocabulary.from_counts(counts.iloc[:0]).tokens == ()
+    assert Vocabulary.from_counts(pd.Series({3: 1, -1: 5, 2: 1}), "int64").tokens == (2, 3)

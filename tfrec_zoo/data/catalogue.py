@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
+from tfrec_zoo.data.coded import Column, coded, mapped
 from tfrec_zoo.data.columns import table_columns
 from tfrec_zoo.data.derived import attribute_tables
 from tfrec_zoo.data.entities import item_table
@@ -76,14 +77,14 @@ class Catalogue:
         return pd.Index(self.ids)
 
     def find(self, items: Any) -> np.ndarray:
-        """The rows of item ids, -1 for those that are unknown."""
-        return self._rows_by_id.get_indexer(items)
+        """The rows of item ids, which may be coded; -1 for those that are unknown."""
+        return mapped(items, self._rows_by_id.get_indexer)
 
     def index(self, items: Any) -> np.ndarray:
         """The rows of item ids.
 
         Args:
-            items: [n] item ids.
+            items: [n] item ids, which may be coded.
 
         Raises:
             ValueError: If an item is unknown; the message names it.
@@ -112,10 +113,10 @@ class Catalogue:
         """[1 + items] what histories say of each item, by key; see `derived.attribute_tables`."""
         return attribute_tables(self.columns, (self.key, self.title))
 
-    def attributes_of(self, items: Any) -> dict[str, np.ndarray]:
-        """[n] what histories say of [n] item ids, by key; of unknown ones nothing."""
+    def attributes_of(self, items: Any) -> dict[str, Column]:
+        """[n] what histories say of [n] item ids, by key, coded; of unknown ones nothing."""
         at = 1 + self.find(items)
-        return {key: table[at] for key, table in self.attribute_tables.items()}
+        return {key: coded(table)[at] for key, table in self.attribute_tables.items()}
 
     def of_vocabulary(self, vocabulary: Vocabulary) -> "Catalogue":
         """The items of a vocabulary alone, in its order: row 0 is of id 1.

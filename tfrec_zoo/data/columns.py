@@ -15,7 +15,9 @@ def is_list(value: Any) -> bool:
 
 def is_bag(values: pd.Series) -> bool:
     """Whether a column holds a list per row."""
-    return values.dtype == object and bool(values.map(is_list).any())
+    # Text alone is told apart without a look at each value in Python.
+    is_mixed = values.dtype == object and pd.api.types.infer_dtype(values).startswith("mixed")
+    return is_mixed and bool(values.map(is_list).any())
 
 
 def is_text(values: pd.Series) -> bool:

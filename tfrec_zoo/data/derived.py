@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
+from tfrec_zoo.data.coded import Column, appended
 from tfrec_zoo.data.log import Log
 from tfrec_zoo.data.past_events import PastEvents
 from tfrec_zoo.data.sources import Rows, Windows
@@ -93,16 +94,16 @@ def attribute_tables(
     }
 
 
-def last_before(items: np.ndarray, start: np.ndarray, stop: np.ndarray) -> Rows:
+def last_before(items: Column, start: np.ndarray, stop: np.ndarray) -> Rows:
     """`last_watched` of examples: the latest item of their histories, or the missing value.
 
     Args:
-        items: [rows] items of a log's interactions.
+        items: [rows] items of a log's interactions, which may be coded.
         start: [examples] first row of each history.
         stop: [examples] row after its last.
     """
-    missing = MISSING["int64" if items.dtype.kind in "iu" else "string"]
-    values = np.append(items, np.array([missing], items.dtype))
+    ids = items.categories if isinstance(items, pd.Categorical) else items
+    values = appended(items, MISSING["int64" if ids.dtype.kind in "iu" else "string"])
     return Rows({LAST_WATCHED: values}, np.where(stop > start, stop - 1, len(items)))
 
 

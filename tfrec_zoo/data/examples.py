@@ -8,22 +8,24 @@ from typing import Any, Literal
 import numpy as np
 import tensorflow as tf
 
+from tfrec_zoo.data.coded import Column, coded
 from tfrec_zoo.data.derived import RECENT_IMPRESSIONS
 from tfrec_zoo.data.negatives import NegativeSampling
 from tfrec_zoo.data.sources import (
     Rows,
     Source,
     Windows,
+    column_ids,
     decoded,
     encoded_assembler,
     raw_assembler,
-    tensor,
 )
 from tfrec_zoo.features import (
     Features,
     FeatureSpec,
     InteractionColumn,
     Preprocessor,
+    Repeated,
     Vocabulary,
 )
 
@@ -128,7 +130,7 @@ class Examples:
         cross_rows = self._chunks(parts) if crosses else ()
         return Features.fit(spec, self._counted(spec), vocabularies, rows, cross_rows, drop_empty)
 
-    def _counted(self, spec: FeatureSpec) -> Iterator[dict[str, np.ndarray]]:
+    def _counted(self, spec: FeatureSpec) -> Iterator[dict[str, np.ndarray | Repeated]]:
         """Yields the values that vocabularies and statistics are learned from."""
         keys, of_clicked = set(spec.raw), set[str]()
         if self.count == "clicked":
@@ -328,7 +330,8 @@ class Examples:
         return [] if self.weight is None else [tf.constant(self.weight, tf.float32)]
 
 
-def item_ids(preprocessor: Preprocessor, items: np.ndarray) -> np.ndarray:
+def item_ids(preprocessor: Preprocessor, items: Column) -> np.ndarray:
     """Returns the ids that a preprocessor gives to raw item ids; unknown ones get 0."""
     column = preprocessor.features.spec.item
-    return preprocessor.ids(column, {column.key: tensor(items)}).numpy()
+    items = coded(items) if isinstance(items, np.ndarray) else items
+    return column_ids(preprocessor, column, items)

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from tfrec_zoo.data.catalogue import Catalogue
+from tfrec_zoo.data.coded import coded, interacted_items, mapped
 from tfrec_zoo.data.columns import table_columns
 from tfrec_zoo.data.derived import (
     EXAMPLE_AGE,
@@ -96,12 +97,12 @@ def impression_examples(
     shown = log.impressions
     now = shown[r.time].to_numpy(np.float64)[rows]
     users = pd.Index(log.users[r.user])
-    user = users.get_indexer(shown[r.user].to_numpy()[rows])
+    user = mapped(coded(shown[r.user].to_numpy()), users.get_indexer)[rows]
     watches = log.interactions
-    items = watches[r.item].to_numpy()
+    items = interacted_items(log)
     start, stop = PastEvents(watches, r.user, r.time, users).before(user, now)
     shown_start, shown_stop = PastEvents(shown, r.user, r.time, users).before(user, now)
-    shown_items = shown[r.item].to_numpy()
+    shown_items = coded(shown[r.item].to_numpy())
     catalogue = Catalogue.of(log)
     index = catalogue.index(shown_items[rows])
     history = Windows(

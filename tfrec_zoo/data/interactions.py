@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 
 from tfrec_zoo.data.catalogue import Catalogue
+from tfrec_zoo.data.coded import interacted_items
 from tfrec_zoo.data.columns import table_columns
 from tfrec_zoo.data.derived import HISTORY, MAX_HISTORY
 from tfrec_zoo.data.entities import user_table
@@ -60,12 +61,12 @@ def interaction_examples(
     rows = np.sort(np.asarray(rows, np.int64))
     interactions = log.interactions
     user = log.user_codes[rows]
-    items = interactions[r.item].to_numpy()
+    items = interacted_items(log)[rows]
     catalogue = Catalogue.of(log)
-    index = catalogue.index(items[rows])
+    index = catalogue.index(items)
     labels = np.ones(len(rows), np.float32)
     if label == "item":
-        labels = items[rows]
+        labels = np.asarray(items)
     elif label == "weight":
         if r.weight not in interactions:
             raise ValueError(
@@ -87,7 +88,7 @@ def interaction_examples(
 
 def _history(log: Log, rows: np.ndarray, known: np.ndarray | None, length: int) -> Windows:
     """The rows of the user before each example, or all known ones but the example itself."""
-    items = log.interactions[log.roles.item].to_numpy()
+    items = interacted_items(log)
     first, stop = (bound[rows] for bound in user_bounds(log))
     if known is None:
         return Windows({HISTORY: items}, first, rows, length)

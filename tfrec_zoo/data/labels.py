@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from tfrec_zoo.data.catalogue import Catalogue
+from tfrec_zoo.data.coded import coded, mapped
 from tfrec_zoo.data.columns import table_columns
 from tfrec_zoo.data.entities import event_columns, user_table
 from tfrec_zoo.data.examples import Examples
@@ -70,7 +71,8 @@ def labelled_examples(
             f"Received: threshold={threshold}, {label!r} from {value.min()} to {value.max()}"
         )
     events = events.iloc[rows]
-    user = pd.Index(log.users[r.user]).get_indexer(events[r.user])
+    users, items = (coded(events[key].to_numpy()) for key in (r.user, r.item))
+    user = mapped(users, pd.Index(log.users[r.user]).get_indexer)
     # What became of an event is no feature of it.
     outcomes = [r.user, r.item, r.label, r.weight, label, r.page]
     named = event_columns(log, events.drop(columns=outcomes, errors="ignore"))
@@ -82,6 +84,6 @@ def labelled_examples(
         ),
         label=(value[rows] > threshold).astype(np.float32),
         groups=user,
-        candidates=catalogue.rows(catalogue.index(events[r.item])),
+        candidates=catalogue.rows(catalogue.index(items)),
         count=count or ("clicked" if is_shown else "shown"),
     )

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from tfrec_zoo.data.catalogue import Catalogue
+from tfrec_zoo.data.coded import interacted_items
 from tfrec_zoo.data.columns import table_columns
 from tfrec_zoo.data.derived import (
     EXAMPLE_AGE,
@@ -156,9 +157,8 @@ def _examples(
         rows, start, stop = rows[kept], start[kept], stop[kept]
         hide = None if hide is None else hide[kept]
     now = time[rows]
-    users = pd.Index(log.users[r.user])
-    user = users.get_indexer(watches[r.user].to_numpy()[rows])
-    items = watches[r.item].to_numpy()
+    user = log.user_codes[rows]
+    items = interacted_items(log)
     catalogue = Catalogue.of(log)
     history = Windows(
         {HISTORY: items, **catalogue.attributes_of(items)},
@@ -174,13 +174,13 @@ def _examples(
     sources: tuple[Rows | Windows, ...] = (
         history,
         last_before(items, start, rows),
-        *search_windows(log, users, user, now, max_searches, last_search),
+        *search_windows(log, pd.Index(log.users[r.user]), user, now, max_searches, last_search),
         Rows(table_columns(user_table(log)), user),
         Rows({EXAMPLE_AGE: example_age}, np.arange(len(rows))),
     )
     return Examples(
         sources,
-        label=items[rows],
+        label=np.asarray(items[rows]),
         weight=weight,
         groups=user,
         seen=Windows({HISTORY: items}, start, rows, 1),

@@ -16,13 +16,14 @@ class PastEvents:
 
     def __init__(self, frame: pd.DataFrame, user: str, time: str, users: pd.Index) -> None:
         self.time = frame[time].to_numpy(np.float64)
-        order = users.get_indexer(frame[user])
+        codes, distinct = pd.factorize(frame[user])
+        position = users.get_indexer(distinct)
         # Rows of one user are adjacent; where each user's begin and end.
         self._start = np.zeros(len(users), np.int64)
         self._stop = np.zeros(len(users), np.int64)
-        first = np.flatnonzero(np.diff(order, prepend=-1))
-        self._start[order[first]] = first
-        self._stop[order[first]] = np.append(first[1:], len(order))[: len(first)]
+        first = np.flatnonzero(np.diff(codes, prepend=-1))
+        self._start[position[codes[first]]] = first
+        self._stop[position[codes[first]]] = np.append(first[1:], len(codes))[: len(first)]
 
     def before(self, user: np.ndarray, now: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Rows `[start, stop)` of each user's events strictly before a moment.
@@ -31,13 +32,14 @@ class PastEvents:
             user: [examples] positions in `users`.
             now: [examples] times.
         """
-        low, high = self._start[user].copy(), self._stop[user].copy()
-        start = low.copy()
-        # Binary search of all examples at once.
-        while (open_ := low < high).any():
-            middle = (low + high) // 2
-            earlier = np.zeros(len(low), bool)
-            earlier[open_] = self.time[middle[open_]] < now[open_]
-            low = np.where(open_ & earlier, middle + 1, low)
-            high = np.where(open_ & ~earlier, middle, high)
+        start, high = self._start[user], self._stop[user]
+        low = start.copy()
+        # Binary search of all examples at once; those with a short past are done soon.
+        searched = np.flatnonzero(low < high)
+        while len(searched):
+            middle = (low[searched] + high[searched]) // 2
+            is_before = self.time[middle] < now[searched]
+            low[searched[is_before]] = middle[is_before] + 1
+            high[searched[~is_before]] = middle[~is_before]
+            searched = searched[low[searched] < high[searched]]
         return start, low

@@ -5,21 +5,27 @@ little more memory than the log itself. tf.data gathers whole batches of them at
 """
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import tensorflow as tf
 
+from tfrec_zoo.data.coded import Column, distinct_of, mapped
 from tfrec_zoo.features import (
     MISSING,
     BagColumn,
+    BucketizedColumn,
     CrossedColumn,
     Encoded,
+    HashedColumn,
     InteractionColumn,
     NumericColumn,
     Preprocessor,
+    Repeated,
     VectorColumn,
+    VocabularyColumn,
 )
 
 
@@ -28,20 +34,31 @@ class Rows:
     """One value per example: row `index[i]` of a table of columns.
 
     Args:
-        values: Columns of the table by key; a column may contain one bag per row, [rows, length].
+        values: Columns of the table by key; a column may be coded (see `coded`), or contain one bag
+            per row, [rows, length].
         index: Row number of each example, [examples].
     """
 
-    values: Mapping[str, np.ndarray]
+    values: Mapping[str, Column]
     index: np.ndarray
 
     def take(self, index: np.ndarray) -> "Rows":
         """Returns the source of the examples at the given positions."""
         return dataclasses.replace(self, index=self.index[index])
 
-    def used(self, keys: set[str]) -> dict[str, np.ndarray]:
-        """Returns the values of the given keys, once for each example that has them."""
-        return {key: column[self.index] for key, column in self.values.items() if key in keys}
+    def used(self, keys: set[str]) -> dict[str, np.ndarray | Repeated]:
+        """Returns the values of the given keys, counted once for each example that has them."""
+        found: dict[str, np.ndarray | Repeated] = {}
+        for key, column in self.values.items():
+            if key not in keys:
+                continue
+            if column.dtype.kind == "O":
+                # Text would take long to go through example by example.
+                times = np.bincount(self.index, minlength=len(column))
+                found[key] = _repeated(column, times)
+            else:
+                found[key] = column[self.index]
+        return found
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +66,7 @@ class Windows:
     """One bag per example: the last `length` rows of `[start[i], stop[i])`, oldest first.
 
     Args:
-        values: Columns of the table by key; the rows of a user are adjacent.
+        values: Columns of the table by key, which may be coded; the rows of a user are adjacent.
         start: First row of each example's window, [examples].
         stop: Row after the last of each example's window, [examples].
         length: Length of the longest bag.
@@ -59,7 +76,7 @@ class Windows:
         now: Time of each example, [examples].
     """
 
-    values: Mapping[str, np.ndarray]
+    values: Mapping[str, Column]
     start: np.ndarray
     stop: np.ndarray
     length: int
@@ -74,7 +91,7 @@ class Windows:
         parts = {name: None if part is None else part[index] for name, part in parts.items()}
         return dataclasses.replace(self, **parts)
 
-    def used(self, keys: set[str]) -> dict[str, np.ndarray]:
+    def used(self, keys: set[str]) -> dict[str, np.ndarray | Repeated]:
         """Returns the values of the given keys that are in at least one window, each row once."""
         values = {key: column for key, column in self.values.items() if key in keys}
         if not values:
@@ -91,7 +108,19 @@ class Windows:
         if self.hide is not None:
             is_hidden = (self.hide >= begin) & (self.hide < self.stop)
             windows -= np.bincount(self.hide[is_hidden], minlength=rows)
-        return {key: column[windows > 0] for key, column in values.items()}
+        is_used = windows > 0
+        return {
+            key: _repeated(column, is_used) if column.dtype.kind == "O" else column[is_used]
+            for key, column in values.items()
+        }
+
+
+def _repeated(column: Column, times: np.ndarray) -> Repeated:
+    """The values of a column, or the distinct ones if it is coded, and how often each counts."""
+    if not isinstance(column, pd.Categorical):
+        return Repeated(column, times)
+    distinct = distinct_of(column)
+    return Repeated(distinct, np.bincount(column.codes, times, minlength=len(distinct)))
 
 
 #: A source of the features of examples.
@@ -128,29 +157,26 @@ def tensor(column: np.ndarray) -> tf.Tensor:
 
 
 def _assembler_of(source: Source, wanted: set[str] | None, fill: Any = None) -> Any:
-    values = {
-        key: tensor(column) if fill is None else tf.constant(column)
-        for key, column in source.values.items()
-        if wanted is None or key in wanted
-    }
+    columns = {k: c for k, c in source.values.items() if wanted is None or k in wanted}
+    is_window = isinstance(source, Windows)
+    values = {key: _gatherer(column, fill, is_window) for key, column in columns.items()}
     if isinstance(source, Rows):
         index = tf.constant(source.index, tf.int64)
 
         def rows_of(rows: tf.Tensor) -> dict[str, tf.Tensor]:
             at = tf.gather(index, rows)
-            return {key: tf.gather(value, at) for key, value in values.items()}
+            return {key: value(at) for key, value in values.items()}
 
         return rows_of
 
     start, stop = tf.constant(source.start, tf.int64), tf.constant(source.stop, tf.int64)
     hide = None if source.hide is None else tf.constant(source.hide, tf.int64)
-    # An extra row contains the missing value, for positions outside a window.
-    values = {k: tf.concat([v, _missing(v, fill)[None]], 0) for k, v in values.items()}
     has_ages = bool(source.ages) and (wanted is None or source.ages in wanted)
     if has_ages:
         time = tf.constant(np.append(np.asarray(source.time), np.nan), tf.float64)
         now = tf.constant(source.now, tf.float64)
-    outside = len(time if has_ages else next(iter(values.values()))) - 1
+    # The row after the last stands for positions outside a window.
+    outside = len(source.time if source.time is not None else next(iter(columns.values())))
 
     def windows_of(rows: tf.Tensor) -> dict[str, tf.Tensor]:
         first, end = tf.gather(start, rows)[:, None], tf.gather(stop, rows)[:, None]
@@ -160,13 +186,32 @@ def _assembler_of(source: Source, wanted: set[str] | None, fill: Any = None) -> 
             hidden = tf.gather(hide, rows)[:, None]
             at -= tf.cast((at <= hidden) & (hidden < end), tf.int64)
         at = tf.where(at >= first, at, outside)
-        bags = {key: tf.gather(value, at) for key, value in values.items()}
+        bags = {key: value(at) for key, value in values.items()}
         if has_ages:
             age = tf.gather(now, rows)[:, None] - tf.gather(time, at)
             bags[source.ages] = age
         return bags
 
     return windows_of
+
+
+def _gatherer(column: Column, fill: Any, has_outside: bool) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Returns a function from row numbers to the values of a column.
+
+    Args:
+        column: The column.
+        fill: The missing value of a column of ids; None for raw values.
+        has_outside: Whether the row after the last is to be missing.
+    """
+    codes = column.codes if isinstance(column, pd.Categorical) else None
+    values = column if codes is None else distinct_of(column)
+    table = tensor(values) if fill is None else tf.constant(values)
+    if has_outside:
+        table = tf.concat([table, _missing(table, fill)[None]], 0)
+    if codes is None:
+        return lambda at: tf.gather(table, at)
+    rows = tf.constant(np.append(codes, len(values)) if has_outside else codes, tf.int32)
+    return lambda at: tf.gather(table, tf.gather(rows, at))
 
 
 def _missing(value: tf.Tensor, fill: Any) -> tf.Tensor:
@@ -185,24 +230,24 @@ def encoded_assembler(sources: tuple[Source, ...], preprocessor: Preprocessor) -
     # Bags with parallel ages keep the width of the window.
     aged = {c.bag.name for c in spec.dense if isinstance(c, InteractionColumn) and c.ages}
     id_parts, value_parts = [], []
-    for source in sources:
+    for source in map(_with_tensors, sources):
         ids: dict[str, np.ndarray] = {}
         for column in spec.categorical:
             if isinstance(column, CrossedColumn) or column.key not in source.values:
                 continue
-            values = tensor(source.values[column.key])
+            values = source.values[column.key]
             if isinstance(source, Rows) or not isinstance(column, BagColumn):
-                ids[column.name] = preprocessor.ids(column, {column.key: values}).numpy()
+                ids[column.name] = column_ids(preprocessor, column, values)
                 continue
-            column_ids = preprocessor.ids(column.values, {column.key: values})
-            missing = values == "" if values.dtype == tf.string else values < 0
+            ids_of_rows = column_ids(preprocessor, column.values, values)
+            missing = mapped(values, lambda v: v == "" if v.dtype.kind == "O" else v < 0)
             if column.max_length >= source.length:
-                ids[column.name] = column_ids.numpy()
-            elif column.name in aged or tf.reduce_any(missing):
-                marked = {column.name: tf.where(missing, -1, column_ids).numpy()}
+                ids[column.name] = ids_of_rows
+            elif column.name in aged or missing.any():
+                marked = {column.name: np.where(missing, -1, ids_of_rows)}
                 id_parts.append(_last_ids(source, marked, column.max_length))
             else:
-                named = {column.name: column_ids.numpy()}
+                named = {column.name: ids_of_rows}
                 short = dataclasses.replace(source, values=named, length=column.max_length)
                 id_parts.append(_assembler_of(short, set(named), fill=0))
         if ids:
@@ -224,6 +269,28 @@ def encoded_assembler(sources: tuple[Source, ...], preprocessor: Preprocessor) -
         return preprocessor.with_crosses({"ids": ids, "values": values})
 
     return assemble
+
+
+def _with_tensors(source: Source) -> Any:
+    """The same source, its references as tensors, which several assemblers then share."""
+    names = ("index",) if isinstance(source, Rows) else ("start", "stop", "hide", "now")
+    given = {name: getattr(source, name) for name in names}
+    return dataclasses.replace(
+        source, **{name: tf.constant(v) for name, v in given.items() if v is not None}
+    )
+
+
+def column_ids(
+    preprocessor: Preprocessor,
+    column: VocabularyColumn | HashedColumn | BucketizedColumn | BagColumn,
+    values: Column,
+) -> np.ndarray:
+    """Returns the int32 ids that a preprocessor gives the rows of a column; 0 is unknown."""
+
+    def ids(values: np.ndarray) -> np.ndarray:
+        return preprocessor.ids(column, {column.key: tensor(values)}).numpy()
+
+    return mapped(values, ids)
 
 
 def _last_ids(source: Windows, ids: dict[str, np.ndarray], max_length: int) -> Any:

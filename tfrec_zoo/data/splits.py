@@ -51,10 +51,10 @@ def leave_last_out(log: Log) -> Split:
     row = np.arange(len(first))
     from_end = last - row
     size = last - first
-    test = row[(from_end == 1) & (size >= 2)]
-    validation = row[(from_end == 2) & (size >= 3)]
-    held_out = np.union1d(test, validation)
-    return Split(np.setdiff1d(row, held_out), validation, test, "leave-last-out")
+    is_test = (from_end == 1) & (size >= 2)
+    is_validation = (from_end == 2) & (size >= 3)
+    train = row[~(is_test | is_validation)]
+    return Split(train, row[is_validation], row[is_test], "leave-last-out")
 
 
 def leave_random_out(log: Log, seed: int = 0) -> Split:
@@ -72,9 +72,10 @@ def leave_random_out(log: Log, seed: int = 0) -> Split:
     # The interactions of a user keep their rows, in random order.
     from_end = last - np.arange(len(first))
     size = last - first
-    test = np.sort(order[(from_end == 1) & (size >= 2)])
-    validation = np.sort(order[(from_end == 2) & (size >= 3)])
-    train = np.setdiff1d(order, np.union1d(test, validation))
+    is_test = (from_end == 1) & (size >= 2)
+    is_validation = (from_end == 2) & (size >= 3)
+    parts = (~(is_test | is_validation), is_validation, is_test)
+    train, validation, test = (np.sort(order[part]) for part in parts)
     return Split(train, validation, test, f"leave-random-out of seed {seed}")
 
 

@@ -37,7 +37,7 @@ from tfrec_zoo.features.quantile import QuantileNormalization
 from tfrec_zoo.features.quantile_sketch import QuantileSketch
 from tfrec_zoo.features.request import MISSING, raw_array, raw_vectors, request_arrays
 from tfrec_zoo.features.spec import FeatureSpec, RawFeature
-from tfrec_zoo.features.vocabulary import Vocabulary, VocabularyCounter
+from tfrec_zoo.features.vocabulary import Repeated, Vocabulary, VocabularyCounter
 from tfrec_zoo.features.z_score import ZScoreNormalization
 
 __all__ = [
@@ -67,6 +67,7 @@ __all__ = [
     "QuantileNormalization",
     "QuantileSketch",
     "RawFeature",
+    "Repeated",
     "VectorColumn",
     "Vocabulary",
     "VocabularyColumn",

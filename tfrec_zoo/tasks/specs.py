@@ -206,7 +206,7 @@ def impression_spec(
 
 def longest_history(log: Log) -> int:
     """The number of interactions of the user who has most."""
-    return int(log.interactions[log.roles.user].value_counts().max())
+    return int(np.bincount(log.user_codes).max())
 
 
 def _when(log: Log) -> tuple[Column, ...]:
