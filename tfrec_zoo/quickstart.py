@@ -143,7 +143,7 @@ def quickstart(
 
 def _retrieval_task(log: Log, seed: int) -> tuple[ItemTask, Split]:
     """What candidate generation learns, and the rows that it is trained and measured on."""
-    if not getattr(log, "has_times", True):
+    if not log.has_times:
         rows = with_validation_users(log, leave_random_out(log, seed))
         return Choice(log, split=rows), rows
     has_impressions = log.impressions is not None

@@ -190,11 +190,7 @@ def sampled_impressions(
         raise ValueError(f"`negatives` must be positive. Received: {negatives}")
     r = log.roles
     watches = log.interactions
-    if r.time not in watches:
-        raise ValueError(
-            "Impressions are sampled from what users had not chosen until then, and so need times. "
-            f"Received a log {log.name!r} without"
-        )
+    log.require_times("sampling impressions from what users had not chosen until then")
     rng = np.random.default_rng(seed)
     rows = np.arange(len(watches)) if rows is None else np.asarray(rows, np.int64)
     user = user_bounds(log)[0]

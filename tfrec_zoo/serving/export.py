@@ -56,6 +56,7 @@ class ServedRetrieval(ServedRecommender):
         self._model = ServedWeights(model)
         self.k = k
         self.index = build_index(model.candidates(), index, k=k)
+        self.indexes = {type(model).__name__: self.index.description}
         self.custom_ops = self.index.custom_ops
         self._ids = item_table(model)
         item, raw_query = model.item_column, model.raw_query
@@ -113,6 +114,7 @@ class ServedFunnel(ServedRecommender):
     def __init__(self, funnel: Funnel, log: Log | None = None) -> None:
         super().__init__()
         self.funnel = funnel
+        self.indexes = funnel.indexes
         self.custom_ops = funnel.custom_ops
         self.item = funnel.item
         self.num_items = funnel.num_items

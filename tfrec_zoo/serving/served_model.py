@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import tensorflow as tf
@@ -27,6 +28,7 @@ class ServedModel(tf.Module):
         ignored: Keys of features that requests may give although the model doesn't read them.
         num_items: Number of items that may be recommended, or None.
         excludes_history: Whether items of the history are never recommended.
+        indexes: The kind and the measured recall of each index, by the model that it searches.
         custom_ops: Operations that a process must register before it loads the export.
     """
 
@@ -37,6 +39,7 @@ class ServedModel(tf.Module):
     ignored: frozenset[str] = frozenset()
     num_items: int | None = None
     excludes_history: bool = False
+    indexes: Mapping[str, Any] = MappingProxyType({})
     custom_ops: tuple[str, ...] = ()
 
     def signatures(self) -> dict[str, Any]:
@@ -63,6 +66,7 @@ class ServedModel(tf.Module):
             "ignored": sorted(self.ignored),
             "num_items": self.num_items,
             "excludes_history": self.excludes_history,
+            "indexes": dict(self.indexes),
             "custom_ops": list(self.custom_ops),
         }
 

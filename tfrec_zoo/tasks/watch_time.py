@@ -75,6 +75,7 @@ class WatchTime(Task):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self.log.require_times(f"the task {self.name!r}")
         for name in ("max_history", "negatives"):
             if getattr(self, name) < 1:
                 raise ValueError(f"`{name}` must be positive. Received: {getattr(self, name)!r}")
