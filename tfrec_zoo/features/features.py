@@ -31,7 +31,7 @@ from tfrec_zoo.features.empty_columns import without_empty
 from tfrec_zoo.features.interactions import InteractionValues
 from tfrec_zoo.features.request import raw_values, raw_vectors
 from tfrec_zoo.features.spec import FeatureSpec
-from tfrec_zoo.features.summaries import summaries_of
+from tfrec_zoo.features.summaries import Count, summaries_of
 from tfrec_zoo.features.vocabulary import Vocabulary, VocabularyCounter
 
 
@@ -142,6 +142,7 @@ class Features:
         summaries = {name: s for c in spec.dense for name, s in summaries_of(c).items()}
         crosses = [c for c in spec.crosses if c.top_n is not None and c.space not in given]
         read_again: set[str] = set()
+        found: set[str] = set()
         if rows is None:
             read_again = {key for c in interactions for key in c.keys}
             if cross_rows is None:
@@ -152,6 +153,7 @@ class Features:
         for chunk in chunks:
             if kept is not None:
                 kept.append({key: chunk[key] for key in read_again if key in chunk})
+            found.update(chunk)
             for key, values in chunk.items():
                 try:
                     for space in dict.fromkeys(c.space for c in columns if c.key == key):
@@ -166,7 +168,12 @@ class Features:
         learned = {space: _vocabulary(space, counters[space], columns) for space in counters}
         of_rows = {name for c in interactions for name in c.statistics}
         empty = [space for space, vocabulary in learned.items() if not len(vocabulary)]
-        empty += [name for name, s in summaries.items() if not s.count and name not in of_rows]
+        empty += [
+            name
+            for name, s in summaries.items()
+            # Where nothing is learned of a declared column, the data need not have it.
+            if not s.count and name not in of_rows and (name in found or not isinstance(s, Count))
+        ]
         if empty:
             spec = without_empty(spec, empty, drop_empty)
             interactions = [c for c in interactions if c in spec.candidate]
