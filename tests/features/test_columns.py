@@ -140,7 +140,7 @@ A, B = VocabularyColumn("a"), VocabularyColumn("b")
     [
         (lambda: VocabularyColumn(""), "`key` .* Received: ''"),
         (lambda: HashedColumn(3, 4), "`key` .* Received: 3"),
-        (lambda: NumericColumn("user age"), "`key` .* Received: 'user age'"),
+        (lambda: NumericColumn(""), "`key` .* Received: ''"),
         (lambda: VocabularyColumn("a", dtype="float32"), "`dtype` .* Received: 'float32'"),
         (lambda: HashedColumn("a", 4, dtype="int32"), "`dtype` .* Received: 'int32'"),
         (lambda: VocabularyColumn("a", top_n=0), "`top_n` .* Received: 0"),
