@@ -184,3 +184,20 @@ def test_an_example_asks_at_its_moment(world):
     request = funnel_request(world.funnel, next_watch_examples(world.log, rows))
     moments = world.log.interactions["time"].to_numpy()[rows]
     assert request["time"].numpy().tolist() == moments.astype(int).tolist()
+
+
+def test_only_what_is_allowed(world):
+    """All of it is found, however unlikely, but for what is seen or excluded."""
+    served, items = world.served, world.items
+    request = {"history": [["v5", "v17"]], "country": ["IN"]}
+    likely = served.recommend(request)["id"].tolist()
+    allow = [item for item in items if item not in likely][:14]
+    out = {**request, "exclude": [allow[:2]], "allow": [[*allow, "v5", "no such item"]]}
+    found = served.recommend(out)
+    left = [item for item in allow[2:] if item not in ("v5", "v17")]
+    assert len(found) == 10 and set(found["id"]) <= set(left)
+    assert served.recommend({**request, "allow": [left[:4]]})["id"].isin(left[:4]).sum() == 4
+    assert served.recommend({**request, "allow": [["no such item"]]}).empty
+    assert served.recommend({**request, "allow": [[]]})["id"].tolist() == likely
+    with pytest.raises(ValueError, match="funnel never recommends.*include_history=True"):
+        served.recommend(request, include_history=True)

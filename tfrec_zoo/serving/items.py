@@ -66,9 +66,11 @@ class ItemTable:
         upload_time, now = None, None
         if every.upload_time is not None:
             upload_time = every.upload_time[order]
-            now = int(log.interactions[log.roles.time].max())
+            if log.roles.time in log.interactions:
+                now = int(log.interactions[log.roles.time].max())
         titles = None if every.titles is None else every.titles[order]
-        return cls(Catalogue(every.key, columns, upload_time), len(known), titles, now)
+        catalogue = Catalogue(every.key, columns, upload_time, every.title)
+        return cls(catalogue, len(known), titles, now)
 
     @classmethod
     def of_vocabulary(cls, key: str, vocabulary: Vocabulary) -> "ItemTable":

@@ -70,7 +70,7 @@ class CandidateFeatures:
         at = np.where(index < 0, len(self.items.catalogue), index)
         found = {k: tf.gather(table, at) for k, table in self._tables.items() if k not in given}
         if self.has_age and ITEM_AGE not in given:
-            end = self.items.now or 0
+            end = np.nan if self.items.now is None else self.items.now
             moment = np.full(len(index), end) if now is None else np.where(now >= 0, now, end)
             found[ITEM_AGE] = item_age(moment[:, None], tf.gather(self._upload_time, at))
         return found

@@ -12,11 +12,13 @@ from tfrec_zoo.data.derived import (
     HISTORY,
     HISTORY_AGE,
     MAX_IMPRESSIONS,
+    MAX_SEARCHES,
     MAX_TOKENS,
     RECENT_IMPRESSIONS,
     SEARCH_TOKENS,
     search_tokens,
 )
+from tfrec_zoo.data.entities import user_table
 from tfrec_zoo.data.log import Log
 from tfrec_zoo.features import RawFeature
 
@@ -35,7 +37,7 @@ class UserRequests:
         self._user = r.user
         self._columns = {
             key: values
-            for key, values in table_columns(log.users).items()
+            for key, values in table_columns(user_table(log)).items()
             if key in keys or key == r.user
         }
         users = pd.Index(log.users[r.user])
@@ -46,7 +48,8 @@ class UserRequests:
             bags[HISTORY_AGE] = time.max(initial=-np.inf) - time
         self._bags = [_Bags(log.interactions[r.user], users, bags, keys)]
         if log.searches is not None and SEARCH_TOKENS in keys:
-            tokens = log.searches[[r.user, r.query]]
+            recent = log.searches.groupby(r.user, sort=False).tail(MAX_SEARCHES)
+            tokens = recent[[r.user, r.query]]
             tokens = tokens.assign(**{r.query: tokens[r.query].map(search_tokens)})
             tokens = tokens.explode(r.query).dropna()
             found = {SEARCH_TOKENS: tokens[r.query].to_numpy(object)}
