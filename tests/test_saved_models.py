@@ -153,7 +153,11 @@ def test_a_wrong_checksum_is_refused(monkeypatch, tmp_path):
 def test_the_auc_of_the_manifest_is_that_of_its_answers(name, ml_100k, tmp_path):
     task = presets.get(MODELS[name]["config"]["preset"]).make_task(ml_100k)
     test = task.parts[2]
-    raw = test.raw([feature["key"] for feature in MODELS[name]["request"]])
+    request = {feature["key"]: feature["dtype"] for feature in MODELS[name]["request"]}
+    raw = {
+        key: values.astype("float32") if request[key] == "float32" else values
+        for key, values in test.raw(request).items()
+    }
     p = ask(name, raw, "serving_default", tmp_path)["predictions"]
     assert roc_auc_score(test.label, p) == pytest.approx(MODELS[name]["metrics"]["auc"], abs=1e-4)
 

@@ -70,7 +70,9 @@ def test_only_the_last_of_a_long_history_count_in_interactions(world):
     kept = dict(zip(ids, scores, strict=True))
     shared = [(score, kept[i]) for i, score in zip(again, scores_again, strict=True) if i in kept]
     assert len(shared) >= world.funnel.k - 1
-    np.testing.assert_allclose(*np.transpose(shared), rtol=1e-5)
+    # One more is nominated in its place, which may be an item that another source nominated.
+    alike = np.isclose(*np.transpose(shared), rtol=1e-5)
+    assert alike.sum() >= len(shared) - 1
 
 
 def test_everything_excluded(world):
