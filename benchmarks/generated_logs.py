@@ -22,7 +22,7 @@ def purchases(num_users: int = 4000, num_items: int = 3000, seed: int = 0) -> Lo
         seed: Seed.
     """
     rng = np.random.default_rng(seed)
-    aisle = rng.integers(60, size=num_items)
+    aisle = rng.permutation(num_items) % 60
     popularity = _zipf(rng, num_items, 0.9)
     of_aisle = [np.flatnonzero(aisle == a) for a in range(60)]
     chances = [popularity[items] / popularity[items].sum() for items in of_aisle]

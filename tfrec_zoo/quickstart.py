@@ -61,7 +61,8 @@ def quickstart(
         ranker: Name of the ranking model; any that reads features.
 
     Returns:
-        The contents of `result.json`; `exported` names the stage, and `reason` says why it is.
+        The contents of `result.json`. `exported` names the stage, `reason` says why it is, `shown`
+        names the metric by which it is, and `validation` holds that of each stage.
     """
     begin = time.perf_counter()
     ranker_class = registry.get(ranker).load()
@@ -123,6 +124,9 @@ def quickstart(
     choice = choose_stage(measured.validation[metric], metric)
     result = _result(task, log, measured, ranking, seed, ranker)
     result.update(shown=metric, exported=choice.name, reason=choice.reason)
+    result["validation"] = {
+        name: float(value.mean()) for name, value in measured.validation[metric].items()
+    }
 
     exported = stages[choice.name]
     export(exported, output / "funnel", result)

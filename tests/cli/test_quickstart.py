@@ -26,6 +26,10 @@ def check_choice(result: dict[str, Any], stages: set[str]) -> None:
     assert result["exported"] in stages
     assert result["reason"].startswith(f"{result['shown']} of ")
     assert all(f"{stage} " in result["reason"] for stage in stages)
+    # Nothing is exported that the stage before it is as good as.
+    assert set(result["validation"]) == stages
+    if result["exported"] == "funnel":
+        assert result["validation"]["funnel"] > result["validation"]["retrieval"]
     for stage in stages:
         metrics = result["metrics"][stage]
         assert result["shown"] in metrics and metrics["evaluated_examples"] > 0

@@ -159,7 +159,7 @@ def relative_score(score: tf.Tensor, best: tf.Tensor) -> tf.Tensor:
     Example:
 
     >>> share = relative_score(tf.constant([[3.0]]), tf.constant([[3.0, 3.0, 3.0, 3.0]]))
-    >>> round(float(tf.exp(share)), 4)
+    >>> round(float(tf.exp(share[0, 0])), 4)
     0.25
     """
     total = tf.reduce_logsumexp(best, axis=-1, keepdims=True)

@@ -24,8 +24,8 @@ def user_folds(users: np.ndarray, number: int) -> np.ndarray:
     Example:
 
     >>> folds = user_folds(np.arange(1000), 2)
-    >>> sorted(set(folds.tolist())), 450 < folds.sum() < 550
-    ([0, 1], True)
+    >>> 450 < int(folds.sum()) < 550
+    True
     """
     hashes = pd.util.hash_array(np.asarray(users, np.int64))
     return (hashes % np.uint64(number)).astype(np.int64)
