@@ -30,8 +30,12 @@ def save(
         directory: Folder to write; what was there before is replaced.
         with_optimizer: Whether to write the state of the optimizer too, with which training goes on
             as if it had never ended. Without it each variable is a small compressed file.
+
+    Raises:
+        FloatingPointError: If a weight is not finite, because training diverged.
     """
     model.build_weights()
+    model.require_finite()
     with atomic_folder(directory) as folder:
         config = {"model": type(model).__name__, "config": model.get_config()}
         (folder / _CONFIG).write_text(json.dumps(config), encoding="utf-8")

@@ -13,36 +13,48 @@ from tfrec_zoo.typed_fields import checked_by
 
 #: Ranges of numbers by the name of the argument, in words.
 _RANGES: dict[str, tuple[str, Callable[[Any], bool]]] = {
-    "num_attention_layers": ("0 or more", lambda x: 0 <= x),
+    "num_attention_layers": ("0 or more", lambda x: x >= 0),
     "dropout": ("in [0, 1)", lambda x: 0 <= x < 1),
     "seed": ("in [0, 2**32)", lambda x: 0 <= x < 2**32),
-    **dict.fromkeys(
-        ("l2", "batch_l2", "shrink", "window"),
-        ("finite and at least 0", lambda x: 0 <= x < math.inf),
-    ),
+    **dict.fromkeys(("l2", "batch_l2", "shrink", "window"), ("at least 0", lambda x: x >= 0)),
 }
 #: The range of all other numbers.
-_POSITIVE: tuple[str, Callable[[Any], bool]] = ("positive", lambda x: 0 < x < math.inf)
+_POSITIVE: tuple[str, Callable[[Any], bool]] = ("positive", lambda x: x > 0)
 
 
 def checks_arguments(init: Callable[..., None]) -> Callable[..., None]:
     """Makes a constructor check its arguments, and take them as the types that it declares.
 
     Args:
-        init: The constructor, whose arguments have type hints.
+        init: The constructor, whose arguments have type hints. What it says itself of a wrong
+            argument, which may depend on others or on the features, comes first.
     """
     signature = inspect.signature(init)
 
     @functools.wraps(init)
     def checking(self: Any, *args: Any, **kwargs: Any) -> None:
         given = signature.bind(self, *args, **kwargs)
-        own = [name for name in _parameters(init) if name in given.arguments]
-        given.arguments.update(
-            checked_arguments(init, {name: given.arguments[name] for name in own})
-        )
+        values = {n: given.arguments[n] for n in _parameters(init) if n in given.arguments}
+        try:
+            values = checked_arguments(init, values)
+        except ValueError:
+            _in_words_of_its_own(init, given)
+            raise
+        given.arguments.update(values)
         init(*given.args, **given.kwargs)
 
     return checking
+
+
+def _in_words_of_its_own(init: Callable[..., None], given: inspect.BoundArguments) -> None:
+    """Raises the error of a constructor for wrong arguments, if that says what it received."""
+    try:
+        init(*given.args, **given.kwargs)
+    except (ValueError, TypeError) as error:
+        if "Received: " in str(error):
+            raise error from None
+    except Exception:
+        pass
 
 
 def checked_arguments(init: Callable[..., None], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -62,7 +74,7 @@ def checked_arguments(init: Callable[..., None], given: Mapping[str, Any]) -> di
         raise TypeError(f"The arguments are {sorted(known)}. Received: {unknown}")
     found = checked_by(known, given)
     for name, value in found.items():
-        _check_range(name, value)
+        _check_range(name, value, type(None) in typing.get_args(known[name]))
         if name.endswith("activation"):
             _check_keras(name, value, tf.keras.activations.get, "relu")
         elif name.endswith("initializer"):
@@ -85,13 +97,17 @@ def _parameters(init: Callable[..., None]) -> dict[str, Any]:
     }
 
 
-def _check_range(name: str, value: Any) -> None:
-    numbers = value if isinstance(value, tuple) else (value,)
+def _check_range(name: str, value: Any, may_be_none: bool) -> None:
     words, is_allowed = _RANGES.get(name, _POSITIVE)
-    for number in numbers:
-        is_number = isinstance(number, int | float) and not isinstance(number, bool)
-        if is_number and not is_allowed(number):
-            raise ValueError(f"`{name}` must be {words}. Received: {value!r}")
+    for number in value if isinstance(value, tuple) else (value,):
+        if not isinstance(number, int | float) or isinstance(number, bool):
+            continue
+        if number == math.inf:
+            words = "finite"
+        elif is_allowed(number):
+            continue
+        none = " or None" if may_be_none else ""
+        raise ValueError(f"`{name}` must be {words}{none}. Received: {value!r}")
 
 
 def _check_keras(name: str, value: Any, get: Callable[[Any], Any], example: str) -> None:

@@ -313,15 +313,21 @@ class RecommenderModel(KerasMethods):
         row: dict[str, Any] = {key: [[]] if f.is_bag else [None] for key, f in raw.items()}
         self(request_arrays(raw, row))
 
+    @property
+    def learned(self) -> list[tf.Variable]:
+        """All variables but those of metrics."""
+        of_metrics = {id(v) for metric in self.metrics for v in metric.variables}
+        return [variable for variable in self.weights if id(variable) not in of_metrics]
+
     def require_finite(self) -> None:
         """Checks that the weights are numbers.
 
         Raises:
             FloatingPointError: If one is infinite or no number; names the first.
         """
-        for variable in self.weights:
+        for variable in self.learned:
             values = tf.convert_to_tensor(variable)
-            if values.dtype.is_floating and not np.isfinite(values).all():
+            if not np.isfinite(values).all():
                 raise FloatingPointError(
                     "The weights of the model are not finite: its training diverged. "
                     f"Received: {variable.name}, shape {values.shape}"

@@ -20,8 +20,8 @@ def is_raw(inputs: Any) -> bool:
 def feature_arrays(inputs: Any, spec: FeatureSpec) -> dict[str, Any]:
     """Raw features as tensors, or as arrays of their types; what is no feature is left out.
 
-    A univalent feature [rows, 1] becomes [rows], as the columns of a frame are. Candidate features
-    of that shape stay lists of one candidate if the query's are [rows].
+    A univalent feature of the query [rows, 1] becomes [rows], as the columns of a frame are, and
+    candidate features of that shape with it; otherwise these are lists of one candidate.
 
     Args:
         inputs: A frame, or a mapping of tensors, arrays, series or lists by key.
@@ -33,7 +33,7 @@ def feature_arrays(inputs: Any, spec: FeatureSpec) -> dict[str, Any]:
     found = {key: _array(key, inputs[key], f) for key, f in spec.raw.items() if key in inputs}
     flat = {key for key, f in spec.raw.items() if key in found and not f.is_bag}
     flat = {key for key in flat if found[key].shape[1:] == (1,)}
-    if flat - set(spec.raw_candidate) or not (set(found) - set(spec.raw_candidate)):
+    if flat - set(spec.raw_candidate):
         found.update((key, without_column(found[key])) for key in flat)
     return found
 

@@ -243,7 +243,10 @@ def export(
 
     Raises:
         FileExistsError: If `directory` is a file, or a folder that contains something else.
+        FloatingPointError: If a weight is not finite, because training diverged.
     """
+    if isinstance(model, RecommenderModel):
+        model.require_finite()
     directory = pathlib.Path(directory)
     if directory.is_dir() and any(directory.iterdir()):
         if not any((directory / name).is_file() for name in (MANIFEST, "saved_model.pb")):
