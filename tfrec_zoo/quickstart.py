@@ -34,6 +34,8 @@ from tfrec_zoo.training import Training
 
 #: Items from which on the softmax is sampled.
 _SAMPLED_FROM = 20_000
+#: Interactions to train on from which on batches are large.
+_LONG = 250_000
 #: Interactions that are passed over in all, at most, when retrieval is trained.
 _PASSES = 2_000_000
 #: Scores that are worked out, at most, to nominate what the ranker is trained on.
@@ -162,7 +164,9 @@ def _retrieval_settings(
     """How retrieval is trained: in minutes, however many items and interactions there are."""
     arguments: dict[str, Any] = {"hidden_units": (256, 64), "tied": True, "dropout": 0.2}
     epochs = int(np.clip(_PASSES // max(len(rows.train), 1), 1, 6))
-    training = dataclasses.replace(training, epochs=epochs)
+    # A short log makes too few steps of large batches.
+    batch_size = 256 if len(rows.train) < _LONG else training.batch_size
+    training = dataclasses.replace(training, epochs=epochs, batch_size=batch_size)
     if log.interactions[log.roles.item].iloc[rows.train].nunique() > _SAMPLED_FROM:
         arguments["num_sampled"] = 2000
         training = dataclasses.replace(training, optimizer="lazy_adam")
