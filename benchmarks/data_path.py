@@ -2,12 +2,12 @@
 
     python benchmarks/data_path.py --rows 1000000 10000000 --output runs/data-path.json
 
-A frame of interactions in no order (a tenth as many users as rows, a hundredth as many
-items, their popularity by Zipf's law) is made a log, next-watch examples, fitted features and the
-first batch of `YouTubeRetrieval`. Each size is a process of its own. Printed for each stage are seconds,
-once, the most memory the process took, above what it took with the frame, the growth of the seconds
-over that of the rows, where 1 is linear, and how many times what pandas takes that is to number
-users and items (`factorize`) and to sort the rows by user and time.
+A frame of interactions in no order (a tenth as many users as rows, a hundredth as many items, their
+popularity by Zipf's law) is made a log, next-watch examples, fitted features and the first batch of
+`YouTubeRetrieval`. Each size is a process of its own. Printed for each stage are seconds, once, the
+most memory the process took, above what it took with the frame, the growth of the seconds over that
+of the rows, where 1 is linear, and how many times what pandas takes that is to number users and
+items (`factorize`) and to sort the rows by user and time.
 
 Vocabularies are of strings that are there ten times each, as pandas keeps them and as Python's
 objects, and of whole numbers; quantiles are 1,000 of each of ten columns. Contenders take turns;

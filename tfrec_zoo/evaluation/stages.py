@@ -1,4 +1,4 @@
-"""Stages: which of several recommenders is better than the simpler ones before it."""
+"""Stages: which of several recommenders is best."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -20,16 +20,15 @@ class StageChoice:
 
 
 def choose_stage(values: Mapping[str, np.ndarray], metric: str) -> StageChoice:
-    """Takes the simplest stage that no later one beats by more than chance.
-
-    A later stage takes the place of an earlier one if its mean is higher by more than one standard
-    error of the mean difference, example by example (the one-standard-error rule: Breiman et al.,
-    Classification and Regression Trees, 1984).
+    """Takes the stage that is best on validation examples, of equals the simplest.
 
     Args:
         values: What each stage is worth on the same validation examples, [examples], simplest stage
             first.
         metric: Name of that value.
+
+    Returns:
+        The stage, with its lead over the others, example by example, and the standard error.
 
     Example:
 
@@ -37,23 +36,17 @@ def choose_stage(values: Mapping[str, np.ndarray], metric: str) -> StageChoice:
     >>> choose_stage(hits, "hit rate").name
     'retrieval'
     """
-    best, *others = values
-    size = len(values[best])
+    size = len(next(iter(values.values())))
     if not size:
-        return StageChoice(best, "there are no validation examples to choose by")
-    words = []
-    for name in others:
-        gains = values[name] - values[best]
-        gain, error = gains.mean(), 0.0
-        if size > 1:
-            error = gains.std(ddof=1) / size**0.5
-        is_better = size > 1 and gain > error
-        words.append(
-            f"{name} {'beats' if is_better else 'does not beat'} {best} by more than a standard "
-            f"error ({gain:+.4g} ± {error:.2g})"
-        )
-        if is_better:
-            best = name
-    means = ", ".join(f"{name} {value.mean():.4g}" for name, value in values.items())
-    compared = f"{metric} of {size} validation examples: {means}"
-    return StageChoice(best, "; ".join([compared, *words]))
+        return StageChoice(next(iter(values)), "there are no validation examples to choose by")
+    means = {name: value.mean() for name, value in values.items()}
+    best = max(means, key=lambda name: means[name])  # The first of equals.
+    words = ", ".join(f"{name} {mean:.4g}" for name, mean in means.items())
+    leads = []
+    for name in values.keys() - {best} if size > 1 else ():
+        lead = values[best] - values[name]
+        error = lead.std(ddof=1) / size**0.5
+        chance = "" if lead.mean() > error else ", which may be chance"
+        leads.append(f"{best} leads {name} by {lead.mean():.4g} ± {error:.2g}{chance}")
+    compared = f"{metric} of {size} validation examples: {words}"
+    return StageChoice(best, "; ".join([compared, *sorted(leads)]))
