@@ -142,7 +142,6 @@ class Features:
         summaries = {name: s for c in spec.dense for name, s in summaries_of(c).items()}
         crosses = [c for c in spec.crosses if c.top_n is not None and c.space not in given]
         read_again: set[str] = set()
-        found: set[str] = set()
         if rows is None:
             read_again = {key for c in interactions for key in c.keys}
             if cross_rows is None:
@@ -150,10 +149,11 @@ class Features:
         kept: list[Mapping[str, Any]] | None = None
         if read_again and isinstance(chunks, Iterator):
             kept = []
+        seen: set[str] = set()
         for chunk in chunks:
+            seen.update(chunk.keys())
             if kept is not None:
                 kept.append({key: chunk[key] for key in read_again if key in chunk})
-            found.update(chunk)
             for key, values in chunk.items():
                 try:
                     for space in dict.fromkeys(c.space for c in columns if c.key == key):
@@ -170,9 +170,11 @@ class Features:
         empty = [space for space, vocabulary in learned.items() if not len(vocabulary)]
         empty += [
             name
-            for name, s in summaries.items()
-            # Where nothing is learned of a declared column, the data need not have it.
-            if not s.count and name not in of_rows and (name in found or not isinstance(s, Count))
+            for name, summary in summaries.items()
+            if not summary.count
+            and name not in of_rows
+            # Of what need not be learned, the data need not tell.
+            and (name in seen or not isinstance(summary, Count))
         ]
         if empty:
             spec = without_empty(spec, empty, drop_empty)
