@@ -66,6 +66,19 @@ def test_the_python_blocks_of_the_page_on_logs(shop: pathlib.Path) -> None:
     run(f"{program}\nassert task.spec == spec", shop)
 
 
+def test_the_python_blocks_of_the_page_on_serving(shop: pathlib.Path) -> None:
+    page = (ROOT / "docs" / "serving.md").read_text(encoding="utf-8")
+    ask, alone = blocks(page, "python")
+    ask = ask.replace("epochs=1", "epochs=1, verbose=0")
+    printed = run(ask, shop)
+    assert len(re.findall(r"The sku-\d+", printed)) == 10 + 2 + 5 + 2
+    answer = run(f"{alone}\nimport sys; assert 'tfrec_zoo' not in sys.modules", shop)
+    found = re.findall(r"b'(sku-\d+)'", answer)
+    assert len(set(found) - {"sku-12", "sku-7"}) == 5
+    # The history is left out, so that these are the first that the package prints.
+    assert re.findall(r"(sku-\d+) +The", printed)[:5] == found
+
+
 def commands() -> list[str]:
     """All command lines of tfrec-zoo in the pages."""
     found = []

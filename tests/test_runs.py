@@ -216,10 +216,11 @@ def test_a_run_recommends_what_its_export_answers(
 
     exported = load(run.export(tmp_path / "export"))
     if run.model.family == "retrieval":
-        answers = exported.recommend(request, k=4)
-        assert answers["id"].tolist() == found["id"].tolist()
-        np.testing.assert_allclose(answers["score"], found["score"], rtol=1e-5)
+        answers = exported.recommend(request, k=4, include_history=True)
+        pd.testing.assert_frame_equal(answers, found)
         return
+    answers = exported.recommend(request, k=4, include_history=True)
+    pd.testing.assert_frame_equal(answers, found)
     # Every item that the model knows, scored by the export, best first.
     known = set(run.model.features.vocabularies["item_id"].tokens)
     items = small_log.items[small_log.items["item_id"].isin(known)]
@@ -248,9 +249,15 @@ def test_what_was_watched_is_left_out_unless_asked_for(run: Run) -> None:
     everything = run.recommend(request, k=known, include_history=True)
     assert {"i5", "i2"} <= set(everything.query("row == 0")["id"])
     assert len(everything) == 2 * known
-    # An `exclude` says it all.
+    # What `exclude` holds is left out as well.
     other = run.recommend({**request, "exclude": [["i1"], ["i1"]]}, k=known)
-    assert {"i5", "i2"} <= set(other.query("row == 0")["id"]) and "i1" not in set(other["id"])
+    assert not {"i5", "i2", "i1"} & set(other.query("row == 0")["id"])
+    assert len(other) == 2 * known - 4
+    # The least likely items are found where they alone are allowed.
+    least = everything.query("row == 0")["id"].tolist()[-3:]
+    found = run.recommend({**request, "allow": [[*least, "never seen"], []]}, k=2)
+    left = [item for item in least if item not in ("i5", "i2")][:2]
+    assert found.query("row == 0")["id"].tolist() == left
 
 
 def test_only_rankers_score(run: Run) -> None:
@@ -299,7 +306,7 @@ def test_pretrained_models_by_name(
     run.save(tmp_path / "ease" / "small")
     monkeypatch.setenv("TFREC_ZOO_MODELS", str(tmp_path))
     request = {"history": [["i5", "i2"]]}
-    expected = run.recommend(request, k=3, include_history=True)
+    expected = run.recommend(request, k=3)
     answers = tfrec_zoo.load("ease/small").recommend(request, k=3)
     assert answers["id"].tolist() == expected["id"].tolist()
     model = tfrec_zoo.from_preset("ease/small")
@@ -321,6 +328,6 @@ def test_a_plateau_needs_validation_while_training(name: str, task: str, halves:
 @pytest.mark.parametrize("k", [2.5, True, "3", None])
 def test_k_is_a_whole_number(k: Any, halves: Log) -> None:
     run = tfrec_zoo.train("Popularity", halves, Training(verbose=0))
-    with pytest.raises(ValueError, match="`k` must be a whole number. Received: "):
+    with pytest.raises(ValueError, match="`k` must be a whole number from 1 up. Received: "):
         run.recommend({"exclude": [[]]}, k=k)
     assert len(run.recommend({"exclude": [[]]}, k=np.int64(3))) == 3

@@ -116,6 +116,25 @@ def test_answers_and_trains_on_by_its_name(name, ml_100k, monkeypatch, tmp_path)
     assert any((a != b.numpy()).any() for a, b in zip(before, model.weights, strict=True))
 
 
+def test_rankers_without_a_catalogue_rank_what_they_know_or_are_given():
+    served = tfrec_zoo.load("neumf/movielens-100k")
+    found = served.recommend({"user_id": [196], "exclude": [[50]]}, k=2000)
+    assert len(found) == found["id"].nunique() > 1600 and "50" not in set(found["id"])
+    some = found["id"].tolist()[::300]
+    request = {"user_id": ["196"] * len(some), "movie_id": some}
+    np.testing.assert_allclose(served.score(request), found["score"][::300], rtol=1e-5)
+    clicks = tfrec_zoo.load("deepfm/movielens-100k")
+    features = {"movie_id": [["1", "2"]], "genres": [[["0"], ["4", "7"]]], "year": [[1995, 1995]]}
+    ranked = clicks.recommend({"user_id": [196]}, candidates=features)
+    rows = {key: values[0] for key, values in features.items()} | {"user_id": ["196", "196"]}
+    scores = dict(zip(rows["movie_id"], clicks.score(rows), strict=True))
+    np.testing.assert_allclose(ranked["score"], [scores[item] for item in ranked["id"]], rtol=1e-5)
+    with pytest.raises(KeyError, match=r"candidates without \['genres', 'year'\]"):
+        clicks.recommend({"user_id": [196]}, candidates=[["1", "2"]])
+    with pytest.raises(ValueError, match="for the whole catalogue to be ranked"):
+        clicks.recommend({"user_id": [196]})
+
+
 def test_a_wrong_checksum_is_refused(monkeypatch, tmp_path):
     name = RECOMMENDERS[0]
     shutil.copytree(FOLDER / name, tmp_path / name)
@@ -134,7 +153,11 @@ def test_a_wrong_checksum_is_refused(monkeypatch, tmp_path):
 def test_the_auc_of_the_manifest_is_that_of_its_answers(name, ml_100k, tmp_path):
     task = presets.get(MODELS[name]["config"]["preset"]).make_task(ml_100k)
     test = task.parts[2]
-    raw = test.raw([feature["key"] for feature in MODELS[name]["request"]])
+    request = {feature["key"]: feature["dtype"] for feature in MODELS[name]["request"]}
+    raw = {
+        key: values.astype("float32") if request[key] == "float32" else values
+        for key, values in test.raw(request).items()
+    }
     p = ask(name, raw, "serving_default", tmp_path)["predictions"]
     assert roc_auc_score(test.label, p) == pytest.approx(MODELS[name]["metrics"]["auc"], abs=1e-4)
 

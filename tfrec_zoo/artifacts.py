@@ -79,12 +79,24 @@ def atomic_write(path: str | pathlib.Path, text: str) -> None:
 
 
 def file_hashes(folder: pathlib.Path) -> dict[str, str]:
-    """Returns the SHA-256 of every file in a folder, except the manifest, by relative path."""
+    """Returns the SHA-256 of every file in a folder by relative path.
+
+    The manifest is left out, and so are files whose names begin with a dot.
+    """
     return {
-        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        path.relative_to(folder).as_posix(): sha256(path)
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != MANIFEST
+        if path.is_file() and path.name != MANIFEST and not path.name.startswith(".")
     }
+
+
+def sha256(path: str | pathlib.Path) -> str:
+    """Returns the SHA-256 of a file of any size."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 def write_manifest(folder: pathlib.Path, contents: dict[str, Any]) -> None:
@@ -98,7 +110,7 @@ def read_manifest(folder: str | pathlib.Path, verify: bool = False) -> dict[str,
 
     Args:
         folder: Folder of the export.
-        verify: Whether to compare every file with its SHA-256.
+        verify: Whether to compare every file with its SHA-256, and to refuse other files.
 
     Returns:
         The contents of the manifest.
@@ -123,4 +135,9 @@ def read_manifest(folder: str | pathlib.Path, verify: bool = False) -> dict[str,
             if found.get(name) != digest:
                 state = "damaged" if name in found else "missing"
                 raise ValueError(f"{folder / name} is {state}: export the model again.")
+        more = sorted(set(found) - set(expected))
+        if more:
+            raise ValueError(
+                f"{folder / more[0]} is not of this export: remove it, or export the model again."
+            )
     return manifest

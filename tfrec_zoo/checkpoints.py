@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tfrec_zoo import registry
 from tfrec_zoo.artifacts import MANIFEST, atomic_folder, read_manifest, write_manifest
+from tfrec_zoo.features import Features
 from tfrec_zoo.models.base import RecommenderModel
 
 _CONFIG, _ARRAYS = "model.json", "arrays"
@@ -29,8 +30,12 @@ def save(
         directory: Folder to write; what was there before is replaced.
         with_optimizer: Whether to write the state of the optimizer too, with which training goes on
             as if it had never ended. Without it each variable is a small compressed file.
+
+    Raises:
+        FloatingPointError: If a weight is not finite, because training diverged.
     """
     model.build_weights()
+    model.require_finite()
     with atomic_folder(directory) as folder:
         config = {"model": type(model).__name__, "config": model.get_config()}
         (folder / _CONFIG).write_text(json.dumps(config), encoding="utf-8")
@@ -69,6 +74,23 @@ def restore(directory: str | pathlib.Path) -> RecommenderModel:
     except _DAMAGE as error:
         raise ValueError(f"The checkpoint in {folder} is damaged: {error}") from error
     return model
+
+
+def read_features(directory: str | pathlib.Path) -> Features:
+    """Reads the features of the model that `save` wrote, without the model.
+
+    Args:
+        directory: Folder of the checkpoint.
+
+    Raises:
+        ValueError: If it is damaged.
+    """
+    folder = pathlib.Path(directory)
+    try:
+        config = json.loads((folder / _CONFIG).read_text(encoding="utf-8"))
+        return Features.from_config(config["config"]["features"])
+    except _DAMAGE as error:
+        raise ValueError(f"The checkpoint in {folder} is damaged: {error}") from error
 
 
 def _read(path: pathlib.Path) -> np.ndarray:

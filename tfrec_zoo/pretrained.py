@@ -7,8 +7,10 @@ from typing import Any
 
 from tfrec_zoo import checkpoints
 from tfrec_zoo.artifacts import MANIFEST
+from tfrec_zoo.features import RawFeature
 from tfrec_zoo.serving import Served
 from tfrec_zoo.serving import load as load_export
+from tfrec_zoo.serving.items import ItemTable
 
 #: Where pretrained models are looked for first: folders `<model>/<data set>`.
 ENVIRONMENT = "TFREC_ZOO_MODELS"
@@ -46,24 +48,22 @@ def find(name: str) -> pathlib.Path:
     )
 
 
-def load(name: str | pathlib.Path) -> Served:
+def load(name: str | pathlib.Path, verify: bool = True) -> Served:
     """Loads an export, to be asked: a folder, or a pretrained model by name.
-
-    Every file is compared with its checksum first.
 
     Args:
         name: A folder that `export` or `train` wrote, or a name such as `"neumf/movielens-100k"`.
+        verify: Whether to compare every file with its checksum first, as `serving.load` does.
 
     Raises:
         FileNotFoundError: If there is no such folder and no such name.
-        ValueError: If a file is damaged.
+        ValueError: If a file is damaged or missing, or not of the export.
 
     Example:
 
     >>> import tfrec_zoo as zoo
     >>> served = zoo.load("ease/movielens-100k")
-    >>> history = [["50", "172"]]
-    >>> served.recommend({"history": history, "exclude": history}, k=2)["rank"].tolist()
+    >>> served.recommend({"history": [["50", "172"]]}, k=2)["rank"].tolist()
     [1, 2]
     """
     folder = pathlib.Path(name)
@@ -71,7 +71,21 @@ def load(name: str | pathlib.Path) -> Served:
         folder = find(str(name))
     if not (folder / MANIFEST).is_file() and (folder / "model").is_dir():
         folder = folder / "model"
-    return load_export(folder, verify=True)
+    served = load_export(folder, verify)
+    checkpoint = folder.parent / "checkpoint"
+    if "item" not in served.manifest and served.is_ranking and checkpoint.is_dir():
+        _add_items(served, checkpoint)
+    return served
+
+
+def _add_items(served: Served, checkpoint: pathlib.Path) -> None:
+    """Tells a ranking model whose export doesn't say so which items it knows."""
+    features = checkpoints.read_features(checkpoint)
+    column = features.spec.item
+    served.item = RawFeature(column.key, column.dtype)
+    if served.candidate == {column.key}:
+        vocabulary = features.vocabularies[column.space]
+        served.items = ItemTable.of_vocabulary(column.key, vocabulary)
 
 
 def from_preset(name: str) -> Any:

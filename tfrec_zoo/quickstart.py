@@ -1,5 +1,6 @@
-"""Quick start: both stages trained, measured, exported as one funnel, and asked."""
+"""Quick start: stages trained, measured side by side, and the best exported and asked."""
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -13,36 +14,32 @@ import numpy as np
 
 from tfrec_zoo import registry
 from tfrec_zoo.artifacts import atomic_write
-from tfrec_zoo.data import Catalogue, Examples, Log
-from tfrec_zoo.evaluation import Result, evaluate_funnel, funnel_request
-from tfrec_zoo.runs import train
+from tfrec_zoo.client_program import write_client
+from tfrec_zoo.data import Log, Split, by_time, leave_last_out, leave_random_out
+from tfrec_zoo.evaluation import Result, choose_stage, evenly_spaced
+from tfrec_zoo.folds import train_folds
+from tfrec_zoo.models import RetrievalModel
+from tfrec_zoo.runs import Run, train
 from tfrec_zoo.serving import Funnel, export
-from tfrec_zoo.tasks import NextWatch, WatchTime
+from tfrec_zoo.stages import (
+    TEST_EXAMPLES,
+    TRUE_WATCH_TIME,
+    Measured,
+    measure_stages,
+    with_validation_users,
+)
+from tfrec_zoo.tasks import Choice, ItemTask, NextWatch, WatchTime
+from tfrec_zoo.trainer import Trainer
 from tfrec_zoo.training import Training
 
-#: A program that needs TensorFlow alone; quickstart runs it and leaves it beside the funnel.
-RECOMMEND = '''"""Asks the exported funnel for recommendations; needs TensorFlow, not tfrec_zoo."""
-
-import json
-import pathlib
-
-import tensorflow as tf
-
-here = pathlib.Path(__file__).parent
-funnel = tf.saved_model.load(str(here / "funnel"))
-recommend = funnel.signatures["serving_default"]
-specs = recommend.structured_input_signature[1]
-titles = json.loads((here / "titles.json").read_text())
-
-for request in json.loads((here / "requests.json").read_text()):
-    answer = recommend(**{key: tf.constant([value], specs[key].dtype, [1, len(value)] if
-                          isinstance(value, list) else [1]) for key, value in request.items()})
-    watched = [title for title in map(titles.get, request["history"][-3:]) if title]
-    print("\\nlast watched:", "; ".join(watched) or "nothing yet")
-    for item, score in list(zip(answer["ids"][0].numpy(), answer["scores"][0].numpy()))[:5]:
-        item = item.decode() if isinstance(item, bytes) else str(item)
-        print(f"  {score:9.3f}  {titles[item]}")
-'''
+#: Items from which on the softmax is sampled.
+_SAMPLED_FROM = 20_000
+#: Interactions to train on from which on batches are large.
+_LONG = 250_000
+#: Interactions that are passed over in all, at most, when retrieval is trained.
+_PASSES = 2_000_000
+#: Scores that are worked out, at most, to nominate what the ranker is trained on.
+_NOMINATION_SCORES = 10**10
 
 
 def quickstart(
@@ -52,17 +49,22 @@ def quickstart(
     quiet: bool = False,
     ranker: str = "YouTubeRanking",
 ) -> dict[str, Any]:
-    """Trains retrieval and ranking on a log, and leaves a funnel that answers requests.
+    """Trains retrieval and ranking on a log, and leaves the better of them, ready to be asked.
+
+    Popularity, retrieval and both stages together are measured on the same examples. The simplest
+    that no later one beats on the validation users is exported, and the result says why.
 
     Args:
-        log: The log. Without impressions, each interaction is shown beside sampled items.
+        log: The log. Without impressions, each interaction is shown beside sampled items; without
+            times, nothing is ranked, because that needs the order of events.
         output: Folder for `funnel` (the SavedModel), `result.json`, and a program that asks it.
         seed: Seed of all random numbers.
         quiet: Whether to print nothing.
         ranker: Name of the ranking model; any that reads features.
 
     Returns:
-        The contents of `result.json`.
+        The contents of `result.json`. `exported` names the stage, `reason` says why it is, `shown`
+        names the metric by which it is, and `validation` holds that of each stage.
     """
     begin = time.perf_counter()
     ranker_class = registry.get(ranker).load()
@@ -79,73 +81,64 @@ def quickstart(
         if not quiet:
             print(text, flush=True)
 
-    has_impressions = log.impressions is not None
-    by_time: Any = {"split": "time", "validation_fraction": 0.0, "test_fraction": 0.15}
-    next_watch = NextWatch(log, example_age=has_impressions, **(by_time if has_impressions else {}))
+    task, rows = _retrieval_task(log, seed)
     say(f"{log.name}: {len(log.users)} users, {len(log.items)} items, "
-        f"{len(log.interactions)} interactions; {next_watch.rows.protocol}")  # fmt: skip
+        f"{len(log.interactions)} interactions; {rows.protocol}")  # fmt: skip
 
     say("\nCandidate generation")
-    popularity = train("Popularity", next_watch, Training(seed=seed, verbose=0))
-    retrieval = train(
-        "YouTubeRetrieval",
-        next_watch,
-        Training(epochs=6, seed=seed, verbose=verbose),
-        hidden_units=(256, 64),
-        tied=True,
-        dropout=0.2,
+    popularity = Trainer().fit(
+        registry.get("Popularity").load(), task, Training(seed=seed, verbose=0), {}
     )
-
-    say("\nRanking")
-    watch_time = _ranking_task(next_watch, retrieval.model)
-    ranking = train(
-        ranker,
-        watch_time,
-        Training(epochs=2, seed=seed, verbose=verbose),
-        **ranker_class.quick_arguments,
-    )
-
-    say("\nExporting the funnel")
-    sources = {"retrieval": retrieval.model, "popularity": popularity.model}
-    funnel = Funnel(sources, ranking.model, log, num_candidates=100, k=20)
-    test = next_watch.examples(type(retrieval.model)).test
-    metrics = {
-        "popularity": popularity.metrics,
-        "retrieval": retrieval.metrics,
-        "funnel": evaluate_funnel(funnel, test),
-        "ranking": ranking.metrics,
+    training, arguments = _retrieval_settings(log, rows, Training(seed=seed, verbose=verbose))
+    retrieval = Trainer().fit(
+        registry.get("YouTubeRetrieval").load(), task, training, arguments
+    ).model  # fmt: skip
+    stages = {
+        name: Funnel({name: model}, None, log, num_candidates=100, k=20)
+        for name, model in (("popularity", popularity.model), ("retrieval", retrieval))
     }
-    result = Result(
-        model="Funnel",
-        task=next_watch.name,
-        metrics=metrics,
-        dataset=log.name,
-        data_checksum=log.checksum,
-        checksum=next_watch.checksum,
-        protocol=f"{next_watch.protocol}; ranking: {watch_time.protocol}",
-        seed=seed,
-        config={"ranker": ranker},
-    ).to_dict()
-    export(funnel, output / "funnel", result)
-    requests = _requests(funnel, test, 3)
+
+    ranking: Run | None = None
+    if isinstance(task, NextWatch):
+        say(
+            "\nCandidate generation without half of the users, twice: scores to train the ranker on"
+        )
+        folds = train_folds(retrieval, task, training)
+        say("\nRanking")
+        ranking = train(
+            ranker,
+            _ranking_task(log, rows, retrieval, folds),
+            Training(epochs=2, seed=seed, verbose=verbose),
+            **ranker_class.quick_arguments,
+        )
+        sources = {"retrieval": retrieval}
+        if log.impressions is not None:
+            sources["popularity"] = popularity.model
+        stages["funnel"] = Funnel(sources, ranking.model, log, num_candidates=100, k=20)
+    else:
+        say("\nNothing is ranked: ranking needs the order of events, and this log has no times.")
+
+    say("\nMeasuring")
+    test = task.examples(type(retrieval), arguments).test
+    validation = task.validating().examples(type(retrieval), arguments).test
+    measured = measure_stages(stages, log, rows, validation, test)
+    metric = _shown_metric(measured, ranking)
+    choice = choose_stage(measured.validation[metric], metric)
+    result = _result(task, log, measured, ranking, seed, ranker)
+    result.update(shown=metric, exported=choice.name, reason=choice.reason)
+    result["validation"] = {
+        name: float(value.mean()) for name, value in measured.validation[metric].items()
+    }
+
+    exported = stages[choice.name]
+    export(exported, output / "funnel", result)
+    write_client(output, exported, log, test)
     result["seconds"] = round(time.perf_counter() - begin, 1)
     atomic_write(output / "result.json", json.dumps(result, indent=1) + "\n")
-    atomic_write(output / "requests.json", json.dumps(requests, indent=1) + "\n")
-    atomic_write(output / "titles.json", json.dumps(_titles(log), indent=1) + "\n")
-    atomic_write(output / "recommend.py", RECOMMEND)
-    say(f"\n{_table(metrics)}")
+    say(f"\n{_table(result['metrics'])}\n\nExported: {choice.name}, by {choice.reason}")
 
-    say("\nAsking the exported funnel in a process of its own")
-    answer = subprocess.run(
-        [sys.executable, str(output / "recommend.py")],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
-    )
-    if answer.returncode:
-        raise RuntimeError(f"{output / 'recommend.py'} failed: {answer.stderr.strip()}")
-    say(answer.stdout)
+    say("\nAsking the exported model in a process of its own")
+    say(_ask(output / "recommend.py"))
     say(f"{result['seconds']:.0f} s. Written to {output}: funnel (a SavedModel), result.json, and "
         f"recommend.py, which asks the funnel with TensorFlow alone.\n"
         f"Next: tfrec-zoo recommend {output}/funnel --request '{{\"history\": []}}'\n"
@@ -154,46 +147,106 @@ def quickstart(
     return result
 
 
-def _ranking_task(next_watch: NextWatch, retrieval: Any) -> WatchTime:
-    """What the ranker learns: impressions before the test watches, scored by retrieval."""
-    log, split = next_watch.log, next_watch.rows
-    if log.impressions is None:
-        return WatchTime(log, split=split, retrieval=retrieval)
-    test_from = log.interactions[log.roles.time].to_numpy()[split.test].min()
-    return WatchTime(log, test_from=float(test_from), retrieval=retrieval)
+def _retrieval_task(log: Log, seed: int) -> tuple[ItemTask, Split]:
+    """What candidate generation learns, and the rows that it is trained and measured on."""
+    if not log.has_times:
+        rows = with_validation_users(log, leave_random_out(log, seed))
+        return Choice(log, split=rows), rows
+    has_impressions = log.impressions is not None
+    split = by_time(log, 0.0, 0.15) if has_impressions else leave_last_out(log)
+    rows = with_validation_users(log, split)
+    return NextWatch(log, split=rows, example_age=has_impressions), rows
 
 
-def _requests(funnel: Funnel, test: Examples, number: int) -> list[dict[str, Any]]:
-    """Requests of the users of some test examples, and of a new user, as JSON values."""
-    part = test.take(np.linspace(0, len(test) - 1, number).astype(np.int64))
-    arrays = {key: value.numpy() for key, value in funnel_request(funnel, part).items()}
-    requests = []
-    for row in range(number):
-        request: dict[str, Any] = {}
-        for key, values in arrays.items():
-            value = values[row]
-            if funnel.request[key].is_bag:
-                kept = [v for v in value.tolist() if v not in (b"", -1)]
-                request[key] = [v.decode() if isinstance(v, bytes) else v for v in kept]
-            else:
-                value = value.item() if isinstance(value, np.generic) else value
-                request[key] = value.decode() if isinstance(value, bytes) else value
-        requests.append(request)
-    new = {key: [] if funnel.request[key].is_bag else value for key, value in requests[0].items()}
-    return [*requests, new]
+def _retrieval_settings(
+    log: Log, rows: Split, training: Training
+) -> tuple[Training, dict[str, Any]]:
+    """How retrieval is trained: in minutes, however many items and interactions there are."""
+    arguments: dict[str, Any] = {"hidden_units": (256, 64), "tied": True, "dropout": 0.2}
+    epochs = int(np.clip(_PASSES // max(len(rows.train), 1), 1, 6))
+    # A short log makes too few steps of large batches.
+    batch_size = 256 if len(rows.train) < _LONG else training.batch_size
+    training = dataclasses.replace(training, epochs=epochs, batch_size=batch_size)
+    if log.interactions[log.roles.item].iloc[rows.train].nunique() > _SAMPLED_FROM:
+        arguments["num_sampled"] = 2000
+        training = dataclasses.replace(training, optimizer="lazy_adam")
+    return training, arguments
 
 
-def _titles(log: Log) -> dict[str, str]:
-    catalogue = Catalogue.of(log)
-    titles = catalogue.ids if catalogue.titles is None else catalogue.titles
-    return dict(zip(map(str, catalogue.ids), map(str, titles), strict=True))
+def _ranking_task(
+    log: Log, rows: Split, retrieval: RetrievalModel, folds: tuple[RetrievalModel, ...]
+) -> WatchTime:
+    """What the ranker learns: what was chosen of what was shown, or nominated, before the test."""
+    if log.impressions is not None:
+        tested = np.union1d(rows.validation, rows.test)
+        test_from = float(log.interactions[log.roles.time].to_numpy()[tested].min())
+        return WatchTime(log, test_from=test_from, retrieval=retrieval, fold_models=folds)
+    limit = int(np.clip(_NOMINATION_SCORES // retrieval.num_items, 5_000, 200_000))
+
+    def some(part: np.ndarray, size: int) -> np.ndarray:
+        return part[evenly_spaced(len(part), size)]
+
+    split = Split(
+        some(rows.train, limit),
+        some(rows.validation, TEST_EXAMPLES),
+        some(rows.test, TEST_EXAMPLES),
+        rows.protocol,
+    )
+    return WatchTime(log, split=split, retrieval=retrieval, fold_models=folds)
+
+
+def _shown_metric(measured: Measured, ranking: Run | None) -> str:
+    """What the stages are compared by: watch time where that is what the ranker predicts."""
+    if ranking is not None and ranking.model.predicts == "watch time":
+        for metric in (TRUE_WATCH_TIME, "weight_at_10"):
+            if metric in measured.validation:
+                return metric
+    return "hit_rate_at_10"
+
+
+def _result(
+    task: ItemTask, log: Log, measured: Measured, ranking: Run | None, seed: int, ranker: str
+) -> dict[str, Any]:
+    metrics = dict(measured.test)
+    protocol = f"{task.protocol}; at most {TEST_EXAMPLES} test examples, evenly spaced"
+    if ranking is not None:
+        metrics["ranking"] = dict(ranking.metrics)
+        protocol += f"; ranking: {ranking.task.protocol}"
+    return Result(
+        model="Funnel",
+        task=task.name,
+        metrics=metrics,
+        dataset=log.name,
+        data_checksum=log.checksum,
+        checksum=task.checksum,
+        protocol=protocol,
+        seed=seed,
+        config={"ranker": ranker},
+    ).to_dict()
+
+
+def _ask(program: pathlib.Path) -> str:
+    answer = subprocess.run(
+        [sys.executable, str(program)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+    )
+    if answer.returncode:
+        raise RuntimeError(f"{program} failed: {answer.stderr.strip()}")
+    return answer.stdout
 
 
 def _table(metrics: Mapping[str, Mapping[str, float]]) -> str:
-    names = ("hit_rate_at_10", "hit_rate_at_50", "ndcg_at_10")
-    lines = [f"{'':12s}" + "".join(f"{name:>16s}" for name in names)]
-    for row in ("popularity", "retrieval", "funnel"):
-        cells = [f"{metrics[row][n]:16.4f}" if n in metrics[row] else f"{'':16s}" for n in names]
-        lines.append(f"{row:12s}" + "".join(cells))
-    ranking = "  ".join(f"{name} {value:.4f}" for name, value in metrics["ranking"].items())
-    return "\n".join([*lines, f"{'ranking':12s}{ranking}"])
+    stages = [name for name in ("popularity", "retrieval", "funnel") if name in metrics]
+    names = [name for name in metrics["popularity"] if name != "evaluated_examples"]
+    width = max(16, 2 + max(map(len, names)))
+    lines = [f"{'':12s}" + "".join(f"{name:>{width}s}" for name in names)]
+    for row in stages:
+        lines.append(f"{row:12s}" + "".join(f"{metrics[row][n]:{width}.4f}" for n in names))
+    if "ranking" in metrics:
+        shown = [n for n in metrics["ranking"] if not n.startswith(("predicted_", "true_"))]
+        values = "  ".join(f"{name} {metrics['ranking'][name]:.4f}" for name in shown)
+        lines.append(f"{'ranking':12s}{values}")
+    return "\n".join(lines)

@@ -1,7 +1,6 @@
 """Runs: `train` trains a model on a task, and returns what came of it."""
 
 import dataclasses
-import numbers
 import pathlib
 from collections.abc import Mapping
 from typing import Any
@@ -10,10 +9,11 @@ import numpy as np
 import pandas as pd
 
 from tfrec_zoo import checkpoints, registry, tasks
-from tfrec_zoo.data import Catalogue, Log
+from tfrec_zoo.data import Log
 from tfrec_zoo.evaluation import Result
 from tfrec_zoo.models import RecommenderModel
-from tfrec_zoo.serving import Served, export, rank_catalogue, serve
+from tfrec_zoo.serving import Served, export, serve
+from tfrec_zoo.serving.requests import checked_k
 from tfrec_zoo.tasks import Task
 from tfrec_zoo.trainer import Trainer
 from tfrec_zoo.training import Training, use_half_precision
@@ -79,50 +79,41 @@ class Run:
     ) -> pd.DataFrame:
         """Recommends items, by the same graph as the exported model.
 
-        A ranking model scores every item that it knows.
+        A ranking model scores every item that it knows; see `Served.recommend`.
 
         Args:
             request: Raw features by key, one value (or bag) per row. Features left out are missing.
-                `exclude` holds bags of items that must not be recommended.
+                `exclude` holds bags of items that must not be recommended, `allow` of the only ones
+                that may.
             k: Number of items per row.
-            include_history: Whether the items of `history` may be recommended, where the request
-                has no `exclude`.
+            include_history: Whether the items of `history` may be recommended.
 
         Returns:
             A frame with a row per recommendation: `row` of the request, `rank` from 1, `id`,
             `title` if the log has titles, and `score`.
         """
-        if isinstance(k, bool) or not isinstance(k, numbers.Integral):
-            raise ValueError(f"`k` must be a whole number. Received: {k!r}")
-        k = int(k)
-        if "history" in request and "exclude" not in request and not include_history:
-            request = {**request, "exclude": request["history"]}
-        if self.model.family == "ranking":
-            found = rank_catalogue(self.model, self._served(), self.task.log, request, k)
-        else:
-            found = self._served(k).recommend(request, k)
-        catalogue = Catalogue.of(self.task.log)
-        if catalogue.titles is not None:
-            found.insert(3, "title", catalogue.titles[catalogue.index(found["id"])])
-        return found
+        k = checked_k(k)
+        return self._served(k).recommend(request, k, include_history=include_history)
 
-    def score(self, request: Mapping[str, Any]) -> np.ndarray:
-        """The [rows] predictions of a ranking model for rows of query and candidate features.
+    def score(self, request: Mapping[str, Any], candidates: Any = None) -> np.ndarray:
+        """The predictions of a ranking model for rows of query and candidate features.
 
         Args:
             request: Raw features by key, one value (or bag) per row.
+            candidates: A list of item ids per row, or lists of values by key, for the query
+                features of a row each; see `Served.score`.
+
+        Returns:
+            [rows] predictions, or [rows, candidates].
         """
-        if self.model.family != "ranking":
-            raise TypeError(
-                "Rows are scored by ranking models; retrieval models recommend. "
-                f"Received: {type(self.model).__name__}"
-            )
-        return self._served()(request)["predictions"]
+        return self._served().score(request, candidates)
 
     def _served(self, k: int | None = None) -> Served:
         """The model served from memory: traced once for each length of the lists."""
+        k = k if self.model.family == "retrieval" else None
         if k not in self._serving:
-            self._serving[k] = serve(self.model, **({} if k is None else {"k": k}))
+            kwargs = {} if k is None else {"k": k}
+            self._serving[k] = serve(self.model, self.task.log, **kwargs)
         return self._serving[k]
 
     def export(self, directory: str | pathlib.Path, **kwargs: Any) -> pathlib.Path:
@@ -132,7 +123,7 @@ class Run:
             directory: Folder to write.
             **kwargs: `k` and `index`, for retrieval models.
         """
-        return export(self.model, directory, self.result().to_dict(), **kwargs)
+        return export(self.model, directory, self.result().to_dict(), log=self.task.log, **kwargs)
 
     def save(self, directory: str | pathlib.Path, **config: Any) -> pathlib.Path:
         """Writes `model` (the SavedModel), `checkpoint` and `result.json` into a folder.
@@ -144,7 +135,7 @@ class Run:
         directory = pathlib.Path(directory)
         result = self.result(**config)
         checkpoints.save(self.model, directory / "checkpoint")
-        export(self.model, directory / "model", result.to_dict())
+        export(self.model, directory / "model", result.to_dict(), log=self.task.log)
         result.write(directory / "result.json")
         return directory
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,8 +11,10 @@ import tensorflow as tf
 
 from tfrec_zoo.data import Examples
 from tfrec_zoo.models import RecommenderModel
-from tfrec_zoo.tasks import Task, TaskExamples, is_error
-from tfrec_zoo.training import KeepBest, Training, fit
+from tfrec_zoo.tasks import Task, TaskExamples
+from tfrec_zoo.training import KeepBest, Training, best_index, fit
+
+logger = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass
@@ -55,18 +58,32 @@ class Trainer:
         """
         fields = {field.name for field in dataclasses.fields(Training)}
         validating = task.validating()
-        options, values = [], []
-        for combination in itertools.product(*training.grid.values()):
+        options: list[tuple[Training, dict[str, Any]]] = []
+        values: list[float] = []
+        combinations = list(itertools.product(*training.grid.values()))
+        for combination in combinations:
             option = dict(zip(training.grid, combination, strict=True))
             own = {name: value for name, value in option.items() if name in fields}
             tried = dataclasses.replace(training, grid={}, **own)
             made = {**arguments, **{k: v for k, v in option.items() if k not in fields}}
-            fitted = self._fitted(cls, validating, tried, made)
+            cls.checked_arguments(made)
+            options.append((tried, made))
+        for (tried, made), combination in zip(options, combinations, strict=True):
+            try:
+                fitted = self._fitted(cls, validating, tried, made)
+            except FloatingPointError as error:
+                option = dict(zip(training.grid, combination, strict=True))
+                logger.warning("%s is left out: %s", option, error)
+                values.append(np.nan)
+                continue
             metrics = validating.measure(fitted.model, fitted.test, brief=True)
             values.append(metrics[task.metric])
-            options.append((tried, made))
-        best = np.argmin(values) if is_error(task.metric) else np.argmax(values)
-        return options[int(best)]
+        if np.isnan(values).all():
+            raise FloatingPointError(
+                f"No combination of `grid` gave the metric {task.metric!r} a value. "
+                f"Received: {training.grid}"
+            )
+        return options[best_index(values, task.metric)]
 
     def fit(self, cls: Any, task: Task, training: Training, arguments: Mapping[str, Any]) -> Fitted:
         """Trains a model for the epochs that validation chooses.
@@ -78,8 +95,12 @@ class Trainer:
             arguments: Arguments of the model.
 
         Raises:
-            ValueError: If the task can't say when a plateau is reached.
+            TypeError: If the model has no such argument.
+            ValueError: If an argument is not allowed, or the task can't say when a plateau is
+                reached.
+            FloatingPointError: If training diverges.
         """
+        cls.checked_arguments(arguments)
         is_watched = self._validates(cls, task, training) and not task.refits
         by_keras = task.monitor is None or task.monitor.startswith("val_")
         if training.plateau is not None and cls.is_iterative and not (is_watched and by_keras):
@@ -140,8 +161,7 @@ class Trainer:
                 monitor=monitor,
             )
             values = history.history[monitor]
-            best = int(np.argmin(values) if is_error(monitor) else np.argmax(values)) + 1
-            return Fitted(model, examples.test, _rows(history), best)
+            return Fitted(model, examples.test, _rows(history), best_index(values, monitor) + 1)
         assert patience is not None
 
         def measure(model: RecommenderModel) -> dict[str, float]:

@@ -10,7 +10,9 @@ import tensorflow as tf
 
 from tfrec_zoo import optimizers
 from tfrec_zoo.data import Examples, NegativeSampling
+from tfrec_zoo.divergence import StopDiverging
 from tfrec_zoo.models import RecommenderModel
+from tfrec_zoo.models.inputs import label_array, weight_array
 from tfrec_zoo.tasks.task import is_error
 from tfrec_zoo.typed_fields import check
 
@@ -75,7 +77,7 @@ class Training:
         for name in ("learning_rate", "plateau", "clipping"):
             value = getattr(self, name)
             if value is not None and not 0 < value < np.inf:
-                raise ValueError(f"`{name}` must be positive. Received: {value!r}")
+                raise ValueError(f"`{name}` must be positive and finite. Received: {value!r}")
         if not 0 <= self.warmup < 1:
             raise ValueError(f"`warmup` must be in [0, 1). Received: {self.warmup!r}")
         if not 0 <= self.seed < 2**32:
@@ -118,8 +120,13 @@ def fit(
             the model's.
 
     Raises:
-        ValueError: If there is no such metric.
+        ValueError: If there is no such metric, or labels or weights are not allowed.
+        FloatingPointError: If the loss or a weight becomes infinite or no number; the model then
+            has the last weights that were finite.
     """
+    for part in (examples, validation):
+        if part is not None:
+            _check_numbers(part)
     dataset = examples.dataset(
         training.batch_size,
         model.preprocessor,
@@ -143,13 +150,34 @@ def fit(
         if monitor not in reported:
             raise ValueError(f"`monitor` must be one of {reported}. Received: {monitor!r}")
         callbacks = [*_early_stopping(monitor, training), *callbacks]
-    return model.fit(
+    guard = StopDiverging(dataset)
+    history = model.fit(
         dataset,
         validation_data=held_out,
         epochs=epochs,
-        callbacks=list(callbacks),
+        callbacks=[guard, *callbacks] if model.is_iterative else callbacks,
         verbose=training.verbose,
     )
+    if model.is_iterative:
+        guard.check_weights()
+    else:
+        model.require_finite()
+    return history
+
+
+def _check_numbers(examples: Examples) -> None:
+    """Checks that labels and weights are numbers to learn from."""
+    if examples.label.dtype.kind == "f":
+        label_array(examples.label)
+    if examples.weight is not None:
+        weight_array(examples.weight)
+
+
+def best_index(values: Sequence[float], metric: str) -> int:
+    """The place of the best value of a metric, the first of equals; NaN is worse than any."""
+    worst = np.inf if is_error(metric) else -np.inf
+    array = np.nan_to_num(np.asarray(values, np.float64), nan=worst, posinf=np.inf, neginf=-np.inf)
+    return int(np.argmin(array) if is_error(metric) else np.argmax(array))
 
 
 def _early_stopping(monitor: str, training: Training) -> list[tf.keras.callbacks.Callback]:
@@ -210,8 +238,7 @@ class KeepBest(tf.keras.callbacks.Callback):
     @property
     def best_epoch(self) -> int:
         """The epoch of the best metric, from 1; the first of equals."""
-        values = [metrics[self._metric] for metrics in self.history]
-        return 1 + int(np.argmin(values) if is_error(self._metric) else np.argmax(values))
+        return 1 + best_index([metrics[self._metric] for metrics in self.history], self._metric)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         """Measures, keeps the weights if they are to be kept, and ends training if it is time."""

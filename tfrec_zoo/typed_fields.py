@@ -1,4 +1,4 @@
-"""Typed fields: values given for the fields of a dataclass, against the types it declares."""
+"""Typed fields: values given by name, against the types that a dataclass or function declares."""
 
 import dataclasses
 import numbers
@@ -27,7 +27,19 @@ def checked(cls: type, given: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ValueError: If a value doesn't fit the type of its field; says what does.
     """
-    hints = typing.get_type_hints(cls)
+    return checked_by(typing.get_type_hints(cls), given)
+
+
+def checked_by(hints: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The given values as the types of their hints; see `checked`.
+
+    Args:
+        hints: Types by name; `Any` takes every value.
+        given: Values by the same names.
+
+    Raises:
+        ValueError: If a value doesn't fit its type; says what does.
+    """
     found = {}
     for name, value in given.items():
         found[name] = _fitted(value, hints[name])
@@ -65,6 +77,8 @@ def _fitted(value: Any, hint: Any) -> Any:
 
 def _as(value: Any, member: Any) -> Any:
     origin, arguments = typing.get_origin(member), typing.get_args(member)
+    if member is Any:
+        return value
     if origin is typing.Literal:
         return value if isinstance(value, str) and value in arguments else _MISFIT
     if origin is tuple:

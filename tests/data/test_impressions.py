@@ -251,7 +251,9 @@ def test_the_seed_repeats_the_drawing() -> None:
     assert not first.item_id.equals(other.item_id)
 
 
-def test_a_user_who_has_everything_gets_no_negatives() -> None:
+def test_what_is_chosen_when_everything_is_makes_no_page(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     events = pd.DataFrame(
         {"user_id": list("aaabc"), "item_id": list("pqrqq"), "time": [1, 1, 1, 1, 1]}
     )
@@ -260,7 +262,9 @@ def test_a_user_who_has_everything_gets_no_negatives() -> None:
     of_a, of_others = frame[frame.user_id == "a"], frame[frame.user_id != "a"]
     drawn = of_a[of_a.clicked == 0].groupby("page_id").item_id.agg(set).to_dict()
     assert drawn == {0: {"q", "r"}, 1: {"r"}}
-    assert of_a[of_a.clicked == 1].item_id.tolist() == list("pqr")
+    # By r, a has everything.
+    assert of_a[of_a.clicked == 1].item_id.tolist() == list("pq")
+    assert "1 of 5 interactions are left out of the sampled impressions" in caplog.text
     assert (of_others.groupby("page_id").size() > 1).all()
     assert set(of_others[of_others.clicked == 0].item_id) <= {"p", "r"}
 
@@ -284,7 +288,38 @@ def test_negatives_can_be_drawn_from_what_was_nominated() -> None:
         frame[frame.clicked == 0].groupby("page_id").item_id.agg(lambda v: "".join(sorted({*v})))
     )
     assert drawn.to_dict() == {0: "rs", 2: "t", 4: "qr"}
-    assert frame[frame.clicked == 1].item_id.tolist() == list("pqrt")
+    # Beside a's q there is nothing to show, and c's s was not nominated.
+    assert frame[frame.clicked == 1].item_id.tolist() == list("prt")
+
+
+def test_a_nomination_is_drawn_once_at_most() -> None:
+    events = pd.DataFrame({"user_id": list("abcd"), "item_id": list("pqrs"), "time": [1] * 4})
+    nominated = np.array([[*"pqrs"]] * 4, object)
+    frame = sampled_impressions(Log("n", events), negatives=2, seed=0, nominated=nominated)
+    pages = frame.groupby("page_id")
+    assert (pages.size() == 3).all() and (pages.item_id.nunique() == 3).all()
+    chosen = frame[frame.clicked == 1]
+    assert chosen.item_id.tolist() == list("pqrs")
+
+
+def test_pages_of_some_interactions() -> None:
+    log = crowd()
+    rows = np.array([3, 400, 800])
+    frame = sampled_impressions(log, negatives=2, seed=1, rows=rows)
+    assert frame.page_id.tolist() == np.repeat(rows, 3).tolist()
+    chosen = frame[frame.clicked == 1].reset_index(drop=True)
+    expected = log.interactions.iloc[rows].reset_index(drop=True)
+    pd.testing.assert_frame_equal(chosen[expected.columns], expected)
+    # What a user turns to later, and all interactions before, are known of the whole log.
+    for row in frame[frame.clicked == 0].itertuples():
+        before = log.interactions.iloc[: row.page_id + 1]
+        assert row.item_id not in set(before[before.user_id == row.user_id].item_id)
+
+
+def test_where_everybody_has_everything_there_is_nothing_to_show() -> None:
+    events = pd.DataFrame({"user_id": ["a", "b"], "item_id": ["p", "p"], "time": [1, 2]})
+    with pytest.raises(ValueError, match="no such page for 2 interactions and 1 items"):
+        sampled_impressions(Log("one", events))
 
 
 def test_negatives_must_be_positive() -> None:
@@ -298,10 +333,11 @@ def test_sampled_impressions_make_examples() -> None:
     examples = impression_examples(log)
     raw = examples.raw()
     chosen = examples.label > 0
-    assert raw["item_id"][chosen].tolist() == list("pqrq")
-    assert examples.label[chosen].tolist() == [5, 6, 7, 8]
+    # With r, a has all three items.
+    assert raw["item_id"][chosen].tolist() == list("pqq")
+    assert examples.label[chosen].tolist() == [5, 6, 8]
     # The interaction itself is not in its own history.
-    assert [*map("".join, lists(raw["history"][chosen]))] == ["", "p", "pq", ""]
+    assert [*map("".join, lists(raw["history"][chosen]))] == ["", "p", ""]
 
 
 def test_positions_are_known_in_training_and_fixed_in_serving() -> None:

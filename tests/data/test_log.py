@@ -230,7 +230,7 @@ def test_repeated_events_are_counted(caplog: pytest.LogCaptureFixture) -> None:
     events = frame(user_id=list("aaaab"), item_id=list("xyxxx"), time=[1, 1, 1, 2, 1])
     with caplog.at_level("INFO"):
         Log("mine", events)
-    assert "interactions: 1 of 5 rows repeat another" in caplog.text
+    assert "1 of 5 interactions repeat another" in caplog.text
 
 
 def test_roles_name_the_columns() -> None:

@@ -47,6 +47,7 @@ def test_an_empty_cell_is_missing(tmp_path: pathlib.Path, quoted: bool) -> None:
         ("w.jsonl", '{"customer":"a","sku":"x","bought at":2}\n'
                     '{"customer":"b","sku":"é","bought at":1}\n'),
     ],
+    ids=lambda value: value if isinstance(value, str) and value.startswith("w.") else "",
 )  # fmt: skip
 def test_separator_encoding_and_kind_are_found(
     tmp_path: pathlib.Path, name: str, content: str | bytes

@@ -254,3 +254,40 @@ def test_the_smallest_world_runs() -> None:
 def test_bad_arguments_are_named(argument: str, value: Any) -> None:
     with pytest.raises(ValueError, match=f"`{argument}` must be .*Received: {argument}="):
         simulate(**{argument: value})
+
+
+def test_true_values_are_those_of_the_impressions() -> None:
+    """What was shown has the values that the impressions say, whatever else there was to show."""
+    log = simulate(num_users=40, num_items=50, num_days=3, num_topics=4, seed=2)
+    shown = log.impressions
+    assert shown is not None
+    pages = np.sort(shown["page_id"].unique())[5::7]
+    values = log.true_values(pages)
+    own = shown[shown["page_id"].isin(pages)].sort_values(["page_id", "position"])
+    row = np.searchsorted(pages, own["page_id"])
+    column = pd.Index(values.items).get_indexer(own["video_id"])
+    logit = values.click_logit[row, column] - 0.08 * own["position"].to_numpy()
+    chance = 1 / (1 + np.exp(-logit))
+    np.testing.assert_allclose(chance, own["true_click_probability"], rtol=1e-5)
+    worth = chance * values.seconds[row, column]
+    np.testing.assert_allclose(worth, own["true_watch_time"], rtol=1e-5)
+    # The lists that were shown are worth the sum of what they held.
+    lists = own.groupby("page_id")["video_id"].agg(list)
+    padded = np.array([[*videos, *[""] * (6 - len(videos))] for videos in lists], object)
+    expected = own.groupby("page_id")["true_watch_time"].sum()
+    np.testing.assert_allclose(values.watch_time(padded), expected, rtol=1e-5)
+    # Only so many of a list are shown.
+    first = own[own["position"] < 2].groupby("page_id")["true_watch_time"].sum()
+    np.testing.assert_allclose(values.watch_time(padded, k=2), first, rtol=1e-5)
+
+
+def test_what_is_not_uploaded_is_worth_nothing() -> None:
+    log = simulate(num_users=40, num_items=50, num_days=3, num_topics=4, seed=2)
+    shown = log.impressions
+    assert shown is not None
+    page = shown.sort_values("time").iloc[:1]
+    values = log.true_values(page["page_id"].to_numpy())
+    uploads = log.items.set_index("video_id")["upload_time"]
+    later = uploads.index[uploads > page["time"].iloc[0]].to_numpy()
+    assert len(later) and values.watch_time(later[None]).tolist() == [0]
+    assert values.watch_time(np.array([["no video", ""]], object)).tolist() == [0]

@@ -78,9 +78,9 @@ def brute_force(examples, ks, mask_seen, matrix=QUERIES @ VECTORS.T):
         if own in scores:
             ranks.append(sum(scores[i] >= scores[own] for i in allowed if i != own))
         else:
-            ranks.append(max(ITEMS, *ks))
+            ranks.append(np.inf)
     ranks = np.array(ranks)
-    results = {"mean_average_precision": np.mean(1 / (1 + ranks))}
+    results = {"mean_average_precision": np.mean(np.where(ranks < ITEMS, 1 / (1 + ranks), 0))}
     for k in ks:
         results[f"hit_rate_at_{k}"] = np.mean(ranks < k)
         results[f"ndcg_at_{k}"] = np.mean(np.where(ranks < k, 1 / np.log2(ranks + 2), 0))
@@ -122,7 +122,7 @@ def test_unknown_labels_are_misses_at_any_length(model, examples):
     unknown = examples.take(np.array([3, 17]))
     found = full_ranking(model, unknown, (1, 30, 50), mask_seen=False)
     assert found["hit_rate_at_30"] == found["hit_rate_at_50"] == 0
-    assert found["mean_average_precision"] == pytest.approx(1 / 51)
+    assert found["mean_average_precision"] == 0
 
 
 def test_seen_items_are_not_recommended(examples, model):
@@ -230,11 +230,9 @@ def test_chunks_of_pairs_agree(ranker, pairs, monkeypatch, pairs_at_a_time, rows
     whole = full_ranking(ranker, pairs, (1, 10))
     module = sys.modules["tfrec_zoo.evaluation.full_ranking"]
     monkeypatch.setattr(module, "_PAIRS", pairs_at_a_time)
-    sizes, seen_pairs = [], module._seen_pairs
+    sizes, pairs_of = [], module.SeenClasses.pairs
     monkeypatch.setattr(
-        module,
-        "_seen_pairs",
-        lambda *args: sizes.append(args[3] - args[2]) or seen_pairs(*args),
+        module.SeenClasses, "pairs", lambda self, at: sizes.append(len(at)) or pairs_of(self, at)
     )
     assert full_ranking(ranker, pairs, (1, 10)) == pytest.approx(whole, rel=1e-6)
     assert max(sizes) == rows and sum(sizes) == EXAMPLES
@@ -244,7 +242,7 @@ def test_an_item_a_ranking_model_does_not_know_is_a_miss(ranker, pairs):
     unknown = pairs.take(np.array([3, 17]))
     found = full_ranking(ranker, unknown, (1, 30, 50), mask_seen=False)
     assert found["hit_rate_at_50"] == found["ndcg_at_50"] == 0
-    assert found["mean_average_precision"] == pytest.approx(1 / 51)
+    assert found["mean_average_precision"] == 0
 
 
 def test_a_ranking_model_does_not_recommend_what_was_seen(ranker, pairs):
@@ -275,3 +273,8 @@ def test_a_ranking_model_needs_every_item_as_candidate(ranker, pairs):
     some = Rows({"video_id": TOKENS[:-2].astype(object)}, np.zeros(EXAMPLES, np.int64))
     with pytest.raises(ValueError, match="a row for every item the model knows.* 'v28'"):
         full_ranking(ranker, dataclasses.replace(pairs, candidates=some))
+
+
+def test_nothing_to_rank(model, examples):
+    with pytest.raises(ValueError, match="the split left none. Received: 0 examples"):
+        full_ranking(model, examples.take(np.empty(0, np.int64)))

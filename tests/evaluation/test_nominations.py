@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 import tfrec_zoo
-from tfrec_zoo.data import Log, next_watch_examples
+from tfrec_zoo.data import Log, Split, next_watch_examples
 from tfrec_zoo.evaluation import candidate_scores, nominate
 from tfrec_zoo.tasks import NextWatch
 from tfrec_zoo.training import Training
@@ -30,16 +30,51 @@ def popularity() -> tfrec_zoo.models.RetrievalModel:
     return tfrec_zoo.train("Popularity", NextWatch(LOG, split=split), Training(verbose=0)).model
 
 
-def test_the_best_first_seen_ones_included(
+def test_the_best_first_but_what_was_seen(popularity: tfrec_zoo.models.RetrievalModel) -> None:
+    # Before these, a had seen z, y and x, b had seen z and y, and c had seen z.
+    examples = next_watch_examples(LOG, np.array([3, 6, 8]))
+    assert nominate(popularity, examples, 2).tolist() == [["", ""], ["x", ""], ["y", "x"]]
+    # There are no more than three items.
+    assert nominate(popularity, examples).shape == (3, 3)
+
+
+def test_scores_are_shares_of_what_was_not_seen(
     popularity: tfrec_zoo.models.RetrievalModel,
 ) -> None:
-    examples = next_watch_examples(LOG, np.array([3, 6, 8]))
-    assert nominate(popularity, examples, 2).tolist() == [["z", "y"]] * 3
-    # There are no more than three.
-    assert nominate(popularity, examples).tolist() == [["z", "y", "x"]] * 3
-
-
-def test_scores_of_the_examples_own_items(popularity: tfrec_zoo.models.RetrievalModel) -> None:
+    """exp(score) of z, y and x is 4, 3 and 2: one more than the watches."""
     examples = next_watch_examples(LOG, np.arange(9))
-    expected = np.log1p([3, 2, 1, np.nan, 3, 2, 1, 3, 2])
-    np.testing.assert_allclose(candidate_scores(popularity, examples), expected, rtol=1e-6)
+    # z of z, y, x; then y of y, x; then x alone; w is unknown.
+    shares = [4 / 9, 3 / 5, 2 / 2, np.nan, 4 / 9, 3 / 5, 2 / 2, 4 / 9, 3 / 5]
+    np.testing.assert_allclose(candidate_scores(popularity, examples), np.log(shares), rtol=1e-5)
+
+
+def test_examples_of_one_request_share_its_past(
+    popularity: tfrec_zoo.models.RetrievalModel,
+) -> None:
+    examples = next_watch_examples(LOG, np.array([0, 1, 2, 4, 5]))
+    found = candidate_scores(popularity, examples, np.array([7, 7, 7, 2, 3]))
+    # All of a's as of a's first one.
+    np.testing.assert_allclose(found, np.log([4 / 9, 3 / 9, 2 / 9, 4 / 9, 3 / 5]), rtol=1e-5)
+
+
+def test_where_everything_was_seen_there_is_no_share(
+    popularity: tfrec_zoo.models.RetrievalModel,
+) -> None:
+    twice = LOG.interactions.assign(item_id=list("zyxzzyxzy"))
+    log = Log("twice", twice)
+    assert np.isnan(candidate_scores(popularity, next_watch_examples(log, np.array([3])))).all()
+
+
+def test_a_model_without_item_vectors() -> None:
+    """Its query is the scores."""
+    rows = np.array([0, 1, 2, 4, 5, 7])
+    task = NextWatch(LOG, split=Split(rows, rows[:0], np.array([3, 6, 8]), "mine"))
+    model = tfrec_zoo.train("EASE", task, Training(verbose=0), l2=1.0).model
+    examples = next_watch_examples(LOG, np.array([5, 8]))
+    assert model.candidates() is None
+    scores = model.scores({"history": np.array([["z"], ["z"]])}).numpy()
+    classes = [model.features.vocabularies["item_id"].tokens.index(item) for item in "yx"]
+    best = np.log(np.exp(scores[:, classes]).sum(axis=1))
+    np.testing.assert_allclose(
+        candidate_scores(model, examples), scores[:, classes[0]] - best, rtol=1e-5
+    )

@@ -35,9 +35,32 @@ def test_groups_may_be_names():
     assert pointwise_metrics(PREDICTIONS, LABEL, named) == expected
 
 
-def test_nothing_chosen_has_no_number():
+def test_nothing_chosen_has_no_number(caplog):
     found = pointwise_metrics(PREDICTIONS, np.zeros(6, np.float32), GROUPS)
     assert all(np.isnan(value) for value in found.values())
+    [record] = caplog.records
+    assert record.levelname == "WARNING" and record.getMessage() == (
+        "Undefined, and so NaN: auc, gauc, weighted_per_user_loss, bias. There must be both chosen "
+        "and other impressions. Received: 0 chosen of 6"
+    )
+
+
+def test_everything_chosen_has_a_bias_alone(caplog):
+    found = pointwise_metrics(PREDICTIONS, np.ones(6, np.float32), GROUPS)
+    assert found.pop("bias") == pytest.approx(10 / 6 - 1)
+    assert all(np.isnan(value) for value in found.values())
+    assert "Received: 6 chosen of 6" in caplog.text
+
+
+def test_groups_of_one_class_each_have_no_number(caplog):
+    found = pointwise_metrics(PREDICTIONS, LABEL, np.arange(6))
+    assert found["auc"] == pytest.approx(6.5 / 9) and np.isnan(found["gauc"])
+    assert "No group holds both chosen and other impressions" in caplog.text
+
+
+def test_metrics_that_are_defined_warn_of_nothing(caplog):
+    pointwise_metrics(PREDICTIONS, LABEL, GROUPS)
+    assert not caplog.records
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +93,11 @@ def test_predict(ranker, examples, batch_size):
 def test_predict_nothing(ranker, examples):
     found = predict(ranker, examples.take(np.array([], np.int64)))
     assert found.shape == (0,) and found.dtype == np.float32
+
+
+def test_pointwise_of_nothing(ranker, examples):
+    with pytest.raises(ValueError, match="the split left none. Received: 0 examples"):
+        pointwise(ranker, examples.take(np.array([], np.int64)))
 
 
 def test_pointwise_of_a_model(ranker, examples):

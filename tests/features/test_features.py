@@ -17,6 +17,7 @@ from tfrec_zoo.features import (
     IndicatorColumn,
     InteractionColumn,
     NumericColumn,
+    VectorColumn,
     Vocabulary,
     VocabularyColumn,
     default_dimension,
@@ -352,6 +353,13 @@ def test_empty_columns_of_a_guessed_spec_are_left_out(caplog):
     assert "no value of 'income' nor of 'job' nor of 'jobs'" in caplog.text
     with pytest.raises(ValueError, match="no value of 'income' nor of 'job' nor of 'jobs': fill"):
         Features.fit(spec, data)
+
+
+def test_what_is_not_learned_need_not_be_in_the_data():
+    spec = FeatureSpec((NumericColumn("age", "none"), VectorColumn("text", 2)), (VIDEO,))
+    assert Features.fit(spec, {"video_id": ["a"]}, drop_empty=True).spec == spec
+    with pytest.raises(ValueError, match="no value of 'text': fill it in"):
+        Features.fit(spec, {"video_id": ["a"], "text": [None]})
 
 
 def test_the_items_are_never_left_out():

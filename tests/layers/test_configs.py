@@ -14,10 +14,13 @@ from tfrec_zoo.features import (
     EmbeddingTable,
     Features,
     FeatureSpec,
+    LogNormalization,
+    MinMaxNormalization,
     NumericColumn,
     Preprocessor,
     QuantileNormalization,
     VocabularyColumn,
+    ZScoreNormalization,
     make_embedding_tables,
 )
 from tfrec_zoo.layers import (
@@ -111,7 +114,11 @@ CASES = {
     VectorCross: (REGULARIZED, PAIR),
 }
 SHARED = (DenseFeatures, FieldEmbeddings, StackedFeatures)
-ELSEWHERE = (EmbeddingTable, QuantileNormalization)  # Their own tests have more to say.
+# Their own tests have more to say.
+ELSEWHERE = (
+    *(EmbeddingTable, QuantileNormalization, MinMaxNormalization, ZScoreNormalization),
+    LogNormalization,
+)
 
 
 def found(layer, inputs):

@@ -1,7 +1,16 @@
 import numpy as np
 import pytest
 
-from tfrec_zoo.metrics import relevant_ranks, target_ranks
+from tfrec_zoo.metrics import (
+    MISS,
+    MRR,
+    NDCG,
+    HitRate,
+    MeanAveragePrecision,
+    Recall,
+    relevant_ranks,
+    target_ranks,
+)
 
 # isort: split
 import tensorflow as tf
@@ -46,6 +55,15 @@ def test_masked_and_missing_scores():
     ranks = target_ranks(scores, [3, 0, 1, 0, 2, 0])
     assert ranks.numpy().tolist() == [1, 3, 3, 1, 3, 1]
     assert ranks.dtype == tf.int32
+
+
+def test_a_target_with_the_lowest_score_is_a_miss_in_every_metric():
+    lowest = float(np.finfo(np.float32).min)
+    ranks = target_ranks([[0.1, lowest], [0.2, 0.1]], [1, 0])
+    assert ranks.numpy().tolist() == [MISS, 0]
+    for metric in (MRR(), MeanAveragePrecision(), HitRate(10), NDCG(10), Recall(10)):
+        metric.update_ranks(ranks)
+        assert float(metric.result()) == 0.5  # a miss and a hit, of two rows
 
 
 def test_negative_target_has_no_rank():

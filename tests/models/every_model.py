@@ -149,6 +149,13 @@ class Case:
         own = scores[np.arange(len(scores)), data.classes]
         return np.where(data.classes >= 0, np.log(np.exp(scores).sum(1)) - own, 0)
 
+    @property
+    def counted(self) -> np.ndarray:
+        """[rows] whether an example is in the mean of the losses: unknown items are not."""
+        if self.entry.family == "retrieval":
+            return self.data.classes >= 0
+        return np.ones(len(self.data.label), bool)
+
     def request(self, **changes: Any) -> dict[str, np.ndarray]:
         """The last rows, in which all is known, with other values; None leaves a key out."""
         spec = self.data.features.spec

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from tfrec_zoo.features import (
@@ -73,6 +74,18 @@ def test_encoded_data_sets_train_as_raw_ones_do(model_and_data):
     assert found[0][0] == found[1][0]
     for one, other in zip(found[0][1], found[1][1], strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_single_batches_of_frames(model_and_data):
+    model, data = model_and_data
+    model.compile("sgd")
+    frame = pd.DataFrame({k: list(v) if v.ndim == 2 else v for k, v in data.raw.items()})
+    expected = model.predict(data.raw, verbose=0)
+    np.testing.assert_allclose(model.predict_on_batch(frame), expected, rtol=1e-5)
+    loss = float(model.compute_loss((data.raw, data.label)))
+    assert model.test_on_batch(frame, pd.Series(data.label)) == pytest.approx(loss, rel=1e-5)
+    assert model.train_on_batch(frame, pd.Series(data.label)) == pytest.approx(loss, rel=1e-5)
+    assert float(model.compute_loss((frame, data.label))) != loss
 
 
 def test_regularization_is_added_once(data):
@@ -143,6 +156,42 @@ def test_half_precision_leaves_numbers_their_digits():
             np.testing.assert_allclose(model(inputs), [0, 1 / 3, 2 / 3, 1], atol=0.005)
     finally:
         tf.keras.mixed_precision.set_global_policy("float32")
+
+
+_LOAD = """
+import sys
+import numpy as np
+import tfrec_zoo
+import tensorflow as tf
+
+raw = dict(np.load(sys.argv[1] + "/raw.npz"))
+model = tf.keras.models.load_model(sys.argv[1] + "/model.keras")
+np.save(sys.argv[1] + "/answer.npy", model.predict(raw, verbose=0))
+"""
+
+
+def test_checkpoints_of_keras(model_and_data, tmp_path):
+    model, data = model_and_data
+    model.compile("lazy_adam", metrics=["accuracy"])
+    save = tf.keras.callbacks.ModelCheckpoint
+    callbacks = [
+        save(str(tmp_path / "model.keras")),
+        save(str(tmp_path / "w.weights.h5"), save_weights_only=True),
+        save(str(tmp_path / "w.h5"), save_weights_only=True),
+        save(str(tmp_path / "w"), save_weights_only=True),
+    ]
+    model.fit(data.raw, data.label, callbacks=callbacks, verbose=0)
+    expected = model.predict(data.raw, verbose=0)
+    for file in ("w.weights.h5", "w.h5", "w"):
+        fresh = type(model).from_config(model.get_config())
+        fresh.load_weights(tmp_path / file)
+        np.testing.assert_array_equal(fresh.predict(data.raw, verbose=0), expected)
+    np.savez(tmp_path / "raw.npz", **data.raw)
+    run = subprocess.run(
+        [sys.executable, "-c", _LOAD, str(tmp_path)], capture_output=True, text=True
+    )
+    assert run.returncode == 0, run.stderr[-3000:]
+    np.testing.assert_array_equal(np.load(tmp_path / "answer.npy"), expected)
 
 
 _REPLICAS = """

@@ -141,8 +141,8 @@ def test_loss_by_hand():
     model = EASE(FEATURES, l2=1.0)
     model.compile()
     evaluate = {"x": X, "y": Y, "verbose": 0}
-    # All scores are equal: chance, and nothing for the unknown item.
-    np.testing.assert_allclose(model.evaluate(**evaluate), 3 / 4 * 0.5, rtol=1e-6)
+    # All scores are equal: chance. The unknown item is left out.
+    np.testing.assert_allclose(model.evaluate(**evaluate), 0.5, rtol=1e-6)
     fitted(model)
     # b after a, .67 0 −.25: first. a after b, .57 0 .38: first. b after c, −.29 .5 0: first.
     assert model.evaluate(**evaluate) == 0.0
@@ -155,7 +155,7 @@ def test_validation_is_of_what_was_counted():
     model = EASE(FEATURES, l2=1.0)
     model.compile()
     history = model.fit(X, Y, validation_data=(X, Y), verbose=0).history
-    np.testing.assert_allclose(history["loss"], [3 / 8], rtol=1e-6)  # Of the weights before.
+    np.testing.assert_allclose(history["loss"], [0.5], rtol=1e-6)  # Of the weights before.
     assert history["val_loss"] == [0.0]
 
 
@@ -226,5 +226,14 @@ def test_wrong_arguments():
     for l2 in (0.0, -1.0, np.nan):
         with pytest.raises(ValueError, match=f"`l2` must be positive. Received: {l2}"):
             EASE(FEATURES, l2=l2)
+    with pytest.raises(ValueError, match="`l2` must be finite. Received: inf"):
+        EASE(FEATURES, l2=np.inf)
     with pytest.raises(ValueError, match="`max_neighbors` must be positive or None. Received: 0"):
         EASE(FEATURES, max_neighbors=0)
+
+
+def test_counts_that_no_penalty_regularizes():
+    """Two items that are always together: without a penalty their weights are not determined."""
+    together = {"history": np.array([["a"]] * 50)}
+    with pytest.raises(ValueError, match="can't be inverted.* Received: l2=1e-18"):
+        fitted(EASE(FEATURES, l2=1e-18), together, np.array(["b"] * 50))

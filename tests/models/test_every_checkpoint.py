@@ -54,8 +54,8 @@ def test_saved_again_before_it_is_used(case, tmp_path):
 
 
 @EACH
-@pytest.mark.parametrize("file", ["w.h5", "w"])
-def test_weights_are_saved_in_either_format(case, tmp_path, file):
+@pytest.mark.parametrize("file", ["w.h5", "w.weights.h5", "w"])
+def test_weights_are_saved_in_every_format(case, tmp_path, file):
     model = case.shared()
     model.save_weights(tmp_path / file)
     fresh = case.variant()
@@ -64,3 +64,26 @@ def test_weights_are_saved_in_either_format(case, tmp_path, file):
     if status is not None:  # TensorFlow's format, in which the optimizer is saved too.
         status.assert_existing_objects_matched().expect_partial()
     np.testing.assert_array_equal(case.scores(fresh), case.scores(model))
+
+
+@EACH
+def test_a_keras_file_is_loaded_again(case, tmp_path):
+    for variant, arguments in case.variants.items():
+        model = case.shared() if variant == "default" else case.randomised(**arguments)
+        model.save(tmp_path / "model.keras")
+        loaded = tf.keras.models.load_model(tmp_path / "model.keras")
+        assert type(loaded) is type(model)
+        assert loaded.get_config() == model.get_config()
+        np.testing.assert_array_equal(case.scores(loaded), case.scores(model), variant)
+        for value, found in zip(state(model), state(loaded), strict=True):
+            np.testing.assert_array_equal(found, value)
+
+
+@EACH
+def test_files_that_keras_could_not_load_are_not_written(case, tmp_path):
+    model = case.variant()
+    for file, format_ in (("model.h5", None), ("model", None), ("model.keras", "tf")):
+        with pytest.raises(ValueError, match=r"`.keras`, or use .*export.* Received: ") as error:
+            model.save(tmp_path / file, save_format=format_)
+        assert "\n" not in str(error.value)
+    assert not list(tmp_path.iterdir())

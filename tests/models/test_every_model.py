@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from every_model import EACH, KNOWN, RANKING, RETRIEVAL, UNKNOWN
+from every_model import EACH, KNOWN, RANKING, RETRIEVAL, UNKNOWN, is_same, state
 
 from tfrec_zoo.features import EmbeddingTable
 from tfrec_zoo.registry import Entry
@@ -152,5 +152,16 @@ def test_half_precision(case):
         case.make_weights(model)
         case.train(model)
         assert case.has_learned(model)
+        tf.keras.mixed_precision.set_global_policy("mixed_float16")
+        half = case.fitted()
+        half.reset_metrics()
+        expected_loss, before = case.losses(half)[case.counted].mean(), state(half)
+        loss = half.train_step((data.raw, data.label))["loss"]  # Untraced, which is faster.
+        for _ in range(5):  # While the scaled loss overflows, steps are skipped.
+            if is_same(state(half), before):
+                half.train_step((data.raw, data.label))
+        assert not is_same(state(half), before)
+        assert all(np.isfinite(value).all() for value in state(half))
     finally:
         tf.keras.mixed_precision.set_global_policy("float32")
+    np.testing.assert_allclose(loss, expected_loss, rtol=0.02)

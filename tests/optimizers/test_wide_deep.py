@@ -100,6 +100,24 @@ def test_the_learning_rate_is_the_deep_sides():
     assert float(deep.lr) == pytest.approx(0.05) and float(wide.lr) == pytest.approx(0.3)
 
 
+def test_half_precision_trains_both_sides():
+    found = {}
+    for policy in ("float32", "mixed_float16", "mixed_bfloat16"):
+        tf.keras.mixed_precision.set_global_policy(policy)
+        try:
+            model = make_model()
+            history = fit(model, epochs=3).history["loss"]
+        finally:
+            tf.keras.mixed_precision.set_global_policy("float32")
+        found[policy] = (history, [v.numpy() for v in model.trainable_variables])
+    losses, weights = found.pop("float32")
+    assert losses[2] < losses[0]
+    for other_losses, other_weights in found.values():
+        np.testing.assert_allclose(other_losses, losses, rtol=0.01)
+        for one, other in zip(weights, other_weights, strict=True):
+            np.testing.assert_allclose(other, one, atol=0.02)
+
+
 def test_reduce_on_plateau():
     model = make_model()
     # Of nothing that could get better.

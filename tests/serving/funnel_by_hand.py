@@ -54,16 +54,19 @@ def by_hand(world, **request):
 
     # Candidates: the best of each source that are not seen, excluded or nominated already.
     taken = {*known, *request.get("exclude", [])}
-    nominated, first = [], None
+    nominated, first, total = [], None, 0.0
     for name, model in world.sources.items():
         query = model(raw_tensors(model, [user])).numpy()[0]
         candidates = model.candidates()  # Without any, the query is the scores.
         scores = query if candidates is None else candidates.numpy() @ query
         first = scores if first is None else first
         order = [row for row in np.argsort(-scores, kind="stable") if items[row] not in taken]
+        if scores is first and order:
+            # Scores are shares, on a logarithmic scale, of what the first source would nominate.
+            total = np.log(np.sum(np.exp(scores[order[:100]].astype(np.float64))))
         for row in order[: world.funnel.num_candidates]:
             # The first source says what it makes of everyone's nominations.
-            nominated.append((items[row], name, first[row]))
+            nominated.append((items[row], name, first[row] - total))
             taken.add(items[row])
     if not nominated:
         return [], np.empty(0)

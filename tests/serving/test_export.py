@@ -34,7 +34,7 @@ def test_replaces_an_earlier_export(world, tmp_path):
     assert export(world.sources["popular"], directory, k=3) == directory
     assert load(directory).recommend({"country": ["IN"]}).shape[0] == 3
     export(world.sources["popular"], str(directory), k=4)
-    assert load(directory, verify=True).recommend({"country": ["IN"]}).shape[0] == 4
+    assert load(directory).recommend({"country": ["IN"]}).shape[0] == 4
     assert os.listdir(tmp_path / "deep") == ["model"]
 
 
@@ -112,7 +112,7 @@ def test_killed_in_the_middle(tmp_path):
             process.wait(30)
             process.stdout.close()
             if directory.exists():
-                assert load(directory, verify=True).recommend({"exclude": [[]]}).shape[0] == 5
+                assert load(directory).recommend({"exclude": [[]]}).shape[0] == 5
             states.append(directory.exists())
     finally:
         if process is not None and process.poll() is None:
@@ -162,24 +162,33 @@ def flip(path):
 
 
 @pytest.mark.parametrize(
-    "name", ["saved_model.pb", "variables/variables.data-00000-of-00001", "assets"]
+    "name", ["saved_model.pb", "variables/variables.data-00000-of-00001", "assets", "items.parquet"]
 )
 def test_a_flipped_bit_is_found(damaged, name):
     path = damaged / name
     if path.is_dir():
         path = sorted(path.iterdir())[0]
-    load(damaged, verify=True)
+    load(damaged)
     flip(path)
     with pytest.raises(ValueError, match=f"{path.name} is damaged: export the model again"):
-        load(damaged, verify=True)
+        load(damaged)
 
 
 def test_a_missing_file_is_found(damaged):
     sorted((damaged / "assets").iterdir())[0].unlink()
     with pytest.raises(ValueError, match="is missing: export the model again"):
-        load(damaged, verify=True)
-    with pytest.raises(ValueError, match="is damaged: export it again"):
         load(damaged)
+    with pytest.raises(ValueError, match="is damaged: export it again"):
+        load(damaged, verify=False)
+
+
+def test_a_file_of_another_export_is_found(damaged):
+    (damaged / ".DS_Store").write_text("what a file manager left")
+    load(damaged)
+    (damaged / "assets" / "vocabulary_9.txt").write_text("v1")
+    with pytest.raises(ValueError, match="vocabulary_9.txt is not of this export: remove it"):
+        load(damaged)
+    load(damaged, verify=False)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 0.999])
@@ -190,8 +199,10 @@ def test_a_missing_file_is_found(damaged):
 def test_truncated(damaged, name, share):
     contents = (damaged / name).read_bytes()
     (damaged / name).write_bytes(contents[: int(share * len(contents))])
-    with pytest.raises(ValueError, match=f"in {damaged} is damaged: export it again"):
+    with pytest.raises(ValueError, match=f"{name} is damaged: export the model again"):
         load(damaged)
+    with pytest.raises(ValueError, match=f"in {damaged} is damaged: export it again"):
+        load(damaged, verify=False)
 
 
 def test_nothing_there(tmp_path):
@@ -222,7 +233,7 @@ def test_damaged_manifest(damaged, text):
     path = damaged / "manifest.json"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(ValueError, match="manifest.* is damaged"):
-        load(damaged)
+        load(damaged, verify=False)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import pytest
 from funnel_by_hand import by_hand, check, random_request
 
 from tfrec_zoo.data import next_watch_examples
+from tfrec_zoo.evaluation import funnel_request
 from tfrec_zoo.features import BagColumn, Features, FeatureSpec, VocabularyColumn
 from tfrec_zoo.models import EASE
 from tfrec_zoo.serving import Funnel
@@ -69,7 +70,9 @@ def test_only_the_last_of_a_long_history_count_in_interactions(world):
     kept = dict(zip(ids, scores, strict=True))
     shared = [(score, kept[i]) for i, score in zip(again, scores_again, strict=True) if i in kept]
     assert len(shared) >= world.funnel.k - 1
-    np.testing.assert_allclose(*np.transpose(shared), rtol=1e-5)
+    # One more is nominated in its place, which may be an item that another source nominated.
+    alike = np.isclose(*np.transpose(shared), rtol=1e-5)
+    assert alike.sum() >= len(shared) - 1
 
 
 def test_everything_excluded(world):
@@ -175,3 +178,28 @@ def test_last_watched_is_derived(integer_world):
     assert shared
     for a, b in shared:
         assert a == pytest.approx(b, rel=1e-5)
+
+
+def test_an_example_asks_at_its_moment(world):
+    """Items are as old as they were then, not as they are at the end of the log."""
+    rows = np.array([3, 40])
+    request = funnel_request(world.funnel, next_watch_examples(world.log, rows))
+    moments = world.log.interactions["time"].to_numpy()[rows]
+    assert request["time"].numpy().tolist() == moments.astype(int).tolist()
+
+
+def test_only_what_is_allowed(world):
+    """All of it is found, however unlikely, but for what is seen or excluded."""
+    served, items = world.served, world.items
+    request = {"history": [["v5", "v17"]], "country": ["IN"]}
+    likely = served.recommend(request)["id"].tolist()
+    allow = [item for item in items if item not in likely][:14]
+    out = {**request, "exclude": [allow[:2]], "allow": [[*allow, "v5", "no such item"]]}
+    found = served.recommend(out)
+    left = [item for item in allow[2:] if item not in ("v5", "v17")]
+    assert len(found) == 10 and set(found["id"]) <= set(left)
+    assert served.recommend({**request, "allow": [left[:4]]})["id"].isin(left[:4]).sum() == 4
+    assert served.recommend({**request, "allow": [["no such item"]]}).empty
+    assert served.recommend({**request, "allow": [[]]})["id"].tolist() == likely
+    with pytest.raises(ValueError, match="funnel never recommends.*include_history=True"):
+        served.recommend(request, include_history=True)

@@ -173,6 +173,12 @@ def test_scann_leaves_out(index, vectors):
     assert recall(rows, reference(queries, candidates, 20, exclude)[1]) > 0.8
 
 
+def test_vectors_of_one_number_are_searched_exactly(scann_ops, monkeypatch):
+    monkeypatch.setattr(index_module, "SCANN_FROM", 1500)
+    index = build_index(tf.reshape(tf.range(1500.0), [-1, 1]), k=5)
+    assert isinstance(index, ExactIndex)
+
+
 def test_scann_lists_too_short(index, vectors):
     queries = vectors[1][:5]
     everything = np.tile(np.arange(NUM_ITEMS, dtype=np.int32), (5, 1))
@@ -250,6 +256,59 @@ def test_large_catalogues_are_searched_with_scann(scann_ops, monkeypatch):
     vectors = tf.constant(rng.normal(size=(1500, 4)).astype(np.float32))
     assert isinstance(build_index(vectors, k=5), ScannIndex)
     assert isinstance(build_index(vectors[1:], k=5), ExactIndex)
+
+
+def hard(num_items):
+    """Vectors without structure, of which ScaNN's short codes tell little."""
+    rng = np.random.default_rng(5)
+    return tf.constant(rng.normal(size=(num_items, 64)).astype(np.float32))
+
+
+@pytest.mark.parametrize("kind", ["scann", "auto"])
+def test_a_missed_target_is_said_and_exact_search_takes_its_place(
+    scann_ops, monkeypatch, caplog, kind
+):
+    # As many as all are few for "scann", and many for "auto".
+    monkeypatch.setattr(index_module, "SCANN_FROM", 1501 if kind == "scann" else 1500)
+    index = build_index(hard(1500), kind, k=20, spare=0)
+    assert isinstance(index, ExactIndex) and index.description["recall"] == 1
+    missed, instead = [r for r in caplog.records if r.name == index_module.__name__]
+    assert {missed.levelno, instead.levelno} == {logging.WARNING}
+    assert missed.getMessage().startswith("ScaNN searches 77 of 77 leaves: recall@20 0.")
+    assert missed.getMessage().endswith(", less than the target of 0.95")
+    assert "exactly instead of with ScaNN, which finds 0." in instead.getMessage()
+
+
+def test_scann_that_was_asked_for_stays_where_it_is_faster(scann_ops, monkeypatch, caplog):
+    monkeypatch.setattr(index_module, "SCANN_FROM", 1500)
+    index = build_index(hard(1500), "scann", k=20, spare=0)
+    assert isinstance(index, ScannIndex) and index.leaves_to_search == index.num_leaves
+    assert index.description == {
+        "kind": "scann",
+        "leaves": 77,
+        "leaves_to_search": 77,
+        "recall": pytest.approx(index.recall, abs=1e-4),
+        "recall_at": 20,
+    }
+    [missed] = [r for r in caplog.records if r.name == index_module.__name__]
+    assert f"recall@20 {index.recall:.3f}, less than the target" in missed.getMessage()
+
+
+@pytest.mark.parametrize("width", [16, 64])
+def test_recall_is_measured_as_served(scann_ops, caplog, width):
+    """With room for exclusions, which more than twice as many are reordered for."""
+    vectors = hard(1500)[:, :width]
+    index = build_index(vectors, "scann", k=20, queries=vectors[:200])
+    assert isinstance(index, ScannIndex) and index.recall >= 0.95
+    rows = index.search(vectors[:200], 20, tf.fill([200, 1], -1))[1].numpy()
+    expected = reference(vectors[:200].numpy(), vectors.numpy(), 20)[1]
+    assert recall(rows, expected) == pytest.approx(index.recall, abs=1e-6)
+    # An eighth less would not do.
+    enough = index.leaves_to_search
+    index.leaves_to_search = enough - max(enough // 8, 1) - 1
+    rows = index.search(vectors[:200], 20)[1].numpy()
+    assert recall(rows, expected) < 0.95
+    assert not caplog.records
 
 
 def test_scann_saved_and_loaded(index, vectors, tmp_path, run_python):

@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 
 import tfrec_zoo  # noqa: F401 (before TensorFlow)
-from tfrec_zoo.serving import export, load
 
 
 @pytest.fixture(scope="module")
@@ -15,7 +14,7 @@ def served(world):
 
 def test_recommend(served):
     frame = served.recommend({"history": [["v5", "v17"], []], "country": ["IN", None]})
-    assert frame.columns.tolist() == ["row", "rank", "id", "score"]
+    assert frame.columns.tolist() == ["row", "rank", "id", "title", "score"]
     assert frame["row"].tolist() == [0] * 10 + [1] * 10
     assert frame["rank"].tolist() == [*range(1, 11)] * 2
     assert all(type(i) is str for i in frame["id"])
@@ -33,9 +32,14 @@ def test_k(served):
     assert len(full) == 10
     for k in (1, 4, 10):
         pd.testing.assert_frame_equal(served.recommend({"history": [["v5"]]}, k), full[:k])
-    for k in (0, -1, 11, 2.5, "3"):
-        with pytest.raises(ValueError, match=rf"`k` must be a number in 1 … 10. Received: {k!r}"):
+    pd.testing.assert_frame_equal(served.recommend({"history": [["v5"]]}, np.int64(3)), full[:3])
+    for k in (0, -1, 2.5, "3", True):
+        with pytest.raises(
+            ValueError, match=rf"`k` must be a whole number in 1 … 10. Received: {k!r}"
+        ):
             served.recommend({"history": [["v5"]]}, k)
+    with pytest.raises(ValueError, match="holds lists of 10 of its 58 items.*Received: 11"):
+        served.recommend({"history": [["v5"]]}, 11)
 
 
 def test_short_lists(served, world):
@@ -77,9 +81,10 @@ def test_keys_left_out_are_missing(served):
         ({3: [0.0]}, KeyError, r"Received: \['3'\]"),
         ({"history": "v1"}, TypeError, "'history'.*one sequence per row. Received: 'v1'"),
         ({"history": ["v1"]}, TypeError, "'history'.*sequence of values per row. Received: 'v1'"),
-        ({"history": [["v1", 5]]}, TypeError, "'history'.*strings.*Received: 5"),
+        ({"history": [["v1", 2.5]]}, TypeError, "'history'.*strings.*Received: 2.5"),
+        ({"history": [["v1", True]]}, TypeError, "'history'.*strings.*Received: True"),
         ({"history": [[["v1"]]]}, TypeError, "'history'"),
-        ({"country": [5]}, TypeError, "'country'.*strings.*Received: 5"),
+        ({"country": [5.5]}, TypeError, "'country'.*strings.*Received: 5.5"),
         ({"country": "IN"}, TypeError, "'country'.*one value per row. Received: 'IN'"),
         ({"country": [["IN"]]}, TypeError, r"'country'.*Received: \[\['IN'\]\]"),
         ({"country": [b"\xff"]}, TypeError, r"'country'.*UTF-8.*Received: b'\\xff'"),
@@ -115,18 +120,10 @@ def test_an_empty_batch_of_integers(integer_world):
 
 
 def test_signatures(served):
-    with pytest.raises(KeyError, match=r"one of \['examples', 'serving_default'\]. .*'nothing'"):
+    names = ["allow", "classify", "examples", "from_history", "serving_default"]
+    assert sorted(served.signatures) == names
+    with pytest.raises(KeyError, match="one of .*'examples', .*'serving_default'.*'nothing'"):
         served({"history": [[]]}, "nothing")
-    with pytest.raises(ValueError, match=r"not over rows of raw features.*'examples'"):
-        served({"history": [[]]}, "examples")
-
-
-def test_a_ranking_model_recommends_nothing(world, tmp_path):
-    ranking = load(export(world.ranking, tmp_path / "model"))
-    with pytest.raises(TypeError, match="YouTubeRanking scores impressions and recommends nothing"):
-        ranking.recommend({"video_id": ["v1"]})
-    with pytest.raises(ValueError, match=r"signatures\['rank'\]"):
-        ranking({"video_id": ["v1"]}, "rank")
-    scores = ranking({"video_id": ["v1", "?", None]})["predictions"]
-    assert scores.shape == (3,)
-    assert (scores > 0).all()
+    for name in ("examples", "classify"):
+        with pytest.raises(ValueError, match=f"not over rows of raw features.*{name!r}"):
+            served({"history": [[]]}, name)

@@ -171,7 +171,8 @@ def test_popularity_has_nothing_but_exclude_to_ask(tmp_path):
     spec = FeatureSpec(candidate=(VocabularyColumn("video_id"),))
     model = Popularity(Features.fit(spec, {"video_id": ["a", "b", "b"]}))
     loaded = load(export(model, tmp_path / "model", k=2))
-    assert set(loaded.signatures) == {"serving_default", "examples"}
+    named = {"serving_default", "allow", "examples", "classify", "from_history"}
+    assert set(loaded.signatures) == named
     assert set(loaded.request) == {"exclude"}
     assert loaded.recommend({"exclude": [["b"], []]})["id"].tolist() == ["a", "b", "a"]
 

@@ -35,6 +35,7 @@ NEXT_WATCH = {
     "bags": (2, 5),
     "last_watched": True,
     "example_age": False,
+    "order": False,
 }
 #: Another value of every option of every task.
 OTHERS: dict[str, dict[str, Any]] = {
@@ -52,6 +53,7 @@ OTHERS: dict[str, dict[str, Any]] = {
         "validation_fraction": 0.2,
         "test_fraction": 0.3,
         "negatives": 9,
+        "count": "shown",
         "seed": 8,
     },
     "ratings": {
@@ -72,6 +74,7 @@ OTHERS: dict[str, dict[str, Any]] = {
         "retrieval": "a model",  # Made by the test.
         "max_history": 7,
         "negatives": 9,
+        "count": "shown",
         "seed": 8,
     },
 }

@@ -9,7 +9,8 @@ import pytest
 
 import tfrec_zoo
 from tfrec_zoo.data import Log, leave_last_out
-from tfrec_zoo.evaluation import candidate_scores
+from tfrec_zoo.evaluation import candidate_scores, user_folds
+from tfrec_zoo.folds import train_folds
 from tfrec_zoo.models import GMF, LogisticRegression, YouTubeRanking
 from tfrec_zoo.tasks import NextWatch, WatchTime
 from tfrec_zoo.tasks.watch_time import calibration
@@ -99,15 +100,76 @@ def test_retrieval_nominates_and_its_scores_are_fed(small_log: Log, retrieval: A
     assert "with 2 negatives nominated by retrieval of seed 0" in task.protocol
     given = task.examples(LogisticRegression)
     assert "candidate_score" in given.spec.raw
-    # The logarithm of one more than the training watches. Both stages know the same items.
-    rows = NextWatch(small_log).rows.train
-    counts = small_log.interactions["item_id"].iloc[rows].value_counts()
-    raw = given.test.raw(["item_id", "candidate_score"])
-    expected = [np.log1p(counts.get(item, np.nan)) for item in raw["item_id"]]
-    np.testing.assert_allclose(raw["candidate_score"], expected, rtol=1e-6)
-    np.testing.assert_allclose(candidate_scores(retrieval, given.test), expected, rtol=1e-6)
+    counts = training_counts(small_log, NextWatch(small_log).rows.train)
+    check_scores(task, task.rows[1], given.test, counts)
+    raw = given.test.raw(["candidate_score"])
+    own = candidate_scores(retrieval, given.test)
+    np.testing.assert_allclose(raw["candidate_score"], own, rtol=1e-6)
+    # Both stages know the same items.
     vocabulary = given.fit_features().vocabularies["item_id"]
     assert vocabulary == retrieval.features.vocabularies["item_id"]
+
+
+def training_counts(log: Log, rows: np.ndarray) -> dict[str, int]:
+    return log.interactions["item_id"].iloc[rows].value_counts().to_dict()
+
+
+def check_scores(task: WatchTime, rows: np.ndarray, examples: Any, counts: dict[str, int]) -> None:
+    """Scores are shares, by one more than the counts, of what the user had not seen by then."""
+    events, shown = task.log.interactions, task.shown.impressions
+    assert shown is not None
+    found = examples.raw(["candidate_score"])["candidate_score"]
+    for page, score in zip(shown.iloc[rows].itertuples(), found, strict=True):
+        before = (events["user_id"] == page.user_id) & (events["time"] < page.time)
+        seen = set(events.loc[before, "item_id"])
+        total = sum(1 + n for item, n in counts.items() if item not in seen)
+        share = (1 + counts[page.item_id]) / total if page.item_id in counts else np.nan
+        np.testing.assert_allclose(score, np.log(share), rtol=1e-4)
+
+
+def test_what_is_trained_on_is_scored_out_of_fold(small_log: Log, retrieval: Any) -> None:
+    base = NextWatch(small_log)
+    folds = train_folds(retrieval, base, Training(verbose=0))
+    task = WatchTime(
+        small_log, split=base.rows, retrieval=retrieval, fold_models=folds, negatives=2
+    )
+    assert "candidate scores out of 2 folds of users" in task.protocol
+    given = task.examples(LogisticRegression)
+    events, users = small_log.interactions, small_log.users["user_id"].tolist()
+    every = training_counts(small_log, base.rows.train)
+    check_scores(task, task.rows[1], given.test, every)
+    fold_of = dict(zip(users, user_folds(np.arange(len(users)), 2), strict=True))
+    assert task.shown.impressions is not None
+    shown = task.shown.impressions["user_id"].map(fold_of).to_numpy()[task.rows[0]]
+    trained_on = events["user_id"].map(fold_of).to_numpy()[base.rows.train]
+    for fold in (0, 1):
+        part = np.flatnonzero(shown == fold)
+        assert len(part)
+        # Watched by the other users; what these alone watched is known, and counts 0.
+        others = training_counts(small_log, base.rows.train[trained_on != fold])
+        counts = {item: others.get(item, 0) for item in every}
+        check_scores(task, task.rows[0][part], given.train.take(part), counts)
+
+
+def test_impressions_of_the_log_are_scored_out_of_fold_too(simulated_log: Log) -> None:
+    base = NextWatch(simulated_log, split="time")
+    model = tfrec_zoo.train("Popularity", base, Training(verbose=0)).model
+    folds = train_folds(model, base, Training(verbose=0))
+    plain = WatchTime(simulated_log, retrieval=model)
+    task = WatchTime(simulated_log, retrieval=model, fold_models=folds)
+    (train, test), (other, same) = (
+        (given.train.raw(["candidate_score"]), given.test.raw(["candidate_score"]))
+        for given in (plain.examples(LogisticRegression), task.examples(LogisticRegression))
+    )
+    np.testing.assert_array_equal(test["candidate_score"], same["candidate_score"])
+    assert (train["candidate_score"] != other["candidate_score"]).mean() > 0.9
+
+
+def test_fold_models_go_with_retrieval_and_a_split(small_log: Log, retrieval: Any) -> None:
+    with pytest.raises(ValueError, match="give both. Received: retrieval=None"):
+        WatchTime(small_log, fold_models=(retrieval, retrieval))
+    with pytest.raises(ValueError, match="give the `split` that says which. Received: 'time'"):
+        WatchTime(small_log, retrieval=retrieval, fold_models=(retrieval, retrieval))
 
 
 def test_only_impressions_before_and_after_make_a_task(simulated_log: Log) -> None:

@@ -118,3 +118,18 @@ def load_given(arguments: argparse.Namespace) -> Any:
     """Loads the log that the arguments of `add_dataset` name."""
     found = load_dataset(arguments.dataset, arguments.data_dir, given_reading(arguments))
     return getattr(found, "log", found)
+
+
+def load_again(given: Mapping[str, Any], arguments: argparse.Namespace) -> Any:
+    """Loads the data set that the arguments name, or else the one that a model was trained on.
+
+    Another file is read as the one of the training, where the arguments don't say how.
+
+    Args:
+        given: What `train` was given: `dataset`, `data_dir` and `reading`.
+        arguments: Those of `add_dataset`.
+    """
+    name = arguments.dataset or given["dataset"]
+    data_dir = arguments.data_dir or (None if arguments.dataset else given["data_dir"])
+    reading = given.get("reading", {}) if pathlib.Path(name).exists() else {}
+    return load_dataset(name, data_dir, {**reading, **given_reading(arguments)})

@@ -4,7 +4,7 @@ import argparse
 import pathlib
 
 from tfrec_zoo.cli.arguments import lines, show
-from tfrec_zoo.cli.datasets import add_dataset, given_reading, load_dataset
+from tfrec_zoo.cli.datasets import add_dataset, load_again
 from tfrec_zoo.cli.trained import make_task_again, read_result
 
 HELP = "evaluate what `train` left, on the test part of its data"
@@ -28,12 +28,7 @@ def run(arguments: argparse.Namespace) -> None:
     model = checkpoints.restore(directory / "checkpoint")
     result = read_result(directory)
     given = result["config"]["given"]
-    name = arguments.dataset or given["dataset"]
-    # Another file is read as the one that it was trained on, unless something else is said.
-    reading = given.get("reading", {}) if pathlib.Path(name).exists() else {}
-    reading = {**reading, **given_reading(arguments)}
-    data_dir = arguments.data_dir or (given["data_dir"] if arguments.dataset is None else None)
-    task = make_task_again(result, load_dataset(name, data_dir, reading))
+    task = make_task_again(result, load_again(given, arguments))
     if task.checksum != result["checksum"] and not arguments.other_data:
         raise ValueError(
             f"The model was trained on other data: {result['dataset']} with checksum "

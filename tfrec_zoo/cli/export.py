@@ -24,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Runs the command."""
     from tfrec_zoo import checkpoints
+    from tfrec_zoo.artifacts import MANIFEST
     from tfrec_zoo.serving import export
 
     directory = pathlib.Path(arguments.directory)
@@ -35,5 +36,7 @@ def run(arguments: argparse.Namespace) -> None:
             f"{type(model).__name__} ranks what it is given: it has no index and no lists. "
             f"Received: {options}"
         )
-    export(model, arguments.output, read_result(directory), **options)
+    earlier = directory / "model"
+    like = earlier if (earlier / MANIFEST).is_file() else None
+    export(model, arguments.output, read_result(directory), like=like, **options)
     show(arguments, {"output": arguments.output}, f"written: {arguments.output}")

@@ -1,11 +1,20 @@
-"""tfrec-zoo recommend: ask an exported model."""
+"""tfrec-zoo recommend: ask an exported model, for one or for many."""
 
 import argparse
 import json
+import pathlib
+import sys
+from typing import Any
 
 from tfrec_zoo.cli.arguments import show
+from tfrec_zoo.cli.datasets import add_dataset, load_again, load_given
+from tfrec_zoo.cli.trained import read_result
 
 HELP = "ask an exported model for recommendations"
+EPILOG = """Files of requests have a row for each: columns named as the features, bags as lists, as
+JSON text or as a|b. They and the answers are Parquet, CSV or JSON lines by the ends of their names
+(.parquet, .csv, .jsonl; the latter two also with .gz). A run that was killed goes on where it was
+if it is started again."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -13,24 +22,138 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "directory", help="a SavedModel folder with its manifest.json, or a pretrained model's name"
     )
+    asked = parser.add_mutually_exclusive_group(required=True)
+    asked.add_argument(
+        "--request", help='features by name, as JSON: {"history": ["v1", "v2"], "exclude": ["v3"]}'
+    )
+    asked.add_argument("--requests", metavar="FILE", help="a file with many requests, see below")
+    asked.add_argument(
+        "--all-users", action="store_true", help="ask for each user of a data set, at its end"
+    )
     parser.add_argument(
-        "--request",
-        required=True,
-        help='features by name, as JSON: {"history": ["v1", "v2"]}',
+        "--candidates",
+        help="what a ranking model ranks, by default every item: ids, or lists of features by "
+        'name, as JSON: ["v4", "v5"]',
     )
     parser.add_argument("--k", type=int, help="how many (default: at most 10)")
+    parser.add_argument(
+        "--include-history", action="store_true", help="also recommend items of the history"
+    )
+    parser.add_argument("--output", metavar="FILE", help="where the answers to many go")
+    parser.add_argument(
+        "--keep",
+        metavar="COLUMNS",
+        help="columns of the requests that the answers have too, such as user_id,country "
+        "(default: all that are no features and no lists)",
+    )
+    parser.add_argument(
+        "--shard-size", type=int, default=4096, help="requests at a time (default: 4096)"
+    )
+    add_dataset(parser, default=None, default_words="for --all-users, what it was trained on")
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Runs the command."""
     from tfrec_zoo.pretrained import load
 
-    try:
-        request = json.loads(arguments.request)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"`--request` must be JSON ({error}).") from error
+    if arguments.request is None:
+        _answer_many(arguments)
+        return
+    if arguments.output is not None:
+        raise ValueError(
+            "`--output` is for the answers to many, see --requests and --all-users. "
+            f"Received: --output {arguments.output}"
+        )
+    request = _json("--request", arguments.request)
     if not isinstance(request, dict):
         raise ValueError(f"`--request` must be a JSON object. Received: {arguments.request}")
-    found = load(arguments.directory).recommend({k: [v] for k, v in request.items()}, arguments.k)
-    rows = found.loc[found["rank"] <= (arguments.k or 10), ["rank", "id", "score"]]
-    show(arguments, rows.to_dict("records"), rows.to_string(index=False))
+    candidates = None
+    if arguments.candidates is not None:
+        candidates = _json("--candidates", arguments.candidates)
+        if isinstance(candidates, dict):
+            candidates = {key: [values] for key, values in candidates.items()}
+        elif isinstance(candidates, list):
+            candidates = [candidates]
+        else:
+            raise ValueError(
+                "`--candidates` must be a JSON array of ids, or an object of arrays. "
+                f"Received: {arguments.candidates}"
+            )
+    served = load(arguments.directory)
+    found = served.recommend(
+        {key: [value] for key, value in request.items()},
+        _k(served, arguments.k),
+        candidates=candidates,
+        include_history=arguments.include_history,
+    ).drop(columns="row")
+    show(arguments, found.to_dict("records"), found.to_string(index=False))
+
+
+def _answer_many(arguments: argparse.Namespace) -> None:
+    from tfrec_zoo.pretrained import load
+    from tfrec_zoo.serving.batch import recommend_all
+    from tfrec_zoo.serving.request_files import RequestFile, format_of
+    from tfrec_zoo.serving.user_requests import UserRequests
+
+    if arguments.output is None:
+        raise ValueError("`--output` must say which file the answers go to. Received: none")
+    if arguments.candidates is not None:
+        raise ValueError(
+            "`--candidates` is for one request; many have a column of that name. "
+            f"Received: --candidates {arguments.candidates}"
+        )
+    format_of(arguments.output)  # Better now than after loading.
+    output = pathlib.Path(arguments.output)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    keep = None if arguments.keep is None else arguments.keep.split(",")
+    requests: Any
+    if arguments.requests is not None:
+        requests = RequestFile(arguments.requests)
+        served = load(arguments.directory)
+    else:
+        log = _log_of(arguments)
+        served = load(arguments.directory)
+        requests = UserRequests(log, set(served.accepts))
+        keep = [log.roles.user] if keep is None else keep
+    rows = recommend_all(
+        served,
+        requests,
+        output,
+        _k(served, arguments.k),
+        keep=keep,
+        include_history=arguments.include_history,
+        shard_size=arguments.shard_size,
+        progress=sys.stderr.isatty() and not arguments.json,
+    )
+    content = {"output": str(output), "requests": rows}
+    show(arguments, content, f"written: {output}, answers to {rows} requests")
+
+
+def _log_of(arguments: argparse.Namespace) -> Any:
+    """The data set that is named, or else the one that the model was trained on."""
+    from tfrec_zoo import pretrained
+
+    if arguments.dataset is not None:
+        return load_given(arguments)
+    directory = pathlib.Path(arguments.directory)
+    if not directory.is_dir():
+        directory = pretrained.find(arguments.directory)
+    if not (directory / "result.json").is_file():
+        raise ValueError(
+            "`--dataset` must name the data set whose users are asked for, unless the model is a "
+            f"folder of `train`. Received: {arguments.directory}"
+        )
+    given = read_result(directory)["config"]["given"]
+    found = load_again(given, arguments)
+    return getattr(found, "log", found)
+
+
+def _json(flag: str, text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise ValueError(f"`{flag}` must be JSON ({error}).") from error
+
+
+def _k(served: Any, k: int | None) -> int:
+    return min(10, served.longest or 10) if k is None else k

@@ -13,7 +13,7 @@ from tfrec_zoo.data.negatives import NegativeSampling
 from tfrec_zoo.data.next_watch import held_out_watch_examples, next_watch_examples
 from tfrec_zoo.data.read import read_frame
 from tfrec_zoo.data.roles import Roles
-from tfrec_zoo.data.simulator import simulate
+from tfrec_zoo.data.simulator import SimulatedLog, simulate
 from tfrec_zoo.data.sources import Rows, Windows
 from tfrec_zoo.data.splits import (
     Split,
@@ -32,6 +32,7 @@ __all__ = [
     "Roles",
     "Rows",
     "SampledTest",
+    "SimulatedLog",
     "Split",
     "Windows",
     "by_time",

@@ -68,7 +68,10 @@ def read_delimited(
         raise ValueError("the file is empty")
     found = []
     given, encoding = encoding, encoding or _encoding(sample)
-    text = codecs.getincrementaldecoder(encoding)(errors="replace").decode(sample)
+    try:
+        text = codecs.getincrementaldecoder(encoding)(errors="replace").decode(sample)
+    except UnicodeError as error:
+        raise ValueError(f"it is in another encoding. Received: {encoding!r}") from error
     text = text.removeprefix("\ufeff")
     if "\0" in text:
         raise ValueError("it holds bytes that are no text")
@@ -89,8 +92,10 @@ def read_delimited(
     parser = _Parser(path, len(header), separator, quotes, skip_rows=0 if names is not None else 1)
     try:
         table = parser.parse(encoding)
-    except pa.ArrowInvalid as error:
-        if given is not None or "UTF8" not in str(error):
+    except (pa.ArrowInvalid, UnicodeError) as error:
+        if given is not None and ("UTF8" in str(error) or isinstance(error, UnicodeError)):
+            raise ValueError(f"it is in another encoding. Received: {given!r}") from error
+        if "UTF8" not in str(error):
             raise
         encoding = "latin-1"
         table = parser.parse(encoding)

@@ -1,6 +1,7 @@
 """Examples: references to the rows of a log that make up each example, assembled on demand."""
 
 import dataclasses
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Literal
 
@@ -27,6 +28,8 @@ from tfrec_zoo.features import (
     Repeated,
     Vocabulary,
 )
+
+logger = logging.getLogger(__name__)
 
 #: Number of examples that are gathered at a time; batches are cut from them.
 _CHUNK = 8192
@@ -179,7 +182,8 @@ class Examples:
         is encoded once, in advance, and batches of ids are gathered. Shuffling permutes all
         examples, differently in each epoch. With negatives each example becomes a list: its own
         candidate first, with label one, then the negatives, with label zero. Candidate features and
-        labels are then [batch, 1 + number].
+        labels are then [batch, 1 + number]. Examples of users who chose every candidate have no
+        negatives and are left out, which is logged.
 
         Args:
             batch_size: Number of examples per batch, negatives included; the last batch may be
@@ -194,6 +198,9 @@ class Examples:
 
         Returns:
             The batches of one epoch per iteration.
+
+        Raises:
+            ValueError: If `batch_size` is not positive, or no example has negatives.
         """
         if batch_size < 1:
             raise ValueError(f"`batch_size` must be positive. Received: {batch_size}")
@@ -202,11 +209,12 @@ class Examples:
         else:
             assemble = self._batches_of_lists(preprocessor, keys, negatives)
             batch_size = max(batch_size // (1 + negatives.number), 1)
-        size = len(self)
+        kept = None if negatives is None else self._with_negatives(negatives)
+        size = len(self) if kept is None else len(kept)
         chunk = batch_size * max(_CHUNK // batch_size, 1)
 
         def epoch(seed: tf.Tensor) -> tf.data.Dataset:
-            order = tf.range(size, dtype=tf.int64)
+            order = tf.range(size, dtype=tf.int64) if kept is None else tf.constant(kept, tf.int64)
             if shuffle:
                 order = tf.random.experimental.stateless_shuffle(order, [seed, -1])
             chunks = tf.data.Dataset.range(0, size, chunk)
@@ -300,6 +308,23 @@ class Examples:
             return lists(rows, candidates), label, *(tf.gather(w, rows) for w in weights)
 
         return assemble
+
+    def _with_negatives(self, negatives: NegativeSampling) -> np.ndarray:
+        """The positions of the examples that have negatives."""
+        assert self.groups is not None and self.candidates is not None
+        without = negatives.users_without(self.groups, self.candidates.index)
+        kept = np.flatnonzero(~np.isin(self.groups, without))
+        if len(self) and not len(kept):
+            raise ValueError(
+                "Negatives are items that a user did not choose, but every user chose every item. "
+                f"Received: {len(self)} examples of {len(np.unique(self.candidates.index))} items"
+            )
+        if len(kept) < len(self):
+            logger.warning(
+                "%d of %d examples are left out: their %d users chose every item, so that there "
+                "are no negatives", len(self) - len(kept), len(self), len(without),
+            )  # fmt: skip
+        return kept
 
     def _weights(self) -> list[tf.Tensor]:
         return [] if self.weight is None else [tf.constant(self.weight, tf.float32)]

@@ -130,6 +130,9 @@ def read_columns(
             plain[column] = _times(values, column, made, time_unit, time_format)
         elif column in needed and column == roles.label:
             plain[column] = _labels(values, column, made)
+        elif column in needed and column == roles.query:
+            texts = ["" if _is_missing(value) else str(value) for value in values]
+            plain[column] = pd.Series(texts, frame.index, dtype=object)
         elif column != roles.weight or name not in ("interactions", "impressions"):
             plain[column] = _plain(values, column, name)
     if roles.weight in frame.columns and name in ("interactions", "impressions"):

@@ -4,6 +4,7 @@ Covington et al. (2016), §4.1: features of the query (computed once per request
 impression, among them the user's past with related items, and past impressions.
 """
 
+import logging
 from collections.abc import Sequence
 from typing import Literal
 
@@ -34,6 +35,8 @@ from tfrec_zoo.data.past_events import PastEvents
 from tfrec_zoo.data.roles import UPLOAD_TIME
 from tfrec_zoo.data.sources import Rows, Windows
 from tfrec_zoo.data.splits import user_bounds
+
+logger = logging.getLogger(__name__)
 
 
 def impression_examples(
@@ -144,29 +147,36 @@ def impression_examples(
 
 
 def sampled_impressions(
-    log: Log, negatives: int = 4, seed: int = 0, nominated: np.ndarray | None = None
+    log: Log,
+    negatives: int = 4,
+    seed: int = 0,
+    nominated: np.ndarray | None = None,
+    rows: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """Makes impressions for a log that has none: each interaction beside items not chosen.
 
     A page is one interaction and `negatives` items that the user had not interacted with until
     then, drawn in proportion to popularity or from what was nominated at that moment. What it can
-    teach is what a user picks, not what they would click where; say so where you report it.
+    teach is what a user picks, not what they would click where; say so where you report it. A page
+    for which there are no such items, because its user has chosen everything, is left out; a
+    warning counts them.
 
     Args:
         log: The log.
         negatives: Items not chosen per interaction.
         seed: Seed of the drawing.
-        nominated: [interactions, n] items to draw from, such as the best of a retrieval model: what
-            a ranker will have to rank. Interactions that weren't nominated themselves are left out:
-            they would teach that a bad nomination is a good sign. None draws from the whole
-            catalogue.
+        nominated: [rows, n] items to draw from, such as the best of a retrieval model: what a
+            ranker will have to rank. Each is drawn once at most. Interactions that weren't
+            nominated themselves are left out: they would teach that a bad nomination is a good
+            sign. None draws from the whole catalogue.
+        rows: Rows of `log.interactions` to make pages of, ascending; None for all.
 
     Returns:
-        A frame of impressions: user, item, time, label, page, and the weight if the interactions
-        have one.
+        A frame of impressions: user, item, time, label, page (the row of the interaction), and the
+        weight if the interactions have one.
 
     Raises:
-        ValueError: If `negatives` is not positive.
+        ValueError: If `negatives` is not positive, the log has no times, or no page is left.
 
     Example:
 
@@ -180,33 +190,52 @@ def sampled_impressions(
         raise ValueError(f"`negatives` must be positive. Received: {negatives}")
     r = log.roles
     watches = log.interactions
+    log.require_times("sampling impressions from what users had not chosen until then")
     rng = np.random.default_rng(seed)
+    rows = np.arange(len(watches)) if rows is None else np.asarray(rows, np.int64)
     user = user_bounds(log)[0]
     codes, items = pd.factorize(watches[r.item])
-    if nominated is not None:
-        nominated = pd.Index(items).get_indexer(nominated.ravel()).reshape(nominated.shape)
-
-    def draw(row: np.ndarray) -> np.ndarray:
-        if nominated is None:
-            # A random interaction's item is one drawn by popularity.
-            return codes[rng.integers(len(codes), size=len(row))]
-        return nominated[row, rng.integers(nominated.shape[1], size=len(row))]
-
-    every = np.repeat(np.arange(len(codes)), negatives).reshape(-1, negatives)
-    draws = draw(every.ravel()).reshape(every.shape)
     own, first = np.unique(user * len(items) + codes, return_index=True)
-    for _ in range(20):
-        key = user[:, None] * len(items) + draws
+
+    def is_taken(draws: np.ndarray) -> np.ndarray:
+        """Which [rows, n] draws their users had chosen until then, or nobody knows."""
+        key = user[rows, None] * len(items) + draws
         at = np.minimum(np.searchsorted(own, key), len(own) - 1)
-        taken = (own[at] == key) & (first[at] <= np.arange(len(codes))[:, None]) | (draws < 0)
-        if not taken.any():
-            break
-        draws[taken] = draw(every[taken])
-    keep = np.concatenate([np.ones((len(codes), 1), bool), ~taken], axis=1)
-    if nominated is not None:
-        keep &= (nominated == codes[:, None]).any(axis=1, keepdims=True)
-    row = np.repeat(np.arange(len(codes)), keep.sum(axis=1))
-    shown = np.concatenate([codes[:, None], draws], axis=1)[keep]
+        return (own[at] == key) & (first[at] <= rows[:, None]) | (draws < 0)
+
+    if nominated is None:
+        # A random interaction's item is one drawn by popularity.
+        draws = codes[rng.integers(len(codes), size=(len(rows), negatives))]
+        for _ in range(20):
+            taken = is_taken(draws)
+            if not taken.any():
+                break
+            draws[taken] = codes[rng.integers(len(codes), size=taken.sum())]
+        is_drawn = ~taken
+        is_page = np.ones(len(rows), bool)
+    else:
+        draws = pd.Index(items).get_indexer(nominated.ravel()).reshape(nominated.shape)
+        is_page = (draws == codes[rows, None]).any(axis=1)
+        draws = rng.permuted(draws, axis=1)
+        is_drawn = ~is_taken(draws)
+        is_drawn &= is_drawn.cumsum(axis=1) <= negatives
+    is_alone = is_page & ~is_drawn.any(axis=1)
+    is_page &= ~is_alone
+    if is_alone.any():
+        logger.warning(
+            "%d of %d interactions are left out of the sampled impressions: their users have "
+            "chosen everything that there is to show beside them",
+            is_alone.sum(),
+            len(rows),
+        )
+    if not is_page.any():
+        raise ValueError(
+            "There must be items that a user has not chosen, to be shown beside those that were. "
+            f"Received: no such page for {len(rows)} interactions and {len(items)} items"
+        )
+    keep = np.concatenate([np.ones((len(rows), 1), bool), is_drawn], axis=1) & is_page[:, None]
+    row = np.repeat(rows, keep.sum(axis=1))
+    shown = np.concatenate([codes[rows, None], draws], axis=1)[keep]
     chosen = np.zeros(keep.shape, np.int64)
     chosen[:, 0] = 1
     frame = watches[[r.user, r.time]].iloc[row].reset_index(drop=True)

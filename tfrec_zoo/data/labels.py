@@ -65,6 +65,8 @@ def labelled_examples(
             f"{', '.join(map(str, wrong[:5]))} of {len(value)}"
         )
     rows = np.flatnonzero(value != threshold)
+    if not len(value):
+        raise ValueError(f"There must be events to label. Received a log {log.name!r} without")
     if len(np.unique(value[rows] > threshold)) < 2:
         raise ValueError(
             "There must be labels above and below `threshold`. "

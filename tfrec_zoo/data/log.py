@@ -105,8 +105,8 @@ class Log:
                     item = None if item is None else item[order]
                 if name == "interactions":
                     self.__dict__.update(user_codes=user, item_codes=item)
-                if item is not None and (repeats := _repeats(user, time, item)):
-                    logger.info("%s: %d of %d rows repeat another", name, repeats, len(data))
+                    if repeats := _repeats(user, time, item):
+                        logger.info("%d of %d interactions repeat another", repeats, len(data))
             parts = dataclasses.astuple(r)
             data = without_empty_columns(data.reset_index(drop=True), name, (*parts, UPLOAD_TIME))
             object.__setattr__(self, name, data)
@@ -305,7 +305,7 @@ def _order(ids: pd.Series, user: np.ndarray, time: np.ndarray) -> np.ndarray | N
     return None if is_later.all() else np.lexsort([time, key])
 
 
-def _repeats(user: np.ndarray, time: np.ndarray, item: np.ndarray) -> int:
+def _repeats(user: np.ndarray, time: np.ndarray, item: Any) -> int:
     """How many sorted events are of the same user, time and item as an earlier one."""
     if not len(user):
         return 0

@@ -19,6 +19,9 @@ class Roles:
         page: In impressions, what was shown together.
         query: In searches, the words.
         title: In items, what is shown to people.
+
+    Raises:
+        ValueError: If a column would play two parts of an event.
     """
 
     user: str = "user_id"
@@ -29,6 +32,13 @@ class Roles:
     page: str = "page_id"
     query: str = "query"
     title: str = "title"
+
+    def __post_init__(self) -> None:
+        parts = ("user", "item", "time", "label", "weight", "page")
+        columns = [getattr(self, part) for part in parts if getattr(self, part)]
+        if len(set(columns)) < len(columns):
+            given = {part: getattr(self, part) for part in parts}
+            raise ValueError(f"Each part must be played by a column of its own. Received: {given}")
 
 
 #: Names of the roles.

@@ -5,7 +5,7 @@ The equations behind them are in `tfrec_zoo.data.simulator`, which runs the site
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
@@ -235,3 +235,28 @@ def queries(rng: np.random.Generator, videos: Videos, video: Ints) -> NDArray[An
     count = rng.choice(3, len(video), p=[0.45, 0.4, 0.15])
     second = np.where((count > 0) & (words[:, 0] != words[:, 1]), " " + words[:, 1], "")
     return np.asarray(words[:, 0] + second + np.where(count > 1, " " + WORDS[kind, 0], ""))
+
+
+@dataclass
+class Memory:
+    """A multiset of integer keys, such as the (user, video) pairs watched so far."""
+
+    keys: Ints = field(default_factory=lambda: np.empty(0, np.int64))
+
+    def count(self, keys: Ints) -> Ints:
+        """Returns how often each key is in the multiset."""
+        return np.searchsorted(self.keys, keys, "right") - np.searchsorted(self.keys, keys)
+
+    def add(self, keys: Ints) -> None:
+        """Adds keys, each as often as it is given."""
+        self.keys = np.sort(np.concatenate([self.keys, np.sort(keys)]), kind="stable")
+
+
+def sigmoid(x: Floats) -> Floats:
+    """Returns 1 / (1 + exp(−x))."""
+    return np.asarray(1 / (1 + np.exp(-x)))
+
+
+def occurrence(sorted_keys: Ints) -> Ints:
+    """Returns how many equal keys precede each, in an array where equal keys are adjacent."""
+    return np.arange(len(sorted_keys)) - np.searchsorted(sorted_keys, sorted_keys)

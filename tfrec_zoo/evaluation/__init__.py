@@ -1,23 +1,38 @@
 """Evaluation: ranking protocols, and result files that record how a number was obtained."""
 
 from tfrec_zoo.evaluation.full_ranking import full_ranking
-from tfrec_zoo.evaluation.funnel import evaluate_funnel, funnel_request
+from tfrec_zoo.evaluation.funnel import (
+    evaluate_funnel,
+    evenly_spaced,
+    funnel_request,
+    list_values,
+    recommended,
+)
 from tfrec_zoo.evaluation.nominations import candidate_scores, nominate
+from tfrec_zoo.evaluation.out_of_fold import by_fold, user_folds
 from tfrec_zoo.evaluation.pointwise import pointwise, pointwise_metrics, predict
 from tfrec_zoo.evaluation.result import Result, command
 from tfrec_zoo.evaluation.sampled_ranking import sample_negatives, sampled_ranking
+from tfrec_zoo.evaluation.stages import StageChoice, choose_stage
 
 __all__ = [
     "Result",
+    "StageChoice",
+    "by_fold",
     "candidate_scores",
+    "choose_stage",
     "command",
     "evaluate_funnel",
+    "evenly_spaced",
     "full_ranking",
     "funnel_request",
+    "list_values",
     "nominate",
     "pointwise",
     "pointwise_metrics",
     "predict",
+    "recommended",
     "sample_negatives",
     "sampled_ranking",
+    "user_folds",
 ]

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfrec_zoo.data.derived import HISTORY
 from tfrec_zoo.data.examples import Examples, item_ids
-from tfrec_zoo.data.sources import Windows
-from tfrec_zoo.metrics import MRR, NDCG, CatalogueCoverage, HitRate, target_ranks
+from tfrec_zoo.evaluation.checks import require_examples
+from tfrec_zoo.evaluation.seen import SeenClasses, masked
+from tfrec_zoo.metrics import MISS, MRR, NDCG, CatalogueCoverage, HitRate, target_ranks
 from tfrec_zoo.models.base import RecommenderModel
 from tfrec_zoo.models.retrieval import match
 
@@ -28,7 +28,7 @@ def full_ranking(
 
     Scores are computed in chunks of examples, and a retrieval model's item vectors only once. Ties
     count against the item, and an item that the model does not know is a miss. With one relevant
-    item, mean average precision is the mean reciprocal rank without cutoff.
+    item, mean average precision is the mean reciprocal rank without cutoff; a miss counts 0.
 
     Args:
         model: A retrieval model, or a ranking model, which scores every item for every example.
@@ -41,7 +41,11 @@ def full_ranking(
     Returns:
         `hit_rate_at_k`, `ndcg_at_k`, `coverage_at_k` (share of the catalogue in at least one list)
         and `mean_average_precision`.
+
+    Raises:
+        ValueError: If there are no examples, or nothing says what was `seen`.
     """
+    require_examples(examples)
     if mask_seen and examples.seen is None:
         raise ValueError("`mask_seen` needs examples that say what was `seen`. Received: None")
     item = model.features.spec.item
@@ -54,7 +58,6 @@ def full_ranking(
     if model.family == "ranking":
         batch_size = max(min(batch_size, _PAIRS // num_items), 1)
     top = min(max(ks), num_items)
-    miss = max(num_items, *ks)
     rank_metrics = [*(HitRate(k) for k in ks), *(NDCG(k) for k in ks)]
     rank_metrics.append(MRR(name="mean_average_precision"))
     coverage = {k: CatalogueCoverage(num_items) for k in ks}
@@ -66,27 +69,23 @@ def full_ranking(
 
     @tf.function(input_signature=signature)
     def scores_and_top(rows: tf.Tensor, seen: tf.Tensor) -> tuple:
-        scores = score(rows)
-        lowest = tf.fill([tf.shape(seen)[0]], scores.dtype.min)
-        scores = tf.tensor_scatter_nd_update(scores, seen, lowest)
+        scores = masked(score(rows), seen)
         best = tf.math.top_k(scores, top)
         return scores, tf.where(best.values > scores.dtype.min, best.indices, -1)
 
-    seen_windows = examples.seen if mask_seen else None
-    if seen_windows is not None:
-        seen_ids = item_ids(model.preprocessor, seen_windows.values[HISTORY])
+    seen_classes = SeenClasses(examples, model.preprocessor) if mask_seen else None
     for begin in range(0, len(examples), batch_size):
         end = min(begin + batch_size, len(examples))
         seen = np.empty((0, 2), np.int64)
-        if seen_windows is not None:
-            seen = _seen_pairs(seen_windows, seen_ids, begin, end)
+        if seen_classes is not None:
+            seen = seen_classes.pairs(np.arange(begin, end))
         rows = tf.range(begin, end, dtype=tf.int64)
         scores, lists = scores_and_top(rows, tf.constant(seen))
         target = tf.constant(np.maximum(classes[begin:end], 0))
         own = tf.gather(scores, target, batch_dims=1)
-        # Unknown and masked items rank after all others, and appear in no list.
+        # Unknown and masked items are misses, and appear in no list.
         is_ranked = (classes[begin:end] >= 0) & (own > scores.dtype.min)
-        ranks = tf.where(is_ranked, target_ranks(scores, target), miss)
+        ranks = tf.where(is_ranked, target_ranks(scores, target), MISS)
         for metric in rank_metrics:
             metric.update_ranks(ranks)
         for k, metric in coverage.items():
@@ -120,19 +119,3 @@ def _scorer(model: Any, examples: Examples, num_items: int) -> Any:
         return tf.cast(model(lists(rows, every)), tf.float32)
 
     return scores
-
-
-def _seen_pairs(windows: Windows, ids: np.ndarray, begin: int, end: int) -> np.ndarray:
-    """Returns the (row in chunk, class) pairs of the items that the examples' users have seen."""
-    start, stop = windows.start[begin:end], windows.stop[begin:end]
-    lengths = stop - start
-    row = np.repeat(np.arange(end - begin), lengths)
-    at = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    classes = ids[at + np.repeat(start, lengths)].astype(np.int64) - 1
-    is_seen = classes >= 0
-    if windows.hide is not None:
-        # What is hidden is the example's own: it counts as not seen.
-        hide = windows.hide[begin:end]
-        hidden = np.where((hide >= start) & (hide < stop), hide, len(ids))
-        is_seen &= classes != np.append(ids, 0)[hidden][row] - 1
-    return np.stack([row, classes], axis=1)[is_seen]

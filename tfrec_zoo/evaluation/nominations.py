@@ -1,39 +1,94 @@
 """What a retrieval model makes of the items of examples: its nominations, and its scores."""
 
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf
 
+from tfrec_zoo.data.derived import NOMINATED, relative_score
 from tfrec_zoo.data.examples import Examples
-from tfrec_zoo.models.retrieval import RetrievalModel
+from tfrec_zoo.evaluation.seen import SeenClasses, masked
+from tfrec_zoo.features import MISSING
+from tfrec_zoo.models.retrieval import RetrievalModel, match
+
+#: Number of scores that are held at a time.
+_SCORES = 2**25
 
 
-def nominate(retrieval: RetrievalModel, examples: Examples, k: int = 100) -> np.ndarray:
-    """The [examples, k] items that a retrieval model puts first, seen ones included."""
-    dataset = examples.dataset(4096, retrieval.preprocessor)
-    tokens = retrieval.features.vocabularies[retrieval.item_column.space].array()
+def nominate(retrieval: RetrievalModel, examples: Examples, k: int = NOMINATED) -> np.ndarray:
+    """The [examples, k] items that a retrieval model puts first, but those seen before.
 
-    @tf.function(input_signature=[dataset.element_spec[0]])
-    def best(features: Any) -> tf.Tensor:
-        return tf.math.top_k(retrieval.scores(features), min(k, len(tokens))).indices
-
-    return tokens[np.concatenate([best(features).numpy() for features, *_ in dataset])]
-
-
-def candidate_scores(retrieval: RetrievalModel, examples: Examples) -> np.ndarray:
-    """The [examples] scores that a retrieval model gives the examples' own items.
-
-    An item that it doesn't know has no score: NaN.
+    Where fewer are left, the rest are the missing id.
     """
+    vocabulary = retrieval.features.vocabularies[retrieval.item_column.space]
+    tokens = vocabulary.array()
+    # The last one is what class −1 stands for.
+    tokens = np.append(tokens, np.array([MISSING[vocabulary.dtype]], tokens.dtype))
+    rows = np.arange(len(examples))
+    found = [classes.numpy() for _, _, _, classes in _searched(retrieval, examples, rows, k)]
+    return tokens[np.concatenate([np.empty((0, min(k, len(tokens) - 1)), np.int64), *found])]
+
+
+def candidate_scores(
+    retrieval: RetrievalModel, examples: Examples, requests: np.ndarray | None = None
+) -> np.ndarray:
+    """The `candidate_score` of the examples' own items, as a funnel works it out of requests.
+
+    Args:
+        retrieval: The retrieval model.
+        examples: The examples.
+        requests: [examples] which request each example is of, where examples share requests, such
+            as those of a page; by default each is of its own.
+
+    Returns:
+        [examples] scores, relative to the best items that were not seen before; see
+        `relative_score`. An item that the model doesn't know has no score: NaN.
+    """
+    size = len(examples)
+    requests = np.arange(size) if requests is None else requests
+    _, first, request = np.unique(requests, return_index=True, return_inverse=True)
+    order = np.argsort(request, kind="stable")
+    bounds = np.searchsorted(request[order], np.arange(len(first) + 1))
     key = retrieval.item_column.key
-    candidates = tf.pad(retrieval.candidates(), [[1, 0], [0, 0]])
-    dataset = examples.dataset(4096, retrieval.preprocessor)
+    own = examples.raw([key])[key]
+    ids = retrieval.preprocessor.ids(retrieval.item_column, {key: tf.constant(own)}).numpy()
+    result = np.full(size, np.nan, np.float32)
+    for begin, scores, best, _ in _searched(retrieval, examples, first, NOMINATED):
+        end = begin + int(scores.shape[0])
+        rows = order[bounds[begin] : bounds[end]]
+        rows = rows[ids[rows] > 0]
+        at = np.stack([request[rows] - begin, ids[rows] - 1], axis=1)
+        of_request = tf.gather(best, at[:, 0])
+        result[rows] = relative_score(tf.gather_nd(scores, at)[:, None], of_request)[:, 0]
+    return result
 
-    @tf.function(input_signature=[dataset.element_spec[0]])
-    def score(features: Any) -> tf.Tensor:
-        ids = features["ids"][key]
-        scores = tf.reduce_sum(retrieval(features) * tf.gather(candidates, ids), axis=-1)
-        return tf.where(ids > 0, scores, float("nan"))
 
-    return np.concatenate([score(features).numpy() for features, *_ in dataset])
+def _searched(
+    retrieval: RetrievalModel, examples: Examples, rows: np.ndarray, k: int
+) -> Iterator[tuple[int, tf.Tensor, tf.Tensor, tf.Tensor]]:
+    """Yields, chunk by chunk of `rows`, where it begins, and what is found for it.
+
+    The scores of all items, [n, items], the best scores of items not seen before, [n, k], and
+    their classes, [n, k]; −inf and −1 where there are fewer than k.
+    """
+    features_of = examples.assembler(retrieval.preprocessor)
+    candidates = retrieval.candidates()
+    seen = SeenClasses(examples, retrieval.preprocessor)
+    number = min(k, retrieval.num_items)
+
+    @tf.function(
+        input_signature=[tf.TensorSpec([None], tf.int64), tf.TensorSpec([None, 2], tf.int64)]
+    )
+    def search(rows: tf.Tensor, pairs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        scores = tf.cast(match(retrieval(features_of(rows)), candidates), tf.float32)
+        best = tf.math.top_k(masked(scores, pairs), number)
+        is_found = best.values > tf.float32.min
+        values = tf.where(is_found, best.values, -float("inf"))
+        return scores, values, tf.where(is_found, best.indices, -1)
+
+    # Called as it is: other models' functions of the same name are no reason for a warning.
+    found = search.get_concrete_function()
+    size = min(max(_SCORES // retrieval.num_items, 1), 4096)
+    for begin in range(0, len(rows), size):
+        part = rows[begin : begin + size].astype(np.int64)
+        yield begin, *found(tf.constant(part), tf.constant(seen.pairs(part)))

@@ -1,10 +1,15 @@
 """Pointwise evaluation of rankers: predictions for impressions against their labels."""
 
+import logging
+
 import numpy as np
 
 from tfrec_zoo.data.examples import Examples
+from tfrec_zoo.evaluation.checks import require_examples
 from tfrec_zoo.metrics import ExactAUC, GroupAUC, WeightedPerUserLoss
 from tfrec_zoo.models.base import RecommenderModel
+
+logger = logging.getLogger(__name__)
 
 
 def predict(model: RecommenderModel, examples: Examples, batch_size: int = 4096) -> np.ndarray:
@@ -23,8 +28,13 @@ def pointwise(
         `auc` of chosen against other impressions; `gauc`, the same within groups;
         `weighted_per_user_loss`, the share of mispredicted watch time within groups (Covington et
         al. 2016, table 1); and `bias`, the sum of predictions over the sum of labels, minus one.
-        Metrics that are undefined, because nothing was chosen, are NaN.
+        Metrics that are undefined, because nothing was chosen or everything, are NaN, and a
+        warning says why.
+
+    Raises:
+        ValueError: If there are no examples.
     """
+    require_examples(examples)
     return pointwise_metrics(predict(model, examples, batch_size), examples.label, examples.groups)
 
 
@@ -45,4 +55,15 @@ def pointwise_metrics(
     total = np.sum(label, dtype=np.float64)
     bias = np.sum(predictions, dtype=np.float64) / total - 1 if total else np.nan
     results["bias"] = float(bias)
+    undefined = [name for name, value in results.items() if np.isnan(value)]
+    if undefined:
+        logger.warning("Undefined, and so NaN: %s. %s", ", ".join(undefined), _why(chosen))
     return results
+
+
+def _why(chosen: np.ndarray) -> str:
+    """Why metrics of chosen against other impressions are undefined."""
+    number, size = int(chosen.sum()), len(chosen)
+    if 0 < number < size:
+        return "No group holds both chosen and other impressions"
+    return f"There must be both chosen and other impressions. Received: {number} chosen of {size}"

@@ -4,6 +4,7 @@ This is the protocol of the NCF papers. Its numbers are higher than those of a f
 can order models differently. Report it only for comparison with those papers.
 """
 
+import logging
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,8 +12,11 @@ import tensorflow as tf
 
 from tfrec_zoo.data.examples import Examples
 from tfrec_zoo.data.negatives import NegativeSampling
+from tfrec_zoo.evaluation.checks import require_examples
 from tfrec_zoo.metrics import NDCG, HitRate, target_ranks
 from tfrec_zoo.models.base import RecommenderModel
+
+logger = logging.getLogger(__name__)
 
 
 def sampled_ranking(
@@ -25,21 +29,26 @@ def sampled_ranking(
     """Ranks each example's item among the given negatives.
 
     Ties count against the item, as in the evaluator of He et al. (2017). As there, a negative that
-    equals the item or another negative does not count.
+    equals the item or another negative does not count. Examples without negatives are left out,
+    which is logged.
 
     Args:
         model: A ranking or retrieval model.
         examples: Examples to rank, with `candidates`, as from `interaction_examples`.
-        negatives: Rows of the candidates' table, [examples, n].
+        negatives: Rows of the candidates' table, [examples, n]; −1 where there is none.
         ks: Lengths of the lists that are evaluated.
         batch_size: Number of examples per chunk.
 
     Returns:
         `sampled_hit_rate_at_k` and `sampled_ndcg_at_k`.
 
+    Raises:
+        ValueError: If there are no examples, or not a row of negatives for each.
+
     References:
         Krichene & Rendle, "On Sampled Metrics for Item Recommendation", KDD 2020.
     """
+    require_examples(examples)
     shape = np.shape(negatives)
     if examples.candidates is None or len(shape) != 2 or shape[0] != len(examples):
         raise ValueError(
@@ -50,7 +59,14 @@ def sampled_ranking(
     lists = examples.lists(model.preprocessor)
     own = examples.candidates.index[:, None]
     candidates = np.concatenate([own, negatives], axis=1)
-    counts = ~_is_repeated(candidates)
+    counts = ~_is_repeated(candidates) & (candidates >= 0)
+    is_ranked = np.any(candidates[:, 1:] >= 0, axis=1)
+    candidates = np.maximum(candidates, 0)
+    if not is_ranked.all():
+        logger.warning(
+            "%d of %d examples are left out: there are no negatives, because their users chose "
+            "every item", (~is_ranked).sum(), len(is_ranked),
+        )  # fmt: skip
     metrics = [*(HitRate(k) for k in ks), *(NDCG(k) for k in ks)]
 
     @tf.function
@@ -63,7 +79,7 @@ def sampled_ranking(
         part = slice(begin, begin + batch_size)
         rows = tf.range(begin, min(begin + batch_size, len(examples)), dtype=tf.int64)
         found = scores(rows, tf.constant(candidates[part]), tf.constant(counts[part]))
-        ranks = target_ranks(found, tf.zeros_like(rows))
+        ranks = tf.where(is_ranked[part], target_ranks(found, tf.zeros_like(rows)), -1)
         for metric in metrics:
             metric.update_ranks(ranks)
     return {f"sampled_{metric.name}": float(metric.result()) for metric in metrics}
@@ -81,12 +97,16 @@ def sample_negatives(
         seed: Seed of sampling.
 
     Returns:
-        Rows of the candidates' table, [examples, number], drawn uniformly from those in `seen`.
+        Rows of the candidates' table, [examples, number], drawn uniformly from those in `seen`; −1
+        for users who chose every one of them.
     """
     assert examples.groups is not None and examples.candidates is not None
     assert seen.groups is not None and seen.candidates is not None
-    draw = NegativeSampling(number).drawer(seen.groups, seen.candidates.index)
-    return draw(tf.constant(examples.groups, tf.int64), tf.constant([seed, 99])).numpy()
+    sampling = NegativeSampling(number)
+    draw = sampling.drawer(seen.groups, seen.candidates.index)
+    drawn = draw(tf.constant(examples.groups, tf.int64), tf.constant([seed, 99])).numpy()
+    without = sampling.users_without(seen.groups, seen.candidates.index)
+    return np.where(np.isin(examples.groups, without)[:, None], -1, drawn)
 
 
 def _is_repeated(rows: np.ndarray) -> np.ndarray:

@@ -31,7 +31,7 @@ from tfrec_zoo.features.empty_columns import without_empty
 from tfrec_zoo.features.interactions import InteractionValues
 from tfrec_zoo.features.request import raw_values, raw_vectors
 from tfrec_zoo.features.spec import FeatureSpec
-from tfrec_zoo.features.summaries import summaries_of
+from tfrec_zoo.features.summaries import Count, summaries_of
 from tfrec_zoo.features.vocabulary import Vocabulary, VocabularyCounter
 
 
@@ -149,7 +149,9 @@ class Features:
         kept: list[Mapping[str, Any]] | None = None
         if read_again and isinstance(chunks, Iterator):
             kept = []
+        seen: set[str] = set()
         for chunk in chunks:
+            seen.update(chunk.keys())
             if kept is not None:
                 kept.append({key: chunk[key] for key in read_again if key in chunk})
             for key, values in chunk.items():
@@ -166,7 +168,14 @@ class Features:
         learned = {space: _vocabulary(space, counters[space], columns) for space in counters}
         of_rows = {name for c in interactions for name in c.statistics}
         empty = [space for space, vocabulary in learned.items() if not len(vocabulary)]
-        empty += [name for name, s in summaries.items() if not s.count and name not in of_rows]
+        empty += [
+            name
+            for name, summary in summaries.items()
+            if not summary.count
+            and name not in of_rows
+            # Of what need not be learned, the data need not tell.
+            and (name in seen or not isinstance(summary, Count))
+        ]
         if empty:
             spec = without_empty(spec, empty, drop_empty)
             interactions = [c for c in interactions if c in spec.candidate]

@@ -73,7 +73,10 @@ def parse_examples(serialized: tf.Tensor, raw: Mapping[str, RawFeature]) -> dict
     """
     dtypes = {key: "float32" if f.dtype == "float64" else f.dtype for key, f in raw.items()}
     spec = {key: tf.io.RaggedFeature(_DTYPES[dtype]) for key, dtype in dtypes.items()}
-    parsed = tf.io.parse_example(serialized, spec)
+    parsed = {
+        key: tf.cast(ragged, _DTYPES[raw[key].dtype])
+        for key, ragged in tf.io.parse_example(serialized, spec).items()
+    }
     tensors = {}
     for key, ragged in parsed.items():
         missing = MISSING[raw[key].dtype]
@@ -85,7 +88,7 @@ def parse_examples(serialized: tf.Tensor, raw: Mapping[str, RawFeature]) -> dict
             lengths = ragged.row_lengths()
             message = f"Feature {key!r}: expected {width} components per example, or none."
             tf.debugging.Assert(tf.reduce_all((lengths == width) | (lengths == 0)), [message])
-            tensors[key] = ragged.to_tensor(0.0, shape=[None, width])
+            tensors[key] = ragged.to_tensor(tf.zeros([], ragged.dtype), shape=[None, width])
             continue
         message = f"Feature {key!r}: expected at most one value per example."
         tf.debugging.assert_less_equal(ragged.row_lengths(), 1, message)

@@ -9,7 +9,7 @@ error of a rating use Keras's own `tf.keras.metrics.BinaryCrossentropy` and
 
 from tfrec_zoo.metrics.auc import ExactAUC, GroupAUC
 from tfrec_zoo.metrics.coverage import CatalogueCoverage
-from tfrec_zoo.metrics.ranks import relevant_ranks, target_ranks
+from tfrec_zoo.metrics.ranks import MISS, relevant_ranks, target_ranks
 from tfrec_zoo.metrics.top_k import MRR, NDCG, HitRate, MeanAveragePrecision, RankMetric, Recall
 from tfrec_zoo.metrics.watch_time import WeightedPerUserLoss
 
@@ -18,6 +18,7 @@ __all__ = [
     "ExactAUC",
     "GroupAUC",
     "HitRate",
+    "MISS",
     "MRR",
     "MeanAveragePrecision",
     "NDCG",

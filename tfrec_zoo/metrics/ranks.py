@@ -15,6 +15,9 @@ import tensorflow as tf
 
 from tfrec_zoo.metrics.checks import require
 
+#: Rank of a relevant candidate that can't be recommended: a miss in every metric.
+MISS = tf.int32.max - 1
+
 
 def target_ranks(scores: Any, targets: Any) -> tf.Tensor:
     """Returns the 0-based rank of one relevant candidate per row.
@@ -24,7 +27,8 @@ def target_ranks(scores: Any, targets: Any) -> tf.Tensor:
         rank = #{j != target : not (score_j < score_target)}
 
     So ties count against the target, and so does NaN: a target that scores NaN is last, and another
-    candidate that scores NaN comes before the target. Mask a candidate by the score -inf.
+    candidate that scores NaN comes before the target. Mask a candidate by the score -inf. A target
+    that scores the lowest finite number is not to be found at all: it is a `MISS`.
 
     Args:
         scores: Scores, float [batch, candidates].
@@ -44,6 +48,7 @@ def target_ranks(scores: Any, targets: Any) -> tf.Tensor:
     target_scores = tf.gather(scores, tf.maximum(targets, 0), batch_dims=1)[:, tf.newaxis]
     not_lower = tf.logical_not(scores < target_scores)  # [batch, candidates], including the target
     ranks = tf.math.count_nonzero(not_lower, axis=1, dtype=tf.int32) - 1
+    ranks = tf.where(target_scores[:, 0] == scores.dtype.min, MISS, ranks)
     return tf.where(targets >= 0, ranks, -1)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfrec_zoo.metrics.checks import check_at_least_one, weight_column
-from tfrec_zoo.metrics.ranks import relevant_ranks, target_ranks
+from tfrec_zoo.metrics.ranks import MISS, relevant_ranks, target_ranks
 
 _NO_RANK = tf.int32.max  # beyond every cutoff
 
@@ -72,7 +72,7 @@ class RankMetric(tf.keras.metrics.Metric):
 
         Args:
             ranks: 0-based ranks, int [batch] as from `target_ranks`, or [batch, m] as from
-                `relevant_ranks`; negative entries are padding.
+                `relevant_ranks`; negative entries are padding, and `MISS` is never a hit.
             sample_weight: Weights of the rows, [batch], or None.
         """
         ranks = tf.convert_to_tensor(ranks)
@@ -114,7 +114,7 @@ class RankMetric(tf.keras.metrics.Metric):
 
     def _hits(self, ranks: tf.Tensor) -> tf.Tensor:
         """Returns which ranks are within the cutoff, bool [batch, m]."""
-        return ranks < (_NO_RANK if self.k is None else self.k)
+        return ranks < (MISS if self.k is None else self.k)
 
     def _possible_hits(self, relevant: tf.Tensor) -> tf.Tensor:
         """Returns the number of hits of the best possible ranking, int32 [batch]."""

@@ -1,27 +1,40 @@
 """Base of all models: raw features in, a comparable loss out, and Keras's own `fit`."""
 
+import functools
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal
 
+import numpy as np
 import tensorflow as tf
 
 import tfrec_zoo.optimizers  # noqa: F401 (registers their names with `compile`)
-from tfrec_zoo.features import Encoded, Features, Preprocessor, request_arrays
-from tfrec_zoo.recommenders import tfrs
+from tfrec_zoo.features import (
+    Encoded,
+    Features,
+    FeatureSpec,
+    Preprocessor,
+    RawFeature,
+    request_arrays,
+)
+from tfrec_zoo.models.arguments import checked_arguments, checks_arguments
+from tfrec_zoo.models.inputs import feature_arrays, is_raw, label_array
+from tfrec_zoo.models.keras_methods import KerasMethods, plain
 
 
-class RecommenderModel(tfrs.models.Model):
+class RecommenderModel(KerasMethods):
     """Adds preprocessing and well-defined loss semantics to `tfrs.Model`.
 
     `fit`, `evaluate` and `compile` are Keras's. Batches are `features`, `(features, label)` or
-    `(features, label, sample_weight)`, with features raw or encoded by a `Preprocessor`.
+    `(features, label, sample_weight)`, with features raw or encoded by a `Preprocessor`. Raw
+    features may come as a frame or as a dict of arrays, series or lists by key, in which other keys
+    are ignored.
 
     The loss of a batch is `sum(sample_weight * loss) / batch size` plus regularization. An example
     of weight 0 has no effect, one of weight 2 has exactly twice the gradient, and under
-    `tf.distribute` the batch is the global one. The reported `loss` is the mean over all examples
-    so far, so it does not depend on the batch size. Metrics passed to `compile` are updated with
-    what `metric_inputs` returns.
+    `tf.distribute` the batch is the global one. Examples that `counted` leaves out are not in the
+    batch. The reported `loss` is the mean over all examples so far, so it does not depend on the
+    batch size. Metrics passed to `compile` are updated with what `metric_inputs` returns.
 
     Args:
         features: Fitted features.
@@ -88,10 +101,97 @@ class RecommenderModel(tfrs.models.Model):
         self.preprocessor = Preprocessor(features)
         self.loss_tracker = tf.keras.metrics.Mean(name="loss")
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Makes the class known to Keras's files, and its constructor check its arguments."""
+        super().__init_subclass__(**kwargs)
+        if "__init__" in vars(cls):
+            cls.__init__ = checks_arguments(cls.__init__)  # type: ignore[method-assign]
+        tf.keras.utils.register_keras_serializable(cls.__module__)(cls)
+
+    @classmethod
+    def checked_arguments(cls, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the arguments as the types that the constructor declares.
+
+        Args:
+            arguments: Arguments by name, besides the features.
+
+        Raises:
+            TypeError: If there is no such argument.
+            ValueError: If a value is of another type or out of range; says what is allowed.
+        """
+        try:
+            return checked_arguments(cls.__init__, arguments)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"{cls.__name__}: {error}") from None
+
+    @property
+    def raw_keys(self) -> frozenset[str]:
+        """Keys of the raw features that the model reads; of retrieval models, the query's."""
+        return self._layers_keys
+
+    @functools.cached_property
+    def _layers_keys(self) -> frozenset[str]:
+        columns = {c for layer in self.submodules for c in getattr(layer, "columns", ())}
+        read = {key for column in columns for key in FeatureSpec((), (column,)).raw}
+        of_query = set(self.features.spec.raw_query)
+        return frozenset(read & of_query if self.family == "retrieval" else read)
+
+    @property
+    def keys_to_learn_from(self) -> frozenset[str]:
+        """Keys of the raw features that training and evaluation read, besides the label."""
+        return self.raw_keys
+
+    def checked_features(self, inputs: Any) -> Any:
+        """Returns raw features as typed arrays, and anything else as it is.
+
+        Args:
+            inputs: Features: a frame, a mapping by key, or what a `Preprocessor` returned.
+
+        Raises:
+            KeyError: If a feature that the model reads is missing.
+            TypeError: If a value has the wrong type; the message names the key.
+        """
+        if not is_raw(inputs):
+            return inputs
+        found = feature_arrays(inputs, self.features.spec)
+        self.require_keys(inputs, self.raw_keys)
+        return found or inputs
+
+    def require_keys(self, inputs: Any, keys: frozenset[str]) -> None:
+        """Checks that raw features have what a model reads.
+
+        Args:
+            inputs: A frame, or a mapping by key; if it has no key of the model at all, the
+                preprocessor will say so.
+            keys: Keys that must be there.
+
+        Raises:
+            KeyError: If one is missing.
+        """
+        given = set(inputs)
+        missing = sorted(keys - given)
+        if missing and given & set(self.features.spec.raw):
+            raise KeyError(
+                f"Features are missing: {missing}. {type(self).__name__} reads {sorted(keys)}. "
+                f"Received: {sorted(map(str, given))}"
+            )
+
+    def checked_labels(self, label: Any) -> Any:
+        """Returns the labels of raw features as an array of the type that the model learns from.
+
+        Args:
+            label: Labels, [rows], [rows, 1] or [rows, candidates].
+        """
+        return label_array(label)
+
+    def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        """Calls the model on features, as a batch or a frame."""
+        return super().__call__(self.checked_features(inputs), *args, **kwargs)
+
     def encode(self, inputs: Any) -> Encoded:
         """Returns features as ids and numbers, whether they are raw or encoded."""
         # Encoded features pass through, but may lack crosses of parts that were encoded separately.
-        return self.preprocessor(inputs)
+        return self.preprocessor(self.checked_features(inputs))
 
     def example_losses(
         self, inputs: Encoded, label: tf.Tensor | None, training: bool
@@ -112,8 +212,12 @@ class RecommenderModel(tfrs.models.Model):
     def metric_inputs(
         self, label: tf.Tensor, predictions: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns the `(y_true, y_pred)` that compiled metrics are updated with."""
+        """Returns the `(y_true, y_pred)` that compiled metrics are updated with, [rows, ...]."""
         return label, predictions
+
+    def counted(self, label: tf.Tensor | None) -> tf.Tensor | None:
+        """Returns which examples are in the mean of the losses, bool [batch]; None for all."""
+        return None
 
     def compute_loss(self, inputs: Any, training: bool = False) -> tf.Tensor:
         """Returns the loss to minimize, and updates the metrics.
@@ -125,23 +229,20 @@ class RecommenderModel(tfrs.models.Model):
         features, label, sample_weight = tf.keras.utils.unpack_x_y_sample_weight(inputs)
         losses, predictions = self.example_losses(self.encode(features), label, training)
         if sample_weight is not None:
-            weight = tf.cast(sample_weight, losses.dtype)
-            if weight.shape.rank < 2 or weight.shape[1] == 1:
-                # One weight per list applies to all its candidates, [batch, candidates].
-                weight = tf.reshape(weight, [-1] + [1] * (losses.shape.rank - 1))
-            losses = losses * weight
+            losses = losses * _for_each(losses, sample_weight)
         penalty = tf.add_n(self.losses) if self.losses else tf.zeros([], losses.dtype)
-        self.loss_tracker.update_state(losses + penalty)
+        counted = self.counted(label)
+        is_counted = tf.ones_like(losses) if counted is None else tf.cast(counted, losses.dtype)
+        self.loss_tracker.update_state(losses + penalty, is_counted)
         if predictions is not None and self.compiled_metrics is not None:
             y_true, y_pred = self.metric_inputs(label, predictions)
-            if y_pred.shape.rank == 1:
-                # Keras takes the last axis for one example's, not for the batch.
-                y_true, y_pred = tf.reshape(y_true, [-1, 1]), y_pred[:, None]
+            if sample_weight is not None:
+                sample_weight = _for_each(y_pred[:, :1], sample_weight)
             self.compiled_metrics.update_state(y_true, y_pred, sample_weight)
         # Replicas may get parts of the global batch that differ in size.
         replica = tf.distribute.get_replica_context()
-        size = replica.all_reduce("SUM", tf.cast(tf.size(losses), losses.dtype))
-        loss = tf.math.divide_no_nan(tf.reduce_sum(losses), size)
+        size = replica.all_reduce("SUM", tf.reduce_sum(is_counted))
+        loss = tf.math.divide_no_nan(tf.reduce_sum(losses * is_counted), size)
         return loss + tf.nn.scale_regularization_loss(penalty)
 
     def train_step(self, inputs: Any) -> dict[str, tf.Tensor]:
@@ -162,6 +263,12 @@ class RecommenderModel(tfrs.models.Model):
         """Evaluates one batch."""
         self.compute_loss(inputs, training=False)
         return {metric.name: metric.result() for metric in self.metrics}
+
+    @property
+    def raw_query(self) -> dict[str, RawFeature]:
+        """The raw features of the query that scores depend on, by key."""
+        keys = self.raw_keys
+        return {key: f for key, f in self.features.spec.raw_query.items() if key in keys}
 
     @property
     def predicts(self) -> Literal["score", "probability", "rating", "watch time"]:
@@ -206,6 +313,26 @@ class RecommenderModel(tfrs.models.Model):
         row: dict[str, Any] = {key: [[]] if f.is_bag else [None] for key, f in raw.items()}
         self(request_arrays(raw, row))
 
+    @property
+    def learned(self) -> list[tf.Variable]:
+        """All variables but those of metrics."""
+        of_metrics = {id(v) for metric in self.metrics for v in metric.variables}
+        return [variable for variable in self.weights if id(variable) not in of_metrics]
+
+    def require_finite(self) -> None:
+        """Checks that the weights are numbers.
+
+        Raises:
+            FloatingPointError: If one is infinite or no number; names the first.
+        """
+        for variable in self.learned:
+            values = tf.convert_to_tensor(variable)
+            if not np.isfinite(values).all():
+                raise FloatingPointError(
+                    "The weights of the model are not finite: its training diverged. "
+                    f"Received: {variable.name}, shape {values.shape}"
+                )
+
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor arguments as a JSON-serializable dict."""
         return {"features": self.features.to_config(), "name": self.name}
@@ -213,4 +340,12 @@ class RecommenderModel(tfrs.models.Model):
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
         """Returns an untrained model with the configuration that `get_config` returned."""
+        config = plain(config)
         return cls(**{**config, "features": Features.from_config(config["features"])})
+
+
+def _for_each(values: tf.Tensor, weight: Any) -> tf.Tensor:
+    """Sample weights as one for each value; those of a list apply to all its candidates."""
+    weight = tf.reshape(tf.cast(weight, tf.float32), [-1])
+    repeats = tf.size(values) // tf.maximum(tf.size(weight), 1)
+    return tf.reshape(tf.repeat(weight, repeats), tf.shape(values))

@@ -59,9 +59,22 @@ class EASE(ItemToItem):
         self.l2 = l2
 
     def solution(self, gram: np.ndarray) -> np.ndarray:
-        """Returns B, [items, items]."""
+        """Returns B, [items, items].
+
+        Raises:
+            ValueError: If `l2` is too small for the counts to be inverted.
+        """
         identity = np.eye(len(gram))
-        p = np.linalg.inv(gram + self.l2 * identity)
+        regularized = gram + self.l2 * identity
+        try:
+            p = np.linalg.inv(regularized)
+        except np.linalg.LinAlgError:
+            p = np.full_like(gram, np.nan)
+        if not np.allclose(regularized @ p.sum(axis=1), 1.0, atol=1e-3):
+            raise ValueError(
+                "The counts can't be inverted, because `l2` is lost among counts up to "
+                f"{gram.max():g}: make it larger. Received: l2={self.l2}"
+            )
         return identity - p / np.diag(p)  # Column j is divided by P_jj: the diagonal is exactly 0.
 
     def get_config(self) -> dict[str, Any]:

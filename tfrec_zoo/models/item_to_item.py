@@ -70,6 +70,11 @@ class ItemToItem(RetrievalModel):
         raise NotImplementedError
 
     @property
+    def raw_keys(self) -> frozenset[str]:
+        """The key of the history."""
+        return frozenset({self.bag.key})
+
+    @property
     def training_state(self) -> list[tf.Variable]:
         """The counts G."""
         return [self.gram]
@@ -136,7 +141,7 @@ class ItemToItem(RetrievalModel):
         self.neighbor_weights.assign(np.take_along_axis(weights, nearest, axis=1))
 
     @functools.wraps(tf.keras.Model.fit)
-    def fit(self, *args: Any, **kwargs: Any) -> Any:
+    def fit(self, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
         """Counts the co-occurrences, then solves for the weights."""
         self._is_stale = True
         history = super().fit(*args, **kwargs)
@@ -145,7 +150,7 @@ class ItemToItem(RetrievalModel):
         return history
 
     @functools.wraps(tf.keras.Model.evaluate)
-    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
         """Evaluates; within `fit`, this first solves for what has been counted so far."""
         if self._is_stale:
             self.solve()

@@ -14,6 +14,8 @@ import tensorflow as tf
 from tfrec_zoo.features import EmbeddingTable, Encoded, Features
 from tfrec_zoo.layers import UserItemEmbeddings, align_with
 from tfrec_zoo.losses import BPR, WARP, Logistic, Squared
+from tfrec_zoo.models.inputs import label_array
+from tfrec_zoo.models.keras_metrics import of_impressions
 from tfrec_zoo.models.retrieval import RetrievalModel
 from tfrec_zoo.recommenders import tfrs
 
@@ -192,7 +194,35 @@ class MatrixFactorization(RetrievalModel):
         """Returns ratings and scores, labels and probabilities, or classes and scores, by loss."""
         if self.loss_name == "softmax":
             return super().metric_inputs(label, predictions)
-        return label, predictions if self.loss_name == "squared" else tf.math.sigmoid(predictions)
+        label = tf.reshape(tf.cast(label, tf.float32), [-1, 1])
+        predictions = tf.reshape(predictions, [-1, 1])
+        if self.loss_name == "squared":
+            return label, predictions
+        return tf.cast(label > 0, tf.float32), tf.math.sigmoid(predictions)
+
+    def suited_metrics(self, metrics: Any) -> Any:
+        """Returns the metrics to compile: of all items, or of pairs.
+
+        Raises:
+            ValueError: If a metric does not suit them.
+        """
+        if self.loss_name == "softmax":
+            return super().suited_metrics(metrics)
+        return of_impressions(metrics, has_classes=self.loss_name != "squared")
+
+    def checked_labels(self, label: Any) -> Any:
+        """Returns item ids, or what pairs are worth, as an array of their type."""
+        return super().checked_labels(label) if self.loss_name == "softmax" else label_array(label)
+
+    def counted(self, label: tf.Tensor | None) -> tf.Tensor | None:
+        """Returns which labels are in the vocabulary; pairs are all counted."""
+        return super().counted(label) if self.loss_name == "softmax" else None
+
+    @property
+    def keys_to_learn_from(self) -> frozenset[str]:
+        """Keys of the raw features that training reads: with pairs, the item's as well."""
+        is_of_pairs = self.loss_name != "softmax"
+        return self.raw_keys | ({self.item_column.key} if is_of_pairs else set())
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor arguments as a JSON-serializable dict."""

@@ -62,6 +62,16 @@ class Popularity(RetrievalModel):
         # Config.
         self.window = window
 
+    @property
+    def raw_keys(self) -> frozenset[str]:
+        """None: all users are alike."""
+        return frozenset()
+
+    @property
+    def keys_to_learn_from(self) -> frozenset[str]:
+        """The key of the age of an example, if there is a window."""
+        return frozenset() if self.window is None else frozenset({EXAMPLE_AGE})
+
     def call(self, inputs: Any, training: bool | None = None) -> tf.Tensor:
         """Returns ones, [batch, 1], because all users are alike."""
         return tf.ones([tf.shape(tf.nest.flatten(inputs)[0])[0], 1])
@@ -69,6 +79,15 @@ class Popularity(RetrievalModel):
     def candidates(self) -> tf.Tensor:
         """Returns log(1 + count), [items, 1]."""
         return tf.math.log1p(tf.convert_to_tensor(self.counts))[:, None]
+
+    def softmax_losses(
+        self, query: tf.Tensor, classes: tf.Tensor, training: bool
+    ) -> tuple[tf.Tensor, tf.Tensor | None]:
+        """Computes the softmax once in training: all users are alike."""
+        if not training:
+            return super().softmax_losses(query, classes, training)
+        scores = self.candidates()[:, 0]
+        return tf.reduce_logsumexp(scores) - tf.gather(scores, classes), None
 
     def train_step(self, inputs: Any) -> dict[str, tf.Tensor]:
         """Adds one batch to the counts."""

@@ -9,6 +9,7 @@ import tensorflow as tf
 from tfrec_zoo.features import Encoded, Features
 from tfrec_zoo.losses import Squared
 from tfrec_zoo.models.base import RecommenderModel
+from tfrec_zoo.models.keras_metrics import of_impressions
 from tfrec_zoo.recommenders import tfrs
 
 
@@ -16,8 +17,11 @@ class RankingModel(RecommenderModel):
     """Scores impressions independently; `call` returns logits, and `predictions` interprets them.
 
     Candidate features are [batch], one impression per row, or [batch, candidates], a list to rank
-    per request; logits have the same shape. Labels above 0 are positives, and compiled metrics see
-    their probability. If the loss is `Squared`, labels and logits are ratings.
+    per request; logits have the same shape. Labels above 0 are positives. If the loss is `Squared`,
+    labels and logits are ratings.
+
+    Compiled metrics see an impression a row, [impressions, 1], in lists as well: labels (0 or 1)
+    and probabilities, or ratings. Metrics that choose among the classes of an example are refused.
 
     Args:
         features: Fitted features.
@@ -43,20 +47,13 @@ class RankingModel(RecommenderModel):
         self.task = tfrs.tasks.Ranking(loss=loss)
         self.predicts_ratings = isinstance(loss, Squared)
 
-    def compile(
-        self,
-        optimizer: Any = "rmsprop",
-        loss: Any = None,
-        metrics: Any = None,
-        loss_weights: Any = None,
-        weighted_metrics: Any = None,
-        **kwargs: Any,
-    ) -> None:
-        """As every Keras model's; `"accuracy"` is that of each impression, in rows and in lists."""
-        metrics, weighted_metrics = tf.nest.map_structure(
-            _of_impressions, (metrics, weighted_metrics)
-        )
-        super().compile(optimizer, loss, metrics, loss_weights, weighted_metrics, **kwargs)
+    def suited_metrics(self, metrics: Any) -> Any:
+        """Returns the metrics to compile, of single impressions.
+
+        Raises:
+            ValueError: If a metric does not suit them.
+        """
+        return of_impressions(metrics, has_classes=not self.predicts_ratings)
 
     @property
     def predicts(self) -> Literal["score", "probability", "rating", "watch time"]:
@@ -89,6 +86,9 @@ class RankingModel(RecommenderModel):
         self, label: tf.Tensor, predictions: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns labels (0 or 1) and probabilities, or true and predicted ratings."""
+        # Keras takes the last axis for one example's.
+        label = tf.reshape(tf.cast(label, tf.float32), [-1, 1])
+        predictions = tf.reshape(predictions, [-1, 1])
         if self.predicts_ratings:
             return label, predictions
         return tf.cast(label > 0, tf.float32), tf.math.sigmoid(predictions)
@@ -110,10 +110,3 @@ class RankingModel(RecommenderModel):
         """Returns the `predictions` for a batch, which `predict` collects."""
         features, _, _ = tf.keras.utils.unpack_x_y_sample_weight(data)
         return self.predictions(self(features, training=False))
-
-
-def _of_impressions(metric: Any) -> Any:
-    """A compiled metric; Keras would take a list of candidates for the classes of one example."""
-    if isinstance(metric, str) and metric in ("accuracy", "acc"):
-        return tf.keras.metrics.BinaryAccuracy(name=metric)
-    return metric

@@ -8,6 +8,8 @@ import tensorflow as tf
 from tfrec_zoo.features import Encoded, Features
 from tfrec_zoo.losses import sampled_softmax_losses
 from tfrec_zoo.models.base import RecommenderModel
+from tfrec_zoo.models.inputs import item_array
+from tfrec_zoo.models.keras_metrics import of_items
 from tfrec_zoo.recommenders import tfrs
 
 
@@ -30,8 +32,8 @@ class RetrievalModel(RecommenderModel):
     vectors (or None if `call` returns the scores themselves). Class `i` is the item with id
     `i + 1`. Labels are raw item ids, or encoded ones. Compiled metrics see the classes and the
     scores of all items, and run in evaluation only, never in training steps. A label outside the
-    vocabulary has no effect in training and counts as a miss: metrics see it as one extra class,
-    which scores -inf.
+    vocabulary has no effect in training, is left out of the mean of the losses, and counts as a
+    miss: metrics see it as one extra class, which has the lowest score there is.
 
     Args:
         features: Fitted features; the candidate's first vocabulary column is the item.
@@ -90,6 +92,10 @@ class RetrievalModel(RecommenderModel):
         """Returns the vectors of the given classes, [n, dim]."""
         return tf.gather(self.candidates(), classes)
 
+    def checked_labels(self, label: Any) -> Any:
+        """Returns raw item ids as an array of their type."""
+        return item_array(self.item_column, label)
+
     def scores(self, inputs: Any) -> tf.Tensor:
         """Returns the scores of all items, [batch, items], for raw or encoded query features."""
         return match(self(inputs), self.candidates())
@@ -116,12 +122,26 @@ class RetrievalModel(RecommenderModel):
             label = self.preprocessor.ids(self.item_column, {self.item_column.key: label})
         return tf.reshape(label, [-1]) - 1
 
+    def counted(self, label: tf.Tensor | None) -> tf.Tensor:
+        """Returns which labels are in the vocabulary, bool [batch]."""
+        return self.classes(label) >= 0
+
+    def suited_metrics(self, metrics: Any) -> Any:
+        """Returns the metrics to compile, of the scores of all items.
+
+        Raises:
+            ValueError: If a metric does not suit them.
+        """
+        return of_items(metrics, self.num_items)
+
     def metric_inputs(
         self, label: tf.Tensor, predictions: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns the classes and the scores of all items, plus one class for unknown labels."""
         classes = self.classes(label)
-        scores = tf.pad(predictions, [[0, 0], [0, 1]], constant_values=-float("inf"))
+        scores = tf.cast(predictions, tf.float32)
+        # Keras finds no item among scores that are infinite.
+        scores = tf.pad(scores, [[0, 0], [0, 1]], constant_values=scores.dtype.min)
         return tf.where(classes >= 0, classes, self.num_items), scores
 
     def example_losses(

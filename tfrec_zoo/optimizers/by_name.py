@@ -35,5 +35,11 @@ def make(name: str, **arguments: Any) -> Any:
     Raises:
         ValueError: If there is no optimizer of that name.
     """
-    kind = _SPARSE.get(name.lower()) or type(tf.keras.optimizers.get(name))
+    try:
+        kind = _SPARSE.get(name.lower()) or type(tf.keras.optimizers.get(name))
+    except ValueError:
+        known = ["adam", "fused_adam", "lazy_adam", *_SPARSE]
+        raise ValueError(
+            f"There is no optimizer of that name; such are {known}. Received: {name!r}"
+        ) from None
     return kind(**{**_DEFAULTS.get(name.lower(), {}), **arguments})

@@ -42,6 +42,21 @@ class WideDeepOptimizer(tfrs.experimental.optimizers.CompositeOptimizer):
     ) -> None:
         super().__init__([(wide, wide_variables), (deep, deep_variables)], name=name)
 
+    def apply_gradients(
+        self,
+        grads_and_vars: Sequence[Any],
+        name: str | None = None,
+        experimental_aggregate_gradients: bool = True,
+    ) -> Any:
+        """Applies the gradients of both sides.
+
+        Returns:
+            An operation, as every optimizer does: Keras skips the step of a scaled loss that
+            overflows by a condition, whose branches must be alike.
+        """
+        super().apply_gradients(grads_and_vars, name, experimental_aggregate_gradients)
+        return self.iterations.assign_add(0, read_value=False)
+
     @property
     def learning_rate(self) -> Any:
         """Learning rate of the deep side: a variable, or a schedule."""

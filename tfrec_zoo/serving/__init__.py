@@ -1,10 +1,11 @@
 """Serving: exports that answer raw requests, nearest-neighbor indexes, and the two-stage funnel."""
 
+from tfrec_zoo.serving.client import Served
 from tfrec_zoo.serving.export import export, served
 from tfrec_zoo.serving.funnel import Funnel
-from tfrec_zoo.serving.in_memory import rank_catalogue, serve
+from tfrec_zoo.serving.in_memory import serve
 from tfrec_zoo.serving.index import ExactIndex, Index, ScannIndex, build_index
-from tfrec_zoo.serving.load import Served, load
+from tfrec_zoo.serving.load import load
 
 __all__ = [
     "ExactIndex",
@@ -15,7 +16,6 @@ __all__ = [
     "build_index",
     "export",
     "load",
-    "rank_catalogue",
     "serve",
     "served",
 ]

@@ -1,62 +1,54 @@
 """Export: trained models as SavedModels that answer raw requests without this package."""
 
-import inspect
 import pathlib
 from collections.abc import Mapping
 from typing import Any, Literal
 
+import numpy as np
 import tensorflow as tf
 
-from tfrec_zoo.artifacts import MANIFEST, atomic_folder, write_manifest
-from tfrec_zoo.features import RawFeature, parse_examples, raw_signature
+from tfrec_zoo.artifacts import MANIFEST, atomic_folder, read_manifest, write_manifest
+from tfrec_zoo.data.log import Log
+from tfrec_zoo.features import RawFeature
 from tfrec_zoo.models.base import RecommenderModel
 from tfrec_zoo.models.ranking import RankingModel
 from tfrec_zoo.models.retrieval import RetrievalModel
 from tfrec_zoo.serving.funnel import Funnel
 from tfrec_zoo.serving.index import build_index
-from tfrec_zoo.serving.weights import ServedWeights, item_table, serving_inputs, with_serving_values
+from tfrec_zoo.serving.items import ItemTable, query_features
+from tfrec_zoo.serving.served_model import (
+    ALLOW,
+    EXCLUDE,
+    ServedModel,
+    ServedRecommender,
+    with_exclude,
+)
+from tfrec_zoo.serving.signatures import answer_of, examples_signature, input_specs, signature
+from tfrec_zoo.serving.weights import (
+    ServedWeights,
+    allowed_rows,
+    item_table,
+    serving_inputs,
+    with_serving_values,
+)
 
 
-class ServedModel(tf.Module):
-    """Holds what is exported: the variables and lookup tables of a model, and named signatures.
-
-    Attributes:
-        request: Raw features of `serving_default`, by key.
-        custom_ops: Operations that a process must register before it loads the export.
-    """
-
-    request: Mapping[str, RawFeature]
-    custom_ops: tuple[str, ...] = ()
-
-    def signatures(self) -> dict[str, Any]:
-        """Returns the concrete functions to export, by name."""
-        raise NotImplementedError
-
-
-def _signature(function: Any, specs: Mapping[str, tf.TensorSpec]) -> Any:
-    """Returns a concrete function with one named argument per raw feature."""
-    # tf.function names arguments by the Python signature, so the function gets one.
-    parameters = [inspect.Parameter(key, inspect.Parameter.POSITIONAL_OR_KEYWORD) for key in specs]
-
-    def named(*args: Any, **kwargs: Any) -> Any:
-        bound = named.__signature__.bind(*args, **kwargs)  # type: ignore[attr-defined]
-        return function(**bound.arguments)
-
-    named.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    return tf.function(named, input_signature=list(specs.values())).get_concrete_function()
-
-
-class ServedRetrieval(ServedModel):
-    """Serves a retrieval model: raw query features and items to exclude in, the best items out.
+class ServedRetrieval(ServedRecommender):
+    """Serves a retrieval model.
 
     Args:
         model: Trained retrieval model.
         k: Number of items to return.
         index: Kind of index; see `build_index`.
+        log: The log whose items the export carries.
     """
 
     def __init__(
-        self, model: RetrievalModel, k: int = 100, index: Literal["auto", "exact", "scann"] = "auto"
+        self,
+        model: RetrievalModel,
+        k: int = 100,
+        index: Literal["auto", "exact", "scann"] = "auto",
+        log: Log | None = None,
     ) -> None:
         super().__init__()
         if k < 1:
@@ -64,37 +56,75 @@ class ServedRetrieval(ServedModel):
         self._model = ServedWeights(model)
         self.k = k
         self.index = build_index(model.candidates(), index, k=k)
+        self.indexes = {type(model).__name__: self.index.description}
         self.custom_ops = self.index.custom_ops
-        self.items = item_table(model)
-        item = model.item_column
-        self.request = {
-            **serving_inputs(model.features.spec.raw_query),
-            "exclude": RawFeature("exclude", item.dtype, is_bag=True),
-        }
+        self._ids = item_table(model)
+        item, raw_query = model.item_column, model.raw_query
+        self.item = RawFeature(item.key, item.dtype)
+        self.num_items = model.num_items
+        self.request = with_exclude(serving_inputs(raw_query), item.dtype)
+        unread = set(serving_inputs(model.features.spec.raw_query))
+        if log is not None:
+            vocabulary = model.features.vocabularies[item.space]
+            self.items = ItemTable.of(log, vocabulary, set(self.request)).or_none()
+            unread |= query_features(log)
+        self.ignored = frozenset(unread - set(self.request))
 
         def query(**raw: tf.Tensor) -> dict[str, tf.Tensor]:
-            return {"query": model(with_serving_values(raw, model.features.spec.raw_query))}
+            return {"query": model(with_serving_values(raw, raw_query))}
 
-        def serve(**raw: tf.Tensor) -> dict[str, tf.Tensor]:
-            rows = model.preprocessor.ids(item, {item.key: raw["exclude"]}) - 1
-            scores, rows = self.index.search(query(**raw)["query"], self.k, rows)
-            return {"ids": tf.gather(self.items, rows + 1), "scores": scores}
+        def rows_of(items: tf.Tensor) -> tf.Tensor:
+            return model.preprocessor.ids(item, {item.key: items}) - 1
 
-        self._query, self._serve = query, serve
+        def answer(**raw: tf.Tensor) -> dict[str, tf.Tensor]:
+            allowed = allowed_rows(raw[ALLOW], rows_of)
+            query_vectors = query(**raw)["query"]
+            scores, rows = self.index.search(query_vectors, self.k, rows_of(raw[EXCLUDE]), allowed)
+            return {"ids": tf.gather(self._ids, rows + 1), "scores": scores}
+
+        self._query, self._answer = query, answer
+
+    def answer(self, **raw: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Returns `ids` and `scores`, [batch, k]: the missing id and -inf where there are fewer."""
+        return self._answer(**raw)
 
     def signatures(self) -> dict[str, Any]:
-        """Returns `serving_default`, `examples` (from serialized `tf.Example`s) and `query`.
+        """Returns the signatures that recommend, and `query`.
 
         `query` returns query vectors, or the scores of all items if the model has no item vectors.
         """
-        query = {key: f for key, f in self.request.items() if key != "exclude"}
-        signatures = {
-            "serving_default": _signature(self._serve, raw_signature(self.request)),
-            "examples": _from_examples(self._serve, self.request),
-        }
+        signatures = super().signatures()
+        query = {key: f for key, f in self.request.items() if key != EXCLUDE}
         if query:
-            signatures["query"] = _signature(self._query, raw_signature(query))
+            specs = input_specs(query)
+            signatures["query"] = signature(answer_of(self._query, specs), specs, self.names)
         return signatures
+
+
+class ServedFunnel(ServedRecommender):
+    """Serves both stages in one graph: raw user features and history in, recommended items out.
+
+    Args:
+        funnel: The two stages.
+        log: The log they were trained on, which is the funnel's own.
+    """
+
+    excludes_history = True
+
+    def __init__(self, funnel: Funnel, log: Log | None = None) -> None:
+        super().__init__()
+        self.funnel = funnel
+        self.indexes = funnel.indexes
+        self.custom_ops = funnel.custom_ops
+        self.item = funnel.item
+        self.num_items = funnel.num_items
+        self.items = funnel.items
+        self.request = dict(funnel.request)
+        self.ignored = funnel.ignored
+
+    def answer(self, **raw: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Returns `ids` and `scores`, [batch, k]: the missing id and 0 where there are fewer."""
+        return self.funnel.serve(**raw)
 
 
 class ServedRanking(ServedModel):
@@ -102,75 +132,70 @@ class ServedRanking(ServedModel):
 
     Args:
         model: Trained ranking model.
+        log: The log whose items the export carries, so that candidates can be given by their ids.
     """
 
-    def __init__(self, model: RankingModel) -> None:
+    def __init__(self, model: RankingModel, log: Log | None = None) -> None:
         super().__init__()
         self._model = ServedWeights(model)
         spec = model.features.spec
         self.request = serving_inputs(spec.raw)
-        self._candidate = set(serving_inputs(spec.raw_candidate)) - set(spec.raw_query)
+        self.candidate = frozenset(serving_inputs(spec.raw_candidate)) - set(spec.raw_query)
+        columns = {c.key: c for c in spec.vocabulary_columns if c.key in self.candidate}
+        if log is not None:
+            column = columns.get(log.roles.item)
+            vocabulary = None if column is None else model.features.vocabularies[column.space]
+            self.items = ItemTable.of(log, vocabulary, set(self.request))
+            kind: Any = "int64" if self.items.catalogue.ids.dtype == np.int64 else "string"
+            self.item = RawFeature(log.roles.item, kind)
+            unread = query_features(log) | {str(key) for key in log.items.columns}
+            self.ignored = frozenset(unread - set(self.request))
+        elif set(columns) == self.candidate and len(columns) == 1:
+            # There is nothing to know of the items but their ids.
+            [column] = columns.values()
+            vocabulary = model.features.vocabularies[column.space]
+            self.items = ItemTable.of_vocabulary(column.key, vocabulary)
+            self.item = RawFeature(column.key, column.dtype)
 
-        def serve(**raw: tf.Tensor) -> dict[str, tf.Tensor]:
+        def answer(**raw: tf.Tensor) -> dict[str, tf.Tensor]:
             raw = with_serving_values(raw, spec.raw)
             return {"predictions": model.predictions(model(raw))}
 
-        self._serve = serve
+        self._answer = answer
 
     def signatures(self) -> dict[str, Any]:
-        """Returns `serving_default` (rows of impressions), `rank` (lists) and `examples`."""
-        specs = raw_signature(self.request)
-        lists = {
-            key: tf.TensorSpec([None, *spec.shape], spec.dtype, name=key)
-            if key in self._candidate
-            else spec
-            for key, spec in specs.items()
-        }
+        """Returns `serving_default` (rows of impressions), `rank` (lists), and rows as examples.
+
+        `examples` and `regress` take serialized `tf.Example`s.
+        """
+        specs = input_specs(self.request)
+        lists = input_specs(self.request, self.candidate)
+        answer = answer_of(self._answer, specs)
+
+        def numbers(outputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+            return {"outputs": outputs["predictions"]}
+
         return {
-            "serving_default": _signature(self._serve, specs),
-            "rank": _signature(self._serve, lists),
-            "examples": _from_examples(self._serve, self.request),
+            "serving_default": signature(answer, specs, self.names),
+            "rank": signature(answer_of(self._answer, lists), lists, self.names),
+            "examples": examples_signature(answer, self.request),
+            "regress": examples_signature(answer, self.request, "inputs", numbers),
         }
-
-
-class ServedFunnel(ServedModel):
-    """Serves both stages in one graph: raw user features and history in, recommended items out.
-
-    Args:
-        funnel: The two stages.
-    """
-
-    def __init__(self, funnel: Funnel) -> None:
-        super().__init__()
-        self.funnel = funnel
-        self.custom_ops = funnel.custom_ops
-        self.request = funnel.request
-
-    def signatures(self) -> dict[str, Any]:
-        """Returns `serving_default` and the same from serialized `tf.Example`s."""
-        specs = raw_signature(self.request)
-        return {
-            "serving_default": _signature(self.funnel.serve, specs),
-            "examples": _from_examples(self.funnel.serve, self.request),
-        }
-
-
-def _from_examples(function: Any, raw: Mapping[str, RawFeature]) -> Any:
-    def serve(examples: tf.Tensor) -> Any:
-        return function(**parse_examples(examples, raw))
-
-    return _signature(serve, {"examples": tf.TensorSpec([None], tf.string, name="examples")})
 
 
 #: What is exported of a model, by its family.
 _SERVED: dict[str, Any] = {"retrieval": ServedRetrieval, "ranking": ServedRanking}
 
 
-def served(model: RecommenderModel | Funnel | ServedModel, **kwargs: Any) -> ServedModel:
+def served(
+    model: RecommenderModel | Funnel | ServedModel, log: Log | None = None, **kwargs: Any
+) -> ServedModel:
     """Returns the served form of a model, which `export` writes.
 
     Args:
         model: A trained model, or a funnel.
+        log: The log it was trained on, whose items' titles and features an export carries. A funnel
+            has its own.
         **kwargs: Arguments of `ServedRetrieval`, for retrieval models.
     """
     family = getattr(model, "family", None)
@@ -185,13 +210,15 @@ def served(model: RecommenderModel | Funnel | ServedModel, **kwargs: Any) -> Ser
         return ServedFunnel(model)
     if family not in _SERVED:
         raise TypeError(f"Expected a model of tfrec_zoo or a Funnel. Received: {type(model)}")
-    return _SERVED[family](model, **kwargs)
+    return _SERVED[family](model, log=log, **kwargs)
 
 
 def export(
     model: RecommenderModel | Funnel | ServedModel,
     directory: str | pathlib.Path,
     metadata: Mapping[str, Any] | None = None,
+    log: Log | None = None,
+    like: str | pathlib.Path | None = None,
     **kwargs: Any,
 ) -> pathlib.Path:
     """Writes a SavedModel with a `manifest.json`, atomically.
@@ -204,6 +231,11 @@ def export(
         model: A trained model, or a funnel.
         directory: Folder to write.
         metadata: Further entries of the manifest, such as metrics, data set, seed and command.
+        log: The log the model was trained on. The titles of its items, and the features that a
+            ranking model reads of them, are left beside the SavedModel in a Parquet file. A funnel
+            has them without.
+        like: Folder of an earlier export of the model, whose items are carried over in place of a
+            log's.
         **kwargs: `k` and `index`, for retrieval models.
 
     Returns:
@@ -211,7 +243,10 @@ def export(
 
     Raises:
         FileExistsError: If `directory` is a file, or a folder that contains something else.
+        FloatingPointError: If a weight is not finite, because training diverged.
     """
+    if isinstance(model, RecommenderModel):
+        model.require_finite()
     directory = pathlib.Path(directory)
     if directory.is_dir() and any(directory.iterdir()):
         if not any((directory / name).is_file() for name in (MANIFEST, "saved_model.pb")):
@@ -219,24 +254,17 @@ def export(
                 "An export replaces the whole folder: give it one of its own. "
                 f"Received one with other files: {directory}"
             )
-    module = served(model, **kwargs)
+    module = served(model, log, **kwargs)
+    manifest, items = module.manifest(), module.items
+    if like is not None:
+        earlier = read_manifest(like)
+        items = ItemTable.read(like, earlier)
+        manifest.update((key, earlier[key]) for key in ("item", "ignored") if key in earlier)
     name = type(model).__name__
     with atomic_folder(directory) as folder:
         options = tf.saved_model.SaveOptions(namespace_whitelist=["Scann"])
         tf.saved_model.save(module, str(folder), module.signatures(), options)
-        write_manifest(
-            folder,
-            {
-                "model": name,
-                **dict(metadata or {}),
-                "request": [
-                    {
-                        **{"key": f.key, "dtype": f.dtype, "is_bag": f.is_bag},
-                        **({} if f.width is None else {"width": f.width}),
-                    }
-                    for f in module.request.values()
-                ],
-                "custom_ops": list(module.custom_ops),
-            },
-        )
+        if items is not None:
+            manifest["items"] = items.write(folder)
+        write_manifest(folder, {"model": name, **dict(metadata or {}), **manifest})
     return directory

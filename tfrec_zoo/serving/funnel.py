@@ -17,16 +17,25 @@ from tfrec_zoo.data.derived import (
     HISTORY,
     ITEM_AGE,
     LAST_WATCHED,
+    NOMINATED,
     item_age,
     last_of,
+    relative_score,
 )
 from tfrec_zoo.data.log import Log
 from tfrec_zoo.features import RawFeature, serving_value
-from tfrec_zoo.features.scopes import scope_name
+from tfrec_zoo.models.base import RecommenderModel
 from tfrec_zoo.models.ranking import RankingModel
 from tfrec_zoo.models.retrieval import RetrievalModel
 from tfrec_zoo.serving.index import build_index
-from tfrec_zoo.serving.weights import ServedWeights, item_table, serving_inputs, with_serving_values
+from tfrec_zoo.serving.items import ItemTable, query_features
+from tfrec_zoo.serving.weights import (
+    ServedWeights,
+    allowed_rows,
+    item_table,
+    serving_inputs,
+    with_serving_values,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +43,12 @@ class _Stages:
     """Holds the models where TensorFlow doesn't look: their `ServedWeights` are saved, not they."""
 
     sources: Mapping[str, RetrievalModel]
-    ranking: RankingModel
+    ranking: RankingModel | None
+
+    @property
+    def models(self) -> tuple[RecommenderModel, ...]:
+        """All models, in the order in which they answer."""
+        return (*self.sources.values(), *(() if self.ranking is None else (self.ranking,)))
 
 
 class Funnel(tf.Module):
@@ -46,12 +60,13 @@ class Funnel(tf.Module):
     the models were trained on: `last_watched`, `history_<column>` (the items' univalent columns of
     text, looked up), `item_age`, and of each candidate `candidate_source`, who nominated it, and
     `candidate_score`, what the first source makes of it (scores of different sources can't be
-    compared). Nothing from `history` or `exclude` is ever recommended.
+    compared), relative to its best nominations. Nothing from `history` or `exclude` is ever
+    recommended, and nothing but what is in `allow`, where a request has it.
 
     Args:
         sources: Trained retrieval models by name, with the same item vocabulary; the first
             nominates first. The names are the values of `candidate_source`.
-        ranking: Trained ranking model.
+        ranking: Trained ranking model; None returns the nominations of the only source as they are.
         log: Log whose `items` give the features of the candidates.
         num_candidates: Number of candidates that each source nominates.
         k: Number of items to return.
@@ -59,17 +74,21 @@ class Funnel(tf.Module):
 
     Attributes:
         request: Raw features of a request, by key.
+        ignored: Keys of what else the log says of who asks, which neither stage reads.
+        item: Key and type of the item ids.
+        items: The items' titles, or None.
+        num_items: Number of items that may be recommended.
         custom_ops: Operations that a process must register before it loads the exported funnel.
 
     Raises:
-        ValueError: If there is no source, `k` is out of range, the models are incompatible, or the
-            log lacks an item or a column that they need.
+        ValueError: If there is no source, or no ranking model for several, `k` is out of range, the
+            models are incompatible, or the log lacks an item or a column that they need.
     """
 
     def __init__(
         self,
         sources: Mapping[str, RetrievalModel],
-        ranking: RankingModel,
+        ranking: RankingModel | None,
         log: Log,
         num_candidates: int = 200,
         k: int = 20,
@@ -78,6 +97,11 @@ class Funnel(tf.Module):
         super().__init__()
         if not sources:
             raise ValueError("`sources` must name at least one retrieval model. Received: {}")
+        if ranking is None and len(sources) > 1:
+            raise ValueError(
+                "Nominations of several `sources` need a ranking model to be put in order. "
+                f"Received: ranking=None, sources {list(sources)}"
+            )
         if not 0 < k <= num_candidates * len(sources):
             raise ValueError(
                 "`k` must be positive and at most the number of candidates. "
@@ -94,38 +118,47 @@ class Funnel(tf.Module):
         self.num_candidates = num_candidates
         self._stages = _Stages(dict(sources), ranking)
         self._item = first.item_column
-        self._weights = [ServedWeights(model) for model in (*sources.values(), ranking)]
-        # What earlier sources nominate is left out too.
+        self._weights = [ServedWeights(model) for model in self._stages.models]
+        # The first source's scores are relative to as many as in training. What earlier sources
+        # nominate is left out of the others'.
+        self._widths = [max(num_candidates, NOMINATED), *[num_candidates] * (len(sources) - 1)]
         self._indexes = [
-            build_index(
-                source.candidates(), index, k=num_candidates, spare=200 + i * num_candidates
-            )
-            for i, source in enumerate(sources.values())
+            build_index(source.candidates(), index, k=width, spare=200 + i * num_candidates)
+            for i, (source, width) in enumerate(zip(sources.values(), self._widths, strict=True))
         ]
         self.custom_ops = tuple(dict.fromkeys(op for i in self._indexes for op in i.custom_ops))
         self._ids = item_table(first)
 
+        self.item = RawFeature(self._item.key, self._item.dtype)
+        self.items = ItemTable.of(log, vocabulary).or_none()
+        self.num_items = len(vocabulary)
         catalogue = Catalogue.of(log).of_vocabulary(vocabulary)
-        encoded = catalogue.encoded(ranking.preprocessor, leave_out=DERIVED)
-        self._catalogue = {
-            group: {
-                key: _constant(value, f"catalogue/{scope_name(key)}")
-                for key, value in values.items()
+        self._catalogue = {}
+        if ranking is not None:
+            encoded = catalogue.encoded(ranking.preprocessor, leave_out=DERIVED)
+            self._catalogue = {
+                group: {key: _constant(value, "catalogue") for key, value in values.items()}
+                for group, values in encoded.items()
             }
-            for group, values in encoded.items()
-        }
         self._attributes = self._attribute_tables(catalogue)
         self._upload_time = None
-        if catalogue.upload_time is not None:
+        if ranking is not None and catalogue.upload_time is not None:
             self._upload_time = _constant(catalogue.upload_time, "upload_time")
             # What "now" is where a request doesn't say: the end of the log.
             self._now = int(log.interactions[log.roles.time].max())
         self.request = self._request()
+        self.ignored = query_features(log) - set(self.request)
+
+    @property
+    def indexes(self) -> dict[str, dict[str, Any]]:
+        """The index of each source by name: its kind and measured recall, JSON-able."""
+        described = [index.description for index in self._indexes]
+        return dict(zip(self._stages.sources, described, strict=True))
 
     def _request(self) -> dict[str, RawFeature]:
         raw: dict[str, RawFeature] = {}
-        for model in (*self._stages.sources.values(), self._stages.ranking):
-            for key, feature in serving_inputs(model.features.spec.raw_query).items():
+        for model in self._stages.models:
+            for key, feature in serving_inputs(model.raw_query).items():
                 if raw.setdefault(key, feature) != feature:
                     raise ValueError(
                         f"Both stages must declare {key!r} alike. "
@@ -144,19 +177,18 @@ class Funnel(tf.Module):
         tables = catalogue.attribute_tables
         read = {
             key
-            for model in (*self._stages.sources.values(), self._stages.ranking)
-            for key, feature in model.features.spec.raw_query.items()
+            for model in self._stages.models
+            for key, feature in model.raw_query.items()
             if feature.is_bag and feature.dtype == "string"
         }
-        return {
-            key: _constant(table, scope_name(key)) for key, table in tables.items() if key in read
-        }
+        return {key: _constant(table, "attributes") for key, table in tables.items() if key in read}
 
     def serve(self, **raw: tf.Tensor) -> dict[str, tf.Tensor]:
         """Recommends items to each row of a request.
 
         Args:
-            **raw: Raw features by key, as in `request`: [batch], or [batch, length] for bags.
+            **raw: Raw features by key, as in `request`: [batch], or [batch, length] for bags; and
+                perhaps `allow`, bags of the only items to recommend.
 
         Returns:
             `ids`, the original item ids, [batch, k], best first, and `scores`, the ranker's
@@ -165,68 +197,75 @@ class Funnel(tf.Module):
         """
         history = self._rows(raw[HISTORY])
         excluded = tf.concat([history, self._rows(raw["exclude"])], axis=1)
+        allowed = allowed_rows(raw["allow"], self._rows) if "allow" in raw else None
         raw = {**raw, LAST_WATCHED: last_of(raw[HISTORY])}
         raw.update((key, tf.gather(t, history + 1)) for key, t in self._attributes.items())
 
         # Candidate generation.
-        queries, rows_of, names = [], [], []
-        for (name, source), index in zip(self._stages.sources.items(), self._indexes, strict=True):
+        queries, found, rows_of, names = [], [], [], []
+        for (name, source), index, width in zip(
+            self._stages.sources.items(), self._indexes, self._widths, strict=True
+        ):
             features = with_serving_values(raw, source.features.spec.raw_query)
             queries.append(source(features))
-            _, rows = index.search(queries[-1], self.num_candidates, excluded)
-            excluded = tf.concat([excluded, rows], axis=1)
-            rows_of.append(rows)
-            names.append(tf.fill(tf.shape(rows), name))
+            scores, rows = index.search(queries[-1], width, excluded, allowed)
+            found.append(scores)
+            rows_of.append(rows[:, : self.num_candidates])
+            excluded = tf.concat([excluded, rows_of[-1]], axis=1)
+            names.append(tf.fill(tf.shape(rows_of[-1]), name))
         rows = tf.concat(rows_of, axis=1)  # [batch, candidates]
+        ranking = self._stages.ranking
+        if ranking is None:
+            rows, scores = rows[:, : self.k], found[0][:, : self.k]
+            ids = tf.gather(self._ids, rows + 1)
+            return {"ids": ids, "scores": tf.where(rows >= 0, scores, tf.zeros_like(scores))}
 
         # Ranking.
-        encoded = self._ranker_input(raw, rows)
+        encoded = self._ranker_input(ranking, raw, rows)
         given = {
             CANDIDATE_SOURCE: tf.concat(names, axis=1),
-            CANDIDATE_SCORE: self._score(queries[0], rows),
+            CANDIDATE_SCORE: self._score(queries[0], rows, found[0][:, :NOMINATED]),
             ITEM_AGE: self._item_age(raw, rows),
         }
-        wanted = self._stages.ranking.features.spec.raw_candidate
+        wanted = ranking.features.spec.raw_candidate
         given = {key: value for key, value in given.items() if key in wanted}
         given.update(
             (key, tf.fill(tf.shape(rows), serving_value(feature)))
             for key, feature in wanted.items()
-            if feature.serving is not None
-            and key not in self._stages.ranking.features.spec.raw_query
+            if feature.serving is not None and key not in ranking.features.spec.raw_query
         )
         if given:
-            nominated = self._stages.ranking.preprocessor(given)
+            nominated = ranking.preprocessor(given)
             for group, values in nominated.items():
                 encoded[group].update(values)
-        logits = tf.where(rows >= 0, self._stages.ranking(encoded), -float("inf"))
+        logits = tf.where(rows >= 0, ranking(encoded), -float("inf"))
         logits, best = tf.math.top_k(logits, self.k)
         rows = tf.gather(rows, best, batch_dims=1)
-        return {
-            "ids": tf.gather(self._ids, rows + 1),
-            "scores": self._stages.ranking.predictions(logits),
-        }
+        return {"ids": tf.gather(self._ids, rows + 1), "scores": ranking.predictions(logits)}
 
-    def _score(self, query: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-        """Returns the first source's scores of all candidates, whichever source nominated them."""
+    def _score(self, query: tf.Tensor, rows: tf.Tensor, best: tf.Tensor) -> tf.Tensor:
+        """Returns what the first source makes of all candidates, whichever nominated them."""
         first = next(iter(self._stages.sources.values()))
         candidates = first.candidates()
         if candidates is None:
-            return tf.gather(query, tf.maximum(rows, 0), batch_dims=1)
-        vectors = tf.gather(candidates, tf.maximum(rows, 0))
-        return tf.einsum("bd,bnd->bn", tf.cast(query, vectors.dtype), vectors)
+            scores = tf.gather(query, tf.maximum(rows, 0), batch_dims=1)
+        else:
+            vectors = tf.gather(candidates, tf.maximum(rows, 0))
+            scores = tf.einsum("bd,bnd->bn", tf.cast(query, vectors.dtype), vectors)
+        return relative_score(tf.cast(scores, tf.float32), tf.cast(best, tf.float32))
 
     def _rows(self, items: tf.Tensor) -> tf.Tensor:
         first = next(iter(self._stages.sources.values()))
         return first.preprocessor.ids(self._item, {self._item.key: items}) - 1
 
     def _ranker_input(
-        self, raw: Mapping[str, tf.Tensor], rows: tf.Tensor
+        self, ranking: RankingModel, raw: Mapping[str, tf.Tensor], rows: tf.Tensor
     ) -> dict[str, dict[str, tf.Tensor]]:
         """Returns the query's encoded features together with the candidates' encoded ones."""
-        spec = self._stages.ranking.features.spec
+        spec = ranking.features.spec
         query = with_serving_values(raw, spec.raw_query)
         query = {key: query[key] for key in spec.raw_query if key in query}
-        encoded = self._stages.ranking.preprocessor(query)
+        encoded = ranking.preprocessor(query)
         at = tf.maximum(rows, 0)
         return {
             group: {**values, **{k: tf.gather(t, at) for k, t in self._catalogue[group].items()}}

@@ -11,6 +11,10 @@ logger = logging.getLogger(__name__)
 
 #: Number of items from which ScaNN is faster than exact search.
 SCANN_FROM = 20_000
+#: Width of vectors from which on there is something to approximate.
+_MIN_DIM = 2
+#: In place of the row of an item, says that there is no such item.
+NO_ITEM = -2
 
 
 class Index(tf.Module):
@@ -27,8 +31,17 @@ class Index(tf.Module):
         super().__init__()
         self.num_items, self.dim = candidates.shape
 
+    @property
+    def description(self) -> dict[str, Any]:
+        """The kind of the index, and what is known of what it finds, JSON-able."""
+        return {"kind": "exact", "recall": 1.0}
+
     def search(
-        self, query: tf.Tensor, k: int, exclude: tf.Tensor | None = None
+        self,
+        query: tf.Tensor,
+        k: int,
+        exclude: tf.Tensor | None = None,
+        allow: tf.Tensor | None = None,
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Finds the best items for each query.
 
@@ -36,12 +49,48 @@ class Index(tf.Module):
             query: Query vectors, [batch, dim].
             k: Number of items to return.
             exclude: Rows that must not be returned, [batch, length]; −1 excludes nothing.
+            allow: The only rows that may be returned, [batch, length], all of which are scored, by
+                exact search. `NO_ITEM` stands for an item that there isn't, −1 for nothing: a
+                query with nothing else may have all items.
 
         Returns:
             Scores in descending order, [batch, k], and rows, int32 [batch, k]. If there are fewer
             than k items, the rest has score −inf and row −1.
         """
-        scores, rows = self._search(query, k, exclude)
+        if allow is None:
+            return self._padded(*self._search(query, k, exclude), k)
+        return tf.cond(
+            tf.reduce_any(allow != -1),
+            lambda: self._restricted(query, k, exclude, allow),
+            lambda: self._padded(*self._search(query, k, exclude), k),
+        )
+
+    def _restricted(
+        self, query: tf.Tensor, k: int, exclude: tf.Tensor | None, allow: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        # In order, so that repeated rows are neighbors; with room for k.
+        rows = tf.pad(tf.sort(allow, axis=1), [[0, 0], [k, 0]], constant_values=-1)
+        is_first = tf.concat([rows[:, :1] >= 0, rows[:, 1:] != rows[:, :-1]], axis=1)
+        kept = is_first & (rows >= 0)
+        if exclude is not None:
+            kept &= tf.logical_not(_is_in(rows, exclude))
+        scores = self._scores(query, tf.maximum(rows, 0))
+        scores = tf.where(kept, scores, scores.dtype.min)
+        # Of equal scores the first row wins, as in a search of all items.
+        scores, at = tf.math.top_k(scores, k)
+        own = self._padded(scores, tf.gather(rows, at, batch_dims=1), k)
+        is_restricted = tf.reduce_any(allow != -1, axis=1, keepdims=True)
+        every = tf.cond(
+            tf.reduce_all(is_restricted),
+            lambda: own,
+            lambda: self._padded(*self._search(query, k, exclude), k),
+        )
+        return (
+            tf.where(is_restricted, own[0], every[0]),
+            tf.where(is_restricted, own[1], every[1]),
+        )
+
+    def _padded(self, scores: tf.Tensor, rows: tf.Tensor, k: int) -> tuple[tf.Tensor, tf.Tensor]:
         found = scores > scores.dtype.min
         scores = tf.where(found, scores, -float("inf"))
         rows = tf.where(found, rows, -1)
@@ -53,6 +102,10 @@ class Index(tf.Module):
         self, query: tf.Tensor, k: int, exclude: tf.Tensor | None
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns up to k scores and rows; NaN or the lowest float marks an empty slot."""
+        raise NotImplementedError
+
+    def _scores(self, query: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+        """Returns the scores of given items, [batch, n]."""
         raise NotImplementedError
 
 
@@ -73,6 +126,9 @@ class ExactIndex(Index):
         query = tf.cast(query, self.candidates.dtype)
         return _best(tf.linalg.matmul(query, self.candidates, transpose_b=True), k, exclude)
 
+    def _scores(self, query: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+        return _products(query, self.candidates, rows)
+
 
 class ScoreIndex(Index):
     """Sorts queries that are already the scores of all items, [batch, items]."""
@@ -85,17 +141,21 @@ class ScoreIndex(Index):
     ) -> tuple[tf.Tensor, tf.Tensor]:
         return _best(query, k, exclude)
 
+    def _scores(self, query: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+        return tf.gather(query, rows, batch_dims=1)
+
 
 class ScannIndex(Index):
     """Searches approximately with ScaNN (Guo et al., ICML 2020), sublinear in the number of items.
 
-    The catalogue is partitioned into about 2√items leaves. The number of leaves to search is
-    measured: it is doubled until the recall against exact search reaches `target_recall` on sample
-    queries. `recall` is the measured value.
+    The catalogue is partitioned into about 2√items leaves. How many of them are searched is
+    measured: as few as reach `target_recall` against exact search, on sample queries and with the
+    lists as long as in serving. `recall` is the measured value; where all leaves are searched and
+    the target is missed, a warning says so.
 
     Args:
         candidates: Item vectors, [items, dim], at least 1,000.
-        k: Length of the lists on which recall is measured.
+        k: Length of the lists of which recall is measured.
         queries: Sample queries, [queries, dim], such as users' vectors; by default some of the
             items' own vectors.
         target_recall: Share of the exact top k that must be found.
@@ -151,27 +211,57 @@ class ScannIndex(Index):
             for part in tf.split(queries, _chunks(int(queries.shape[0]), 64))
         ]
         best = tf.sparse.from_dense(tf.concat(exact, axis=0) + 1)
-        self.leaves_to_search = max(self.num_leaves // 64, 1)
-        while True:
+
+        def measured(leaves: int) -> float:
+            self.leaves_to_search = leaves
             _, rows = self._search(queries, k, None)
             found = tf.sparse.from_dense(rows[:, :k] + 1)
             hits = tf.sets.size(tf.sets.intersection(best, found))
-            self.recall = float(tf.reduce_mean(tf.cast(hits, tf.float32)) / k)
-            if self.recall >= target_recall or self.leaves_to_search == self.num_leaves:
-                break
-            self.leaves_to_search = min(2 * self.leaves_to_search, self.num_leaves)
-        logger.info(
-            "ScaNN searches %d of %d leaves: recall@%d %.3f",
-            self.leaves_to_search,
+            return float(tf.reduce_mean(tf.cast(hits, tf.float32)) / k)
+
+        too_few, leaves = 0, max(self.num_leaves // 64, 1)
+        recall = measured(leaves)
+        while recall < target_recall and leaves < self.num_leaves:
+            too_few, leaves = leaves, min(2 * leaves, self.num_leaves)
+            recall = measured(leaves)
+        # Between the last two, to an eighth.
+        while recall >= target_recall and leaves - too_few > max(leaves // 8, 1):
+            middle = (too_few + leaves) // 2
+            found = measured(middle)
+            if found >= target_recall:
+                leaves, recall = middle, found
+            else:
+                too_few = middle
+        self.leaves_to_search, self.recall, self.recall_at = leaves, recall, k
+        self.reaches_target = recall >= target_recall
+        level = logging.INFO if self.reaches_target else logging.WARNING
+        words = "" if self.reaches_target else f", less than the target of {target_recall:g}"
+        logger.log(
+            level,
+            "ScaNN searches %d of %d leaves: recall@%d %.3f%s",
+            leaves,
             self.num_leaves,
             k,
-            self.recall,
+            recall,
+            words,
         )
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """The kind of the index, how much of it is searched, and the measured recall."""
+        return {
+            "kind": "scann",
+            "leaves": self.num_leaves,
+            "leaves_to_search": self.leaves_to_search,
+            "recall": round(self.recall, 4),
+            "recall_at": self.recall_at,
+        }
 
     def _search(
         self, query: tf.Tensor, k: int, exclude: tf.Tensor | None
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        width = min(k + (0 if exclude is None else self.spare), self.num_items)
+        # Recall is measured at this width, so all searches have it.
+        width = min(k + self.spare, self.num_items)
         searcher = load_scann_ops().searcher_from_module(self.state)
         query = tf.cast(query, tf.float32)
         batch = tf.shape(query)[0]
@@ -196,6 +286,10 @@ class ScannIndex(Index):
         scores, at = tf.math.top_k(scores, min(k, width))
         return scores, tf.gather(rows, at, batch_dims=1)
 
+    def _scores(self, query: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+        # The searcher keeps the vectors, in order, to reorder what it finds.
+        return _products(query, self.state.dataset, rows)
+
 
 def build_index(
     candidates: tf.Tensor | None,
@@ -210,8 +304,9 @@ def build_index(
         **kwargs: Arguments of `ScannIndex`.
 
     Returns:
-        The index. Where ScaNN was asked for but does not load, or there are too few items for it
-        or no vectors, a warning is logged and the index is exact.
+        The index. Where ScaNN does not load, or there are too few items for it or no vectors, a
+        warning is logged and the index is exact. So it is where ScaNN misses its target recall
+        although it searches all leaves, unless it was asked for and is faster all the same.
     """
     if kind not in ("auto", "exact", "scann"):
         raise ValueError(f'`kind` must be "auto", "exact" or "scann". Received: {kind!r}')
@@ -220,13 +315,23 @@ def build_index(
             logger.warning("Searching exactly instead of with ScaNN: items have no vectors")
         return ScoreIndex()
     num_items = int(candidates.shape[0])
-    if kind == "exact" or (kind == "auto" and num_items < SCANN_FROM):
+    is_small = num_items < SCANN_FROM
+    if kind == "exact" or (kind == "auto" and (is_small or candidates.shape[1] < _MIN_DIM)):
         return ExactIndex(candidates)
     try:
-        return ScannIndex(candidates, **kwargs)
+        index = ScannIndex(candidates, **kwargs)
     except (ImportError, ValueError) as error:
         logger.warning("Searching exactly instead of with ScaNN: %s", error)
         return ExactIndex(candidates)
+    if index.reaches_target or (kind == "scann" and not is_small):
+        return index
+    logger.warning(
+        "Searching exactly instead of with ScaNN, which finds %.3f of the best %d of %d items",
+        index.recall,
+        index.recall_at,
+        num_items,
+    )
+    return ExactIndex(candidates)
 
 
 def _best(scores: tf.Tensor, k: int, exclude: tf.Tensor | None) -> tuple[tf.Tensor, tf.Tensor]:
@@ -242,6 +347,17 @@ def _best(scores: tf.Tensor, k: int, exclude: tf.Tensor | None) -> tuple[tf.Tens
         lowest = tf.fill([tf.shape(at)[0]], scores.dtype.min)
         scores = tf.tensor_scatter_nd_update(scores, at, lowest)[:, :num_items]
     return tf.math.top_k(scores, min(k, num_items))
+
+
+def _products(query: tf.Tensor, candidates: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+    """Returns the products of each query with items of its own, [batch, n]."""
+
+    def of_one(one: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+        return tf.linalg.matvec(tf.gather(candidates, one[1]), one[0])
+
+    # A query at a time: long lists of a large batch would not fit into memory.
+    query = tf.cast(query, candidates.dtype)
+    return tf.map_fn(of_one, (query, rows), fn_output_signature=candidates.dtype)
 
 
 def _chunks(total: int, size: int) -> list[int]:

@@ -1,6 +1,6 @@
 """Parts: what an exported graph contains of a model."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import tensorflow as tf
@@ -8,6 +8,7 @@ import tensorflow as tf
 from tfrec_zoo.features import MISSING, RawFeature, serving_value
 from tfrec_zoo.models.base import RecommenderModel
 from tfrec_zoo.models.retrieval import RetrievalModel
+from tfrec_zoo.serving.index import NO_ITEM
 
 
 class ServedWeights(tf.Module):
@@ -50,3 +51,15 @@ def item_table(model: RetrievalModel) -> tf.Variable:
     tokens = vocabulary.array()
     missing = np.array([MISSING[vocabulary.dtype]], tokens.dtype)
     return tf.Variable(tf.constant(np.concatenate([missing, tokens])), trainable=False)
+
+
+def allowed_rows(items: tf.Tensor, rows_of: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
+    """Returns bags of items as `Index.search` takes them for `allow`, [batch, length].
+
+    Args:
+        items: Item ids, [batch, length], padded with the missing value.
+        rows_of: Returns the rows of item ids, −1 for those that are unknown or missing.
+    """
+    rows = rows_of(items)
+    is_missing = items == "" if items.dtype == tf.string else items < 0
+    return tf.where((rows < 0) & tf.logical_not(is_missing), NO_ITEM, rows)

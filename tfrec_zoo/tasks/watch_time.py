@@ -10,10 +10,17 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 
 from tfrec_zoo.data import Examples, Log, Split, impression_examples, next_watch_examples
 from tfrec_zoo.data.derived import CANDIDATE_SCORE, MAX_HISTORY
-from tfrec_zoo.evaluation import candidate_scores, nominate, pointwise_metrics, predict
+from tfrec_zoo.evaluation import (
+    by_fold,
+    candidate_scores,
+    nominate,
+    pointwise_metrics,
+    predict,
+)
 from tfrec_zoo.features import Vocabulary
 from tfrec_zoo.models import RecommenderModel, RetrievalModel
 from tfrec_zoo.tasks.impressions import with_impressions
@@ -37,6 +44,10 @@ class WatchTime(Task):
         test_from: Time from which on to test, instead of a share.
         retrieval: A trained retrieval model, whose score of each candidate is fed, and which
             nominates the sampled impressions.
+        fold_models: Retrieval models that were each trained without the users of one fold, as
+            `train_folds` makes them. What is trained on is scored and nominated by the model that
+            doesn't know its user's watches, as what is asked for is still to come; by `retrieval`
+            itself, which was trained on them, where there are none.
         max_history: Bag size of the history.
         negatives: Sampled impressions per interaction.
         count: Which impressions count towards the vocabularies of items and their columns: the
@@ -56,6 +67,7 @@ class WatchTime(Task):
     test_fraction: float = 0.15
     test_from: float | None = None
     retrieval: RetrievalModel | None = None
+    fold_models: tuple[RetrievalModel, ...] = ()
     max_history: int = MAX_HISTORY
     negatives: int = 4
     count: Literal["clicked", "shown"] = "clicked"
@@ -63,6 +75,7 @@ class WatchTime(Task):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self.log.require_times(f"the task {self.name!r}")
         for name in ("max_history", "negatives"):
             if getattr(self, name) < 1:
                 raise ValueError(f"`{name}` must be positive. Received: {getattr(self, name)!r}")
@@ -76,6 +89,16 @@ class WatchTime(Task):
                 "A Split of interactions needs a log without impressions, which are sampled for "
                 f"interactions. Received a log {self.log.name!r} with impressions"
             )
+        if self.fold_models and self.retrieval is None:
+            raise ValueError(
+                "`fold_models` score what is trained on, and `retrieval` what is asked for: give "
+                "both. Received: retrieval=None"
+            )
+        if self.fold_models and self.is_sampled and not isinstance(self.split, Split):
+            raise ValueError(
+                "`fold_models` nominate for the interactions that are trained on: give the `split` "
+                f"that says which. Received: {self.split!r}"
+            )
 
     @property
     def is_sampled(self) -> bool:
@@ -87,11 +110,42 @@ class WatchTime(Task):
         """The log with impressions."""
         if not self.is_sampled:
             return self.log
-        nominated = None
+        rows = nominated = None
+        if isinstance(self.split, Split):
+            parts = (self.split.train, self.split.validation, self.split.test)
+            rows = np.unique(np.concatenate(parts))
         if self.retrieval is not None:
-            every = next_watch_examples(self.log, np.arange(len(self.log.interactions)))
-            nominated = nominate(self.retrieval, every)
-        return with_impressions(self.log, self.negatives, self.seed, nominated)
+            rows = np.arange(len(self.log.interactions)) if rows is None else rows
+            is_train = np.zeros(len(rows), bool)
+            if isinstance(self.split, Split):
+                is_train = np.isin(rows, self.split.train)
+            watches = next_watch_examples(self.log, rows)
+
+            def nominations(retrieval: RetrievalModel, part: np.ndarray) -> np.ndarray:
+                return nominate(retrieval, watches.take(part))
+
+            nominated = self._by_retrieval(nominations, watches.groups, is_train)
+        return with_impressions(self.log, self.negatives, self.seed, nominated, rows)
+
+    def _by_retrieval(
+        self,
+        evaluated: Callable[[RetrievalModel, np.ndarray], np.ndarray],
+        users: Any,
+        is_train: np.ndarray,
+    ) -> np.ndarray:
+        """What a model and positions of examples evaluate to; of those trained on, out of fold."""
+        assert self.retrieval is not None
+        train, rest = np.flatnonzero(is_train), np.flatnonzero(~is_train)
+        if not self.fold_models or not len(train):
+            return evaluated(self.retrieval, np.arange(len(is_train)))
+        found = by_fold(
+            self.fold_models, lambda model, part: evaluated(model, train[part]), users[train]
+        )
+        result = np.empty((len(is_train), *found.shape[1:]), found.dtype)
+        result[train] = found
+        if len(rest):
+            result[rest] = evaluated(self.retrieval, rest)
+        return result
 
     @functools.cached_property
     def rows(self) -> tuple[np.ndarray, np.ndarray]:
@@ -134,6 +188,8 @@ class WatchTime(Task):
             words.append(
                 f"sampled impressions with {self.negatives} negatives{by} of seed {self.seed}"
             )
+        if self.fold_models:
+            words.append(f"candidate scores out of {len(self.fold_models)} folds of users")
         if self.held_out == "validation":
             words.append("validation impressions")
         return ", ".join(words)
@@ -166,12 +222,8 @@ class WatchTime(Task):
         if model.reads == "ids":
             spec = id_spec(self.log)
         train, test = (
-            self._scored(
-                impression_examples(
-                    self.shown, rows, max_history=self.max_history, count=self.count
-                )
-            )
-            for rows in self.rows
+            self._scored(rows, is_train)
+            for rows, is_train in zip(self.rows, (True, False), strict=True)
         )
         return TaskExamples(
             train,
@@ -189,11 +241,24 @@ class WatchTime(Task):
         space = self.retrieval.item_column.space
         return {space: self.retrieval.features.vocabularies[space]}
 
-    def _scored(self, examples: Examples) -> Examples:
+    def _scored(self, rows: np.ndarray, is_train: bool) -> Examples:
+        examples = impression_examples(
+            self.shown, rows, max_history=self.max_history, count=self.count
+        )
         if self.retrieval is None:
             return examples
-        scores = candidate_scores(self.retrieval, examples)
-        return examples.with_features({CANDIDATE_SCORE: scores})
+        r, shown = self.log.roles, self.shown.impressions
+        assert shown is not None
+        users = pd.Index(self.log.users[r.user]).get_indexer(shown[r.user].to_numpy()[rows])
+        # What was shown to a user at one moment is one request.
+        moments = pd.factorize(shown[r.time].to_numpy()[rows])[0]
+        requests = users * np.int64(len(rows) + 1) + moments
+
+        def scores(retrieval: RetrievalModel, part: np.ndarray) -> np.ndarray:
+            return candidate_scores(retrieval, examples.take(part), requests[part])
+
+        found = self._by_retrieval(scores, users, np.full(len(rows), is_train))
+        return examples.with_features({CANDIDATE_SCORE: found})
 
     def measure(
         self, model: RecommenderModel, examples: Examples, brief: bool = False

@@ -1,0 +1,121 @@
+"""Arguments of models: their types and ranges, checked before anything is made of them."""
+
+import functools
+import inspect
+import math
+import typing
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from tfrec_zoo.typed_fields import checked_by
+
+#: Ranges of numbers by the name of the argument, in words.
+_RANGES: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "num_attention_layers": ("0 or more", lambda x: x >= 0),
+    "dropout": ("in [0, 1)", lambda x: 0 <= x < 1),
+    "seed": ("in [0, 2**32)", lambda x: 0 <= x < 2**32),
+    **dict.fromkeys(("l2", "batch_l2", "shrink", "window"), ("at least 0", lambda x: x >= 0)),
+}
+#: The range of all other numbers.
+_POSITIVE: tuple[str, Callable[[Any], bool]] = ("positive", lambda x: x > 0)
+
+
+def checks_arguments(init: Callable[..., None]) -> Callable[..., None]:
+    """Makes a constructor check its arguments, and take them as the types that it declares.
+
+    Args:
+        init: The constructor, whose arguments have type hints. What it says itself of a wrong
+            argument, which may depend on others or on the features, comes first.
+    """
+    signature = inspect.signature(init)
+
+    @functools.wraps(init)
+    def checking(self: Any, *args: Any, **kwargs: Any) -> None:
+        given = signature.bind(self, *args, **kwargs)
+        values = {n: given.arguments[n] for n in _parameters(init) if n in given.arguments}
+        try:
+            values = checked_arguments(init, values)
+        except ValueError:
+            _in_words_of_its_own(init, given)
+            raise
+        given.arguments.update(values)
+        init(*given.args, **given.kwargs)
+
+    return checking
+
+
+def _in_words_of_its_own(init: Callable[..., None], given: inspect.BoundArguments) -> None:
+    """Raises the error of a constructor for wrong arguments, if that says what it received."""
+    try:
+        init(*given.args, **given.kwargs)
+    except (ValueError, TypeError) as error:
+        if "Received: " in str(error):
+            raise error from None
+    except Exception:
+        pass
+
+
+def checked_arguments(init: Callable[..., None], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments as the types that a constructor declares, once they are in their ranges.
+
+    Args:
+        init: The constructor.
+        given: Arguments by name, besides the features.
+
+    Raises:
+        TypeError: If there is no such argument; names those there are.
+        ValueError: If a value is of another type or out of range; says what is allowed.
+    """
+    known = _parameters(init)
+    unknown = sorted(set(given) - set(known))
+    if unknown:
+        raise TypeError(f"The arguments are {sorted(known)}. Received: {unknown}")
+    found = checked_by(known, given)
+    for name, value in found.items():
+        _check_range(name, value, type(None) in typing.get_args(known[name]))
+        if name.endswith("activation"):
+            _check_keras(name, value, tf.keras.activations.get, "relu")
+        elif name.endswith("initializer"):
+            _check_keras(name, value, tf.keras.initializers.get, "glorot_uniform")
+    return found
+
+
+@functools.cache
+def _parameters(init: Callable[..., None]) -> dict[str, Any]:
+    """The types of a constructor's arguments by name, without `self` and the features."""
+    try:
+        hints = typing.get_type_hints(init)
+    except NameError:  # A hint that is known where the class was written alone.
+        hints = {}
+    fixed = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD
+    return {
+        name: hints.get(name, Any)
+        for name, parameter in inspect.signature(init).parameters.items()
+        if name not in ("self", "features") and parameter.kind not in fixed
+    }
+
+
+def _check_range(name: str, value: Any, may_be_none: bool) -> None:
+    words, is_allowed = _RANGES.get(name, _POSITIVE)
+    for number in value if isinstance(value, tuple) else (value,):
+        if not isinstance(number, int | float) or isinstance(number, bool):
+            continue
+        if number == math.inf:
+            words = "finite"
+        elif is_allowed(number):
+            continue
+        none = " or None" if may_be_none else ""
+        raise ValueError(f"`{name}` must be {words}{none}. Received: {value!r}")
+
+
+def _check_keras(name: str, value: Any, get: Callable[[Any], Any], example: str) -> None:
+    """Checks that Keras knows a function by what was given."""
+    try:
+        get(value)
+    except (ValueError, TypeError):
+        raise ValueError(
+            f"`{name}` must be a function, or the name of one of Keras's, such as {example!r}. "
+            f"Received: {value!r:.200}"
+        ) from None

@@ -1,0 +1,81 @@
+"""Signatures: concrete functions with one named argument per raw feature."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from tfrec_zoo.features import RawFeature, parse_examples, raw_signature
+
+#: A function from raw features by key to outputs by name.
+Answer = Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]]
+
+
+def input_specs(
+    raw: Mapping[str, RawFeature], lists: frozenset[str] = frozenset()
+) -> dict[str, tf.TensorSpec]:
+    """The tensors of raw features, by key.
+
+    Args:
+        raw: The raw features.
+        lists: Keys of those with one value (or bag) per candidate: [batch, candidates, ...].
+    """
+    return {
+        key: tf.TensorSpec([None, *spec.shape] if key in lists else spec.shape, spec.dtype)
+        for key, spec in raw_signature(raw).items()
+    }
+
+
+def answer_of(function: Callable[..., Any], specs: Mapping[str, tf.TensorSpec]) -> Answer:
+    """Traces a function of features by key once, to be called by several signatures.
+
+    Args:
+        function: Function with raw features as keyword arguments, whatever their keys.
+        specs: The features that it gets.
+    """
+    return tf.function(lambda raw: function(**raw), input_signature=[dict(specs)])
+
+
+def signature(
+    function: Answer, specs: Mapping[str, tf.TensorSpec], names: Mapping[str, str]
+) -> Any:
+    """Returns a concrete function with one named argument per feature.
+
+    Args:
+        function: Function of features by key.
+        specs: The features.
+        names: Names of the arguments by key.
+    """
+    # tf.function names arguments by the Python signature, so the function gets one.
+    keys = {names[key]: key for key in specs}
+    parameters = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in keys]
+
+    def named(*args: Any, **kwargs: Any) -> Any:
+        bound = named.__signature__.bind(*args, **kwargs)  # type: ignore[attr-defined]
+        return function({keys[name]: value for name, value in bound.arguments.items()})
+
+    named.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    inputs = [tf.TensorSpec(s.shape, s.dtype, name=names[key]) for key, s in specs.items()]
+    return tf.function(named, input_signature=inputs).get_concrete_function()
+
+
+def examples_signature(
+    function: Answer,
+    raw: Mapping[str, RawFeature],
+    argument: str = "examples",
+    outputs: Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]] = dict,
+) -> Any:
+    """A signature that takes serialized `tf.Example`s, in which any feature may be absent.
+
+    Args:
+        function: Function of features by key.
+        raw: The raw features, which examples hold by their keys.
+        argument: Name of the one argument.
+        outputs: What becomes of the outputs.
+    """
+
+    def serve(given: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        return outputs(function(parse_examples(given[argument], raw)))
+
+    return signature(serve, {argument: tf.TensorSpec([None], tf.string)}, {argument: argument})

@@ -1,0 +1,117 @@
+"""User requests: what the users of a log would ask at its end."""
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tfrec_zoo.data.catalogue import Catalogue
+from tfrec_zoo.data.columns import table_columns
+from tfrec_zoo.data.derived import (
+    HISTORY,
+    HISTORY_AGE,
+    MAX_IMPRESSIONS,
+    MAX_SEARCHES,
+    MAX_TOKENS,
+    RECENT_IMPRESSIONS,
+    SEARCH_TOKENS,
+    search_tokens,
+)
+from tfrec_zoo.data.entities import user_table
+from tfrec_zoo.data.log import Log
+from tfrec_zoo.features import RawFeature
+
+
+class UserRequests:
+    """A request for every user of a log, made of all that the log says of the user.
+
+    Args:
+        log: The log.
+        keys: Keys of the features that are wanted; those that the log doesn't have are missing.
+    """
+
+    def __init__(self, log: Log, keys: Collection[str]) -> None:
+        r = log.roles
+        self._log = log
+        self._user = r.user
+        self._columns = {
+            key: values
+            for key, values in table_columns(user_table(log)).items()
+            if key in keys or key == r.user
+        }
+        users = pd.Index(log.users[r.user])
+        items = log.interactions[r.item].to_numpy()
+        bags: dict[str, np.ndarray] = {HISTORY: items, **Catalogue.of(log).attributes_of(items)}
+        if r.time in log.interactions:
+            time = log.interactions[r.time].to_numpy(np.float64)
+            bags[HISTORY_AGE] = time.max(initial=-np.inf) - time
+        self._bags = [_Bags(log.interactions[r.user], users, bags, keys)]
+        if log.searches is not None and SEARCH_TOKENS in keys:
+            recent = log.searches.groupby(r.user, sort=False).tail(MAX_SEARCHES)
+            tokens = recent[[r.user, r.query]]
+            tokens = tokens.assign(**{r.query: tokens[r.query].map(search_tokens)})
+            tokens = tokens.explode(r.query).dropna()
+            found = {SEARCH_TOKENS: tokens[r.query].to_numpy(object)}
+            self._bags.append(_Bags(tokens[r.user], users, found, keys, MAX_TOKENS))
+        if log.impressions is not None and RECENT_IMPRESSIONS in keys:
+            found = {RECENT_IMPRESSIONS: log.impressions[r.item].to_numpy()}
+            shown_to = log.impressions[r.user]
+            self._bags.append(_Bags(shown_to, users, found, keys, MAX_IMPRESSIONS))
+
+    @property
+    def fingerprint(self) -> str:
+        """The checksum of the log."""
+        return self._log.checksum
+
+    @property
+    def num_rows(self) -> int:
+        """The number of users."""
+        return len(self._log.users)
+
+    def shards(self, size: int) -> Iterator[pd.DataFrame]:
+        """Yields requests, `size` at a time, with the users' ids."""
+        for begin in range(0, max(self.num_rows, 1), size):
+            rows = slice(begin, min(begin + size, self.num_rows))
+            columns: dict[str, Any] = {}
+            for key, values in self._columns.items():
+                columns[key] = values[rows] if values.ndim == 1 else list(values[rows])
+            for bags in self._bags:
+                columns.update(bags.of(rows))
+            yield pd.DataFrame(columns)
+
+    def request_of(
+        self, shard: pd.DataFrame, first: int, features: Mapping[str, RawFeature]
+    ) -> dict[str, Any]:
+        """The features of a shard; see `RequestFile.request_of`."""
+        return {key: shard[key].tolist() for key in shard.columns if key in features}
+
+
+class _Bags:
+    """The last rows of each user in a frame whose rows of one user are adjacent."""
+
+    def __init__(
+        self,
+        user: pd.Series,
+        users: pd.Index,
+        values: Mapping[str, np.ndarray],
+        keys: Collection[str],
+        longest: int | None = None,
+    ) -> None:
+        self._values = {key: column for key, column in values.items() if key in keys}
+        order = users.get_indexer(user)
+        first = np.flatnonzero(np.diff(order, prepend=-1))
+        self._start = np.zeros(len(users), np.int64)
+        self._stop = np.zeros(len(users), np.int64)
+        self._start[order[first]] = first
+        self._stop[order[first]] = np.append(first[1:], len(order))[: len(first)]
+        if longest is not None:
+            self._start = np.maximum(self._start, self._stop - longest)
+
+    def of(self, rows: slice) -> dict[str, list[np.ndarray]]:
+        """The bags of some users, by key."""
+        bounds = list(zip(self._start[rows].tolist(), self._stop[rows].tolist(), strict=True))
+        return {
+            key: [column[start:stop] for start, stop in bounds]
+            for key, column in self._values.items()
+        }
