@@ -46,6 +46,7 @@ def interaction_examples(
 
     Example:
 
+    >>> import pandas as pd
     >>> from tfrec_zoo.data import Log
     >>> log = Log("mine", pd.DataFrame(
     ...     {"user_id": list("aaa"), "item_id": list("xyz"), "time": [0.0, 0.0, 0.0]}))
