@@ -12,6 +12,7 @@ each, and on KuaiRand's own files if they are given, and prints what it said and
 import argparse
 import os
 import pathlib
+import shlex
 import subprocess
 import sys
 import time
@@ -157,7 +158,7 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         given = shapes[name](folder, arguments.rows, np.random.default_rng(0))
         command = ["quickstart", *given, "--output", str(folder / "quickstart")]
-        print(f"\n$ tfrec-zoo {' '.join(command)}", flush=True)
+        print(f"\n$ tfrec-zoo {shlex.join(command)}", flush=True)
         begin = time.perf_counter()
         subprocess.run(
             [sys.executable, "-m", "tfrec_zoo", *command],

@@ -27,13 +27,15 @@ if manifest["custom_ops"]:
 funnel = tf.saved_model.load(str(here / "funnel"))
 recommend = funnel.signatures["serving_default"]
 titles = json.loads((here / "titles.json").read_text())
-missing = {"string": "", "int64": -1, "float32": float("nan")}
+missing = {"string": "", "int64": -1, "float32": float("nan"), "float64": float("nan")}
 
 
 def tensor(feature, request):
     """One row of a feature, as the signature wants it; what a request leaves out is missing."""
-    value = request.get(feature["key"], [] if feature["is_bag"] else missing[feature["dtype"]])
-    shape = [1, len(value)] if feature["is_bag"] else [1]
+    width = feature.get("width")
+    default = [] if feature["is_bag"] else missing[feature["dtype"]]
+    value = request.get(feature["key"], [0.0] * width if width else default)
+    shape = [1, len(value)] if feature["is_bag"] or width else [1]
     return tf.constant([value], feature["dtype"], shape)
 
 
@@ -44,7 +46,7 @@ def title(item):
 
 for request in json.loads((here / "requests.json").read_text()):
     answer = recommend(**{
-        feature.get("name", feature["key"]): tensor(feature, request)
+        feature.get("argument", feature["key"]): tensor(feature, request)
         for feature in manifest["request"]
     })
     watched = [title(item) for item in request.get("history", [])[-3:]]

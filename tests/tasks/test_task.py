@@ -72,6 +72,7 @@ OTHERS: dict[str, dict[str, Any]] = {
         "test_fraction": 0.3,
         "test_from": 30.0,
         "retrieval": "a model",  # Made by the test.
+        "fold_models": "two models",  # Made by the test.
         "max_history": 7,
         "negatives": 9,
         "count": "shown",
@@ -171,7 +172,8 @@ def retrieval(log: Log) -> Any:
 
 @pytest.mark.parametrize(("name", "option"), cases(OTHERS))
 def test_the_checksum_is_of_every_option(name: str, option: str, log: Log, retrieval: Any) -> None:
-    value = retrieval if option == "retrieval" else OTHERS[name][option]
+    models = {"retrieval": retrieval, "fold_models": (retrieval, retrieval)}
+    value = models.get(option, OTHERS[name][option])
     plain, other, again = (
         tasks.make(name, log, **options) for options in ({}, {option: value}, {option: value})
     )

@@ -1,7 +1,7 @@
 """Stages: which of several recommenders is best."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
@@ -19,34 +19,43 @@ class StageChoice:
     reason: str
 
 
-def choose_stage(values: Mapping[str, np.ndarray], metric: str) -> StageChoice:
-    """Takes the stage that is best on validation examples, of equals the simplest.
+def choose_stage(
+    values: Mapping[str, np.ndarray], metric: str, cautious: Collection[str] = ()
+) -> StageChoice:
+    """Takes the best stage on validation examples; of equals, the simplest.
+
+    A stage that takes the place of simpler ones at a cost has to be better by more than chance: by
+    more than one standard error of the mean difference, example by example.
 
     Args:
         values: What each stage is worth on the same validation examples, [examples], simplest stage
             first.
         metric: Name of that value.
+        cautious: Stages that have to be better by more than chance.
 
     Returns:
-        The stage, with its lead over the others, example by example, and the standard error.
+        The stage, and why in words.
 
     Example:
 
     >>> hits = {"popularity": np.array([0, 1, 0, 0.0]), "retrieval": np.array([1, 1, 0, 1.0])}
     >>> choose_stage(hits, "hit rate").name
     'retrieval'
+
+    References:
+        The one-standard-error rule: Breiman et al., Classification and Regression Trees, 1984.
     """
-    size = len(next(iter(values.values())))
+    best, *others = values
+    size = len(values[best])
     if not size:
-        return StageChoice(next(iter(values)), "there are no validation examples to choose by")
-    means = {name: value.mean() for name, value in values.items()}
-    best = max(means, key=lambda name: means[name])  # The first of equals.
-    words = ", ".join(f"{name} {mean:.4g}" for name, mean in means.items())
-    leads = []
-    for name in values.keys() - {best} if size > 1 else ():
-        lead = values[best] - values[name]
-        error = lead.std(ddof=1) / size**0.5
-        chance = "" if lead.mean() > error else ", which may be chance"
-        leads.append(f"{best} leads {name} by {lead.mean():.4g} ± {error:.2g}{chance}")
-    compared = f"{metric} of {size} validation examples: {words}"
-    return StageChoice(best, "; ".join([compared, *sorted(leads)]))
+        return StageChoice(best, "there are no validation examples to choose by")
+    words = [f"{name} {value.mean():.4g}" for name, value in values.items()]
+    reasons = [f"{metric} of {size} validation examples: {', '.join(words)}"]
+    for name in others:
+        lead = values[name] - values[best]
+        error = lead.std(ddof=1) / size**0.5 if size > 1 else np.inf
+        is_better = lead.mean() > (error if name in cautious else 0.0)
+        verdict = "takes the place of" if is_better else "does not take the place of"
+        reasons.append(f"{name} {verdict} {best} ({lead.mean():+.4g} ± {error:.2g})")
+        best = name if is_better else best
+    return StageChoice(best, "; ".join(reasons))
