@@ -175,7 +175,7 @@ def test_the_checksum_is_of_every_option(name: str, option: str, log: Log, retri
     models = {"retrieval": retrieval, "fold_models": (retrieval, retrieval)}
     value = models.get(option, OTHERS[name][option])
     # Models of folds come with the one that serves.
-    given = {"retrieval": retrieval} if option == "fold_models" else {}
+    given = {"retrieval": retrieval, "split": SPLIT} if option == "fold_models" else {}
     plain, other, again = (
         tasks.make(name, log, **given, **options)
         for options in ({}, {option: value}, {option: value})
