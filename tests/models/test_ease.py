@@ -235,7 +235,5 @@ def test_wrong_arguments():
 def test_counts_that_no_penalty_regularizes():
     """Two items that are always together: without a penalty their weights are not determined."""
     together = {"history": np.array([["a"]] * 50)}
-    with pytest.raises(
-        ValueError, match="can't be inverted.* Received: l2=1e-18"
-    ):
+    with pytest.raises(ValueError, match="can't be inverted.* Received: l2=1e-18"):
         fitted(EASE(FEATURES, l2=1e-18), together, np.array(["b"] * 50))
