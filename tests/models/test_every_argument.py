@@ -183,7 +183,7 @@ def test_wrong_values_are_refused_in_one_line(case):
                 continue  # How many there are is known of the features alone.
             with pytest.raises(ValueError, match=f"{cls.__name__}: `{name}` must be .* Received: "):
                 cls.checked_arguments({name: value})
-    with pytest.raises(TypeError, match="The arguments are .*'name'.* Received: .'num_towers'"):
+    with pytest.raises(TypeError, match="argument 'num_towers'; there are .*'name'"):
         cls.checked_arguments({"num_towers": 3})
 
 

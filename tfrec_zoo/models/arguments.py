@@ -63,7 +63,10 @@ def checked_arguments(init: Callable[..., None], given: Mapping[str, Any]) -> di
     known = _parameters(init)
     unknown = sorted(set(given) - set(known))
     if unknown:
-        raise TypeError(f"The arguments are {sorted(known)}. Received: {unknown}")
+        raise TypeError(
+            f"unexpected keyword argument {unknown[0]!r}; there are {sorted(known)}. "
+            f"Received: {unknown}"
+        )
     found = _typed(init, given)
     _check_ranges(init, found)
     return found
