@@ -213,6 +213,22 @@ def test_wrong_values_are_refused(name: str, values: tuple[Any, ...]) -> None:
             Training(**{name: value})
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_rates_are_finite(value: float) -> None:
+    for name in ("learning_rate", "plateau", "clipping"):
+        with pytest.raises(ValueError, match=f"`{name}` must be positive and finite. Received: "):
+            Training(**{name: value})
+    with pytest.raises(ValueError, match="`wide` must hold finite numbers. Received: {'l1': "):
+        Training(wide={"l1": value})
+    with pytest.raises(ValueError, match="`learning_rate` must be positive and finite"):
+        Training(grid={"learning_rate": (0.1, value)})
+
+
+def test_the_wide_sides_rate_is_positive() -> None:
+    with pytest.raises(ValueError, match="`learning_rate` that is positive. Received: -0.5"):
+        Training(wide={"learning_rate": -0.5})
+
+
 def test_training_as_json() -> None:
     training = Training(
         epochs=3, grid={"l2": (0.1, 1.0)}, wide={"learning_rate": 0.5}, pretraining=Training(seed=4)

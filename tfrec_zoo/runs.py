@@ -184,7 +184,7 @@ def train(
     if training.grid:
         training, arguments = trainer.choose(cls, task, training, arguments)
     fitted = trainer.fit(cls, task, training, arguments)
-    metrics = task.measure(fitted.model, fitted.test)
+    metrics = task.measured(fitted.model, fitted.test)
     return Run(
         fitted.model,
         task,

@@ -77,17 +77,31 @@ class Training:
         for name in ("learning_rate", "plateau", "clipping"):
             value = getattr(self, name)
             if value is not None and not 0 < value < np.inf:
-                raise ValueError(f"`{name}` must be positive and finite. Received: {value!r}")
+                finite = "" if np.isfinite(value) else " and finite"
+                raise ValueError(f"`{name}` must be positive{finite}. Received: {value!r}")
         if not 0 <= self.warmup < 1:
             raise ValueError(f"`warmup` must be in [0, 1). Received: {self.warmup!r}")
         if not 0 <= self.seed < 2**32:
             raise ValueError(f"`seed` must be in [0, 2**32). Received: {self.seed!r}")
+        for name, value in self.wide.items():
+            if isinstance(value, float) and not np.isfinite(value):
+                raise ValueError(
+                    f"`wide` must hold finite numbers. Received: {{{name!r}: {value!r}}}"
+                )
+        if not 0 < self.wide.get("learning_rate", 1):
+            raise ValueError(
+                "`wide` must have a `learning_rate` that is positive. "
+                f"Received: {self.wide['learning_rate']!r}"
+            )
         for name, values in self.grid.items():
             if isinstance(values, str) or not isinstance(values, Sequence) or not values:
                 raise ValueError(
                     f"`grid` must hold the values to choose from by name, such as "
                     f"{{'epochs': (10, 20)}}. Received: {{{name!r}: {values!r}}}"
                 )
+            if name in {field.name for field in dataclasses.fields(self)}:
+                for value in values:
+                    dataclasses.replace(self, grid={}, **{name: value})
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the fields as a JSON-serializable dict."""

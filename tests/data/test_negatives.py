@@ -1,5 +1,7 @@
 """Negatives are drawn from what is there, as often as they should be, and are no positives."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -65,6 +67,46 @@ def test_who_has_chosen_everything_gets_something(exponent: float) -> None:
     user, item = np.array([0, 0, 0, 1]), np.array([2, 5, 9, 5])
     found = draws(NegativeSampling(50, exponent), user, item, np.array([0, 1]))
     assert set(found[0].tolist()) <= {2, 5, 9} and set(found[1].tolist()) == {2, 9}
+
+
+@pytest.mark.parametrize("exponent", [0, 1])
+def test_who_has_chosen_nearly_everything_gets_the_rest(exponent: float) -> None:
+    """Of 20,000 items all but two, which are hardly ever drawn; one was chosen three times."""
+    items = np.arange(20_000)
+    user = np.concatenate([np.zeros(19_998), [1, 2, 3, 4]]).astype(np.int64)
+    item = np.concatenate([items[:-2], [19_998, 19_999, 19_999, 19_999]])
+    found = draws(NegativeSampling(3000, exponent), user, item, np.array([0]))
+    number, counts = np.unique(found, return_counts=True)
+    assert number.tolist() == [19_998, 19_999]
+    assert are_equal_shares(counts, np.array([1.0, 3.0]) ** exponent)
+
+
+def test_examples_of_who_has_chosen_everything_are_left_out(caplog: Any) -> None:
+    user, item = np.array([0, 0, 0, 1, 1, 2]), np.array([0, 1, 2, 0, 1, 2])
+    table = {"item": np.array(["a", "b", "c"])}
+    examples = Examples(
+        (Rows({"user": np.array(["u", "v", "w"])}, user),),
+        label=np.ones(6, np.float32),
+        groups=user,
+        candidates=Rows(table, item),
+    )
+    for shuffle in (False, True):
+        dataset = examples.dataset(6, shuffle=shuffle, negatives=NegativeSampling(2))
+        batches = list(dataset)
+        assert len(dataset) == len(batches) == 2  # Two lists of three each, and one.
+        drawn = [
+            (u, *map(bytes.decode, row))
+            for features, _ in batches
+            for u, row in zip(features["user"].numpy(), features["item"].numpy(), strict=True)
+        ]
+        assert {row[:2] for row in drawn} == {(b"v", "a"), (b"v", "b"), (b"w", "c")}
+        assert all(set(row[2:]) == {"c"} for row in drawn if row[0] == b"v")
+        assert all(set(row[2:]) <= {"a", "b"} for row in drawn if row[0] == b"w")
+    assert "3 of 6 examples are left out: their 1 users chose every item" in caplog.text
+    alone = examples.take(np.arange(3))
+    with pytest.raises(ValueError, match="chose every item. Received: 3 examples of 3 items"):
+        alone.dataset(6, negatives=NegativeSampling(2))
+    assert len(alone.dataset(6, negatives=NegativeSampling(2, reject=False))) == 2
 
 
 def test_users_without_examples_may_get_anything() -> None:

@@ -217,6 +217,18 @@ def test_drawn_negatives_were_not_seen():
     assert sample_negatives(test, seen).shape == (2 * USERS, 99)
 
 
+def test_who_chose_everything_is_left_out(caplog):
+    """Up, of the example of the third item, and down, of the first, which is their worst."""
+    seen = small_pairs(*(("up", item) for item in TABLE), ("down", "a"), ("down", "b"))
+    test = small_pairs(("up", "c"), ("down", "a"))
+    negatives = sample_negatives(test, seen, 50)
+    assert set(negatives[0]) == {-1}
+    assert set(negatives[1]) == set(range(len(TABLE))) - {TABLE.tolist().index(i) for i in "ab"}
+    found = sampled_ranking(small("ranking"), test, negatives, ks=(1, 50))
+    assert found["sampled_hit_rate_at_1"] == 0 and found["sampled_hit_rate_at_50"] == 1
+    assert "1 of 2 examples are left out: there are no negatives" in caplog.text
+
+
 def test_drawn_negatives_are_repeated_by_the_seed():
     seen = choices()
     test = pairs_of(np.arange(USERS), np.zeros(USERS, np.int64))

@@ -145,3 +145,55 @@ def test_batch_l2_is_on_the_rows_that_a_batch_looks_up(trainable):
     assert penalised == tables - spared
     assert expected > 0
     np.testing.assert_allclose(sum(model.losses), expected, rtol=1e-5)
+
+
+# Values that no model takes.
+
+WRONG = {
+    "hidden_units": [64, (0,), (8, -1), (8, 2.5), "64,32", (8, True)],
+    "embedding_dim": [0, -1, 2.5, "8", True],
+    "dropout": [1.0, 1.5, -0.1, np.nan, "0.5"],
+    "l2": [-0.1, np.nan, np.inf, "0.1", True],
+    "batch_l2": [-0.1, np.nan, np.inf, "0.1"],
+    "temperature": [0.0, -1.0, np.nan, np.inf],
+    "activation": ["relu6x", 3],
+    "embedding_initializer": ["normall", 3],
+    "seed": [-1, 1.5, "lucky", 2**32],
+    "num_sampled": [0, -1, 10**6, 2.5],
+    "margin": [0.0, np.nan],
+    "max_neighbors": [0, 2.5],
+    "window": [-1.0, np.nan],
+    "stddev": [-1.0, np.inf],
+    "name": [3],
+}
+
+
+@EACH
+def test_wrong_values_are_refused_in_one_line(case):
+    cls, config = case.entry.load(), {**case._config, "features": case.data.features}
+    for name, values in WRONG.items():
+        if not case.takes(name):
+            continue
+        for value in values:
+            with pytest.raises((ValueError, TypeError), match="Received: ") as error:
+                cls(**{**config, name: value})
+            wrong = value[-1] if isinstance(value, tuple) else value
+            assert str(wrong) in str(error.value) and "\n" not in str(error.value)
+            if name == "num_sampled":
+                continue  # How many there are is known of the features alone.
+            with pytest.raises(ValueError, match=f"{cls.__name__}: `{name}` must be .* Received: "):
+                cls.checked_arguments({name: value})
+    with pytest.raises(TypeError, match="argument 'num_towers'; there are .*'name'"):
+        cls.checked_arguments({"num_towers": 3})
+
+
+@EACH
+def test_values_are_taken_as_the_types_that_are_declared(case):
+    config = {**case._config, "features": case.data.features}
+    of_numpy = {"hidden_units": [np.int64(6), 4], "l2": 1, "dropout": np.float32(0.5)}
+    given = {name: value for name, value in of_numpy.items() if case.takes(name)}
+    found = case.entry.load()(**{**config, **given}).get_config()
+    kinds = {"hidden_units": tuple, "l2": float, "dropout": float}
+    for name, value in given.items():
+        assert type(found[name]) is kinds[name]
+        assert found[name] == (tuple(value) if name == "hidden_units" else value)

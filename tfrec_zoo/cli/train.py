@@ -70,6 +70,12 @@ def run(arguments: argparse.Namespace) -> None:
         training = dataclasses.replace(preset.training, **{"grid": grid, **given})
         model, made = preset.model, {**preset.arguments, **made}
         dataset = dataset or preset.dataset
+    if arguments.set and (arguments.preset is None or model in registry.MODELS):
+        cls = registry.get(model).load() if isinstance(model, str) else model
+        try:
+            cls.checked_arguments(made)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"{error}. Received: --set {dict(arguments.set)}") from error
     options, dataset = tasks.checked_options(name, options), dataset or "simulated"
     reading = given_reading(arguments)
     log = load_dataset(dataset, arguments.data_dir, reading)

@@ -21,13 +21,16 @@ _RANGES: dict[str, tuple[str, Callable[[Any], bool]]] = {
 #: The range of all other numbers.
 _POSITIVE: tuple[str, Callable[[Any], bool]] = ("positive", lambda x: x > 0)
 
+#: Arguments whose range depends on the features, which the constructor knows.
+_OWN_RANGES = ("num_sampled",)
+
 
 def checks_arguments(init: Callable[..., None]) -> Callable[..., None]:
     """Makes a constructor check its arguments, and take them as the types that it declares.
 
     Args:
-        init: The constructor, whose arguments have type hints. What it says itself of a wrong
-            argument, which may depend on others or on the features, comes first.
+        init: The constructor, whose arguments have type hints. What it says itself of a value that
+            is out of range, which may depend on others or on the features, comes first.
     """
     signature = inspect.signature(init)
 
@@ -35,26 +38,15 @@ def checks_arguments(init: Callable[..., None]) -> Callable[..., None]:
     def checking(self: Any, *args: Any, **kwargs: Any) -> None:
         given = signature.bind(self, *args, **kwargs)
         values = {n: given.arguments[n] for n in _parameters(init) if n in given.arguments}
+        given.arguments.update(_typed(init, values))
         try:
-            values = checked_arguments(init, values)
+            _check_ranges(init, given.arguments)
         except ValueError:
             _in_words_of_its_own(init, given)
             raise
-        given.arguments.update(values)
         init(*given.args, **given.kwargs)
 
     return checking
-
-
-def _in_words_of_its_own(init: Callable[..., None], given: inspect.BoundArguments) -> None:
-    """Raises the error of a constructor for wrong arguments, if that says what it received."""
-    try:
-        init(*given.args, **given.kwargs)
-    except (ValueError, TypeError) as error:
-        if "Received: " in str(error):
-            raise error from None
-    except Exception:
-        pass
 
 
 def checked_arguments(init: Callable[..., None], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -71,15 +63,46 @@ def checked_arguments(init: Callable[..., None], given: Mapping[str, Any]) -> di
     known = _parameters(init)
     unknown = sorted(set(given) - set(known))
     if unknown:
-        raise TypeError(f"The arguments are {sorted(known)}. Received: {unknown}")
-    found = checked_by(known, given)
-    for name, value in found.items():
-        _check_range(name, value, type(None) in typing.get_args(known[name]))
+        raise TypeError(
+            f"unexpected keyword argument {unknown[0]!r}; there are {sorted(known)}. "
+            f"Received: {unknown}"
+        )
+    found = _typed(init, given)
+    _check_ranges(init, found)
+    return found
+
+
+def _typed(init: Callable[..., None], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments as the types that are declared; options are looked at with the ranges."""
+    hints = _parameters(init).items()
+    return checked_by({n: Any if _options(hint) else hint for n, hint in hints}, given)
+
+
+def _check_ranges(init: Callable[..., None], given: Mapping[str, Any]) -> None:
+    for name, hint in _parameters(init).items():
+        if name not in given or name in _OWN_RANGES:
+            continue
+        value, options = given[name], _options(hint)
+        if options and value not in options:
+            raise ValueError(f"`{name}` must be one of {options}. Received: {value!r:.200}")
+        _check_range(name, value, type(None) in typing.get_args(hint))
         if name.endswith("activation"):
             _check_keras(name, value, tf.keras.activations.get, "relu")
         elif name.endswith("initializer"):
             _check_keras(name, value, tf.keras.initializers.get, "glorot_uniform")
-    return found
+
+
+def _options(hint: Any) -> list[Any]:
+    return list(typing.get_args(hint)) if typing.get_origin(hint) is typing.Literal else []
+
+
+def _in_words_of_its_own(init: Callable[..., None], given: inspect.BoundArguments) -> None:
+    """Raises the error of a constructor for a wrong argument, if it says what it received."""
+    try:
+        init(*given.args, **given.kwargs)
+    except Exception as error:  # It may fail anywhere with an argument that is wrong.
+        if isinstance(error, ValueError) and "Received: " in str(error):
+            raise error from None
 
 
 @functools.cache

@@ -6,6 +6,7 @@ those that equal it are dropped, and the rest is split 8:1:1 at random.
 
 import dataclasses
 import functools
+import logging
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Literal
@@ -19,6 +20,8 @@ from tfrec_zoo.models import RecommenderModel
 from tfrec_zoo.tasks.impressions import with_impressions
 from tfrec_zoo.tasks.specs import click_spec, id_spec
 from tfrec_zoo.tasks.task import Task, TaskExamples
+
+logger = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,6 +105,11 @@ class Clicks(Task):
         else:
             time = examples.raw([log.roles.time])[log.roles.time]
             order = np.argsort(time, kind="stable")
+            if time[order[0]] == time[order[-1]]:
+                raise ValueError(
+                    "Nothing precedes the test examples, because all are of one instant: "
+                    f'take split="random". Received: {len(time)} examples of time {time[0]:g}'
+                )
         shares = (1 - self.validation_fraction - self.test_fraction, 1 - self.test_fraction)
         cuts = [int(len(order) * share + 1e-9) for share in shares]
         train, validation, test = (examples.take(np.sort(part)) for part in np.split(order, cuts))
@@ -110,6 +118,11 @@ class Clicks(Task):
                 "There must be examples to train, to validate and to test on. "
                 f"Received: {len(train)}, {len(validation)} and {len(test)}"
             )
+        for name, part in (("train", train), ("validate", validation), ("test", test)):
+            is_positive = part.label > 0
+            if is_positive.all() or not is_positive.any():
+                kind = "positive" if is_positive.all() else "negative"
+                logger.warning("All %d examples to %s on are %s", len(part), name, kind)
         return train, validation, test
 
     @property

@@ -3,6 +3,7 @@
 import abc
 import dataclasses
 import functools
+import logging
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -16,6 +17,8 @@ from tfrec_zoo.models import RecommenderModel
 from tfrec_zoo.tasks.specs import id_spec
 from tfrec_zoo.tasks.splits import SplitName, make_split
 from tfrec_zoo.tasks.task import Task, TaskExamples
+
+logger = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,6 +97,8 @@ class ItemTask(Task):
                 f"There must be interactions to train and to test on ({self.rows.protocol}). "
                 f"Received: {len(self.train_rows)} and {len(self.test_rows)}"
             )
+        if self.log.interactions[self.log.roles.item].nunique() == 1:
+            logger.warning("All interactions are of one item, so that every ranking of it is right")
         if model.reads == "history":
             return self._whole_histories()
         pairs = model.learns_from_pairs(arguments)

@@ -5,6 +5,7 @@ import dataclasses
 import functools
 import hashlib
 import json
+import logging
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal
@@ -15,6 +16,8 @@ from tfrec_zoo.data import Examples, Log, NegativeSampling, Split
 from tfrec_zoo.features import Features, FeatureSpec, Vocabulary
 from tfrec_zoo.models import RecommenderModel
 from tfrec_zoo.typed_fields import check
+
+logger = logging.getLogger(__name__)
 
 #: Metrics of which less is better.
 _ERRORS = ("loss", "rmse", "mae", "bias")
@@ -183,10 +186,40 @@ class Task(abc.ABC):
             arguments: What it was made with; by default as its `get_config` says.
         """
         arguments = model.get_config() if arguments is None else arguments
-        return self.measure(model, self.examples(type(model), arguments).test)
+        return self.measured(model, self.examples(type(model), arguments).test)
+
+    def measured(self, model: RecommenderModel, examples: Examples) -> dict[str, float]:
+        """Metrics of a trained model; those that are undefined are logged, with the reason.
+
+        Args:
+            model: A model trained on this task.
+            examples: The test examples in the form that it reads.
+        """
+        metrics = self.measure(model, examples)
+        undefined = [name for name, value in metrics.items() if np.isnan(value)]
+        if undefined:
+            logger.warning(
+                "%s undefined on the %d test examples: %s",
+                f"{undefined[0]} is" if len(undefined) == 1 else f"{', '.join(undefined)} are",
+                len(examples),
+                _why_undefined(examples),
+            )
+        return metrics
 
     def _refuse(self, model: type[RecommenderModel], why: str) -> ValueError:
         return ValueError(f"{model.__name__} can't be trained on the task {self.name!r}: {why}")
+
+
+def _why_undefined(examples: Examples) -> str:
+    """The reason for which metrics that compare examples are undefined."""
+    if not len(examples):
+        return "there are none"
+    if examples.label.dtype.kind != "f":
+        return "nothing can be ranked"
+    is_positive = examples.label > 0
+    if is_positive.all() or not is_positive.any():
+        return f"all of them are {'positive' if is_positive.all() else 'negative'}"
+    return "no user or page has positive and negative ones"
 
 
 def _is_default(value: Any, field: dataclasses.Field) -> bool:
