@@ -161,11 +161,12 @@ class WatchTime(Task):
             train, test = (np.flatnonzero(np.isin(page, part)) for part in (train, test))
         else:
             time = impressions[self.log.roles.time].to_numpy()
-            cut = np.quantile(time, 1 - self.test_fraction)
-            cut = cut if self.test_from is None else self.test_from
+            cut = (
+                _last_share(time, self.test_fraction) if self.test_from is None else self.test_from
+            )
             end = np.inf
             if self.held_out == "validation":
-                end, cut = cut, np.quantile(time[time < cut], 1 - self.validation_fraction)
+                end, cut = cut, _last_share(time[time < cut], self.validation_fraction)
             train, test = np.flatnonzero(time < cut), np.flatnonzero((time >= cut) & (time < end))
         if not len(train) or not len(test):
             raise ValueError(
@@ -304,6 +305,11 @@ class WatchTime(Task):
         metrics = pointwise_metrics(true, test.label, test.groups)
         odds = true / (1 - self._truth("true_click_probability"))
         return {**metrics, "bias_of_odds": float(odds.sum() / true.sum() - 1)}
+
+
+def _last_share(time: np.ndarray, share: float) -> float:
+    """The moment at which the last share of events begins."""
+    return float(np.quantile(time, 1 - share)) if len(time) else np.inf
 
 
 def calibration(predictions: np.ndarray, truth: np.ndarray, buckets: int = 10) -> dict[str, float]:
