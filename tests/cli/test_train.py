@@ -232,7 +232,8 @@ def test_wrong_arguments_of_the_model(
 
 def test_a_training_that_diverges_leaves_nothing(fails: Any, dataset: Any, tmp_path: Any) -> None:
     given = ["--task", "ratings", "--task-set", "label=rating", "--epochs", 30]
-    given += ["--optimizer", "sgd", "--learning-rate", "1e9", "--dataset", dataset]
+    given += ["--optimizer", "sgd", "--learning-rate", "1e9", "--training", "verbose=0"]
+    given += ["--dataset", dataset]
     line = fails("train", "MatrixFactorization", *given, "--output", tmp_path)
     assert "Training diverged in epoch" in line and "not finite. Received: the " in line
     assert os.listdir(tmp_path) == []
