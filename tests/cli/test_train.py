@@ -230,6 +230,15 @@ def test_wrong_arguments_of_the_model(
     assert not (tmp_path / "x" / "result.json").exists()
 
 
+def test_a_training_that_diverges_leaves_nothing(fails: Any, dataset: Any, tmp_path: Any) -> None:
+    given = ["--task", "ratings", "--task-set", "label=rating", "--epochs", 30]
+    given += ["--optimizer", "sgd", "--learning-rate", "1e9", "--training", "verbose=0"]
+    given += ["--dataset", dataset]
+    line = fails("train", "MatrixFactorization", *given, "--output", tmp_path)
+    assert "Training diverged in epoch" in line and "not finite. Received: the " in line
+    assert os.listdir(tmp_path) == []
+
+
 def test_wrong_loss(fails: Any, dataset: Any, tmp_path: Any) -> None:
     arguments = ["--dataset", dataset, "--output", tmp_path, "--epochs", 1]
     line = fails("train", "MatrixFactorization", *arguments, "--set", "loss=hinge")

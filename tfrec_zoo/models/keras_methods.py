@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import logging
 import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -17,6 +18,8 @@ from tfrec_zoo.models.inputs import (
     without_column,
 )
 from tfrec_zoo.recommenders import tfrs
+
+logger = logging.getLogger(__name__)
 
 
 def _on_arrays(name: str) -> Callable[..., Any]:
@@ -97,16 +100,16 @@ class KerasMethods(tfrs.models.Model):
         weighted_metrics: Any = None,
         **kwargs: Any,
     ) -> None:
-        """As every Keras model's, with metrics that suit the model.
+        """As every Keras model's, with metrics that suit the model, and its own loss.
 
         Raises:
-            ValueError: If a metric does not suit the model, or a loss is given: it has its own.
+            ValueError: If a metric does not suit the model.
         """
         if loss is not None or loss_weights is not None:
-            raise ValueError(
-                "The model has a loss of its own, which an argument of its constructor may choose: "
-                f"leave `loss` and `loss_weights` out. Received: {loss!r:.80}, {loss_weights!r:.80}"
-            )
+            logger.warning(
+                "`loss` has no effect: the model has a loss of its own, which an argument of its "
+                "constructor may choose. Received: %.80r, %.80r", loss, loss_weights,
+            )  # fmt: skip
         metrics, weighted_metrics = self.suited_metrics((metrics, weighted_metrics))
         super().compile(optimizer, metrics=metrics, weighted_metrics=weighted_metrics, **kwargs)
 
