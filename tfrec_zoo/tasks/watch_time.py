@@ -67,7 +67,7 @@ class WatchTime(Task):
     test_fraction: float = 0.15
     test_from: float | None = None
     retrieval: RetrievalModel | None = None
-    fold_models: tuple[RetrievalModel, ...] = ()
+    fold_models: tuple[RetrievalModel, ...] | None = None
     max_history: int = MAX_HISTORY
     negatives: int = 4
     count: Literal["clicked", "shown"] = "clicked"
