@@ -50,7 +50,10 @@ def test_an_export_takes_vectors_and_no_position(ranking: Any, tmp_path: pathlib
     served = load(export(ranking, tmp_path / "ranking"))
     manifest = json.loads((tmp_path / "ranking" / "manifest.json").read_text())
     request = {feature["key"]: feature for feature in manifest["request"]}
-    assert request["text"] == {"key": "text", "dtype": "float32", "is_bag": False, "width": 3}
+    assert request["text"] == {
+        **{"key": "text", "dtype": "float32", "is_bag": False, "width": 3},
+        "argument": "text",
+    }
     assert request["now"]["dtype"] == "float64" and "position" not in request
     asked = {
         "history": [["i1"], ["i2", "i3"]],

@@ -58,7 +58,10 @@ class ServedModel(tf.Module):
         names = self.names
         return {
             "request": [
-                {**dataclasses.asdict(feature), "argument": names[key]}
+                {
+                    **{k: v for k, v in dataclasses.asdict(feature).items() if v is not None},
+                    "argument": names[key],
+                }
                 for key, feature in self.request.items()
             ],
             "candidate": sorted(self.candidate),
