@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 _ITEM_OPTIONS: dict[str, Any] = {
-    "split": None,
+    "split": "auto",
     "validation_fraction": 0.1,
     "test_fraction": 0.1,
     "profile": True,
@@ -116,7 +116,7 @@ _OPTIONS = {
     "profile": "whether the columns of users and items are fed besides ids",
     "seed": "seed of random splits and of sampling (--seed is that of training)",
     "spec": "JSON file of the features, as FeatureSpec.to_json() writes it: spec=FILE.json",
-    "split": "how events are split, see below; None is last-out (random-out without times)",
+    "split": "how events are split; see below",
     "test_fraction": "share to test on, where the split is by share",
     "test_from": "time from which on to test, instead of a share",
     "threshold": "labels above it are positives, labels equal to it are dropped: threshold=3",
@@ -125,6 +125,7 @@ _OPTIONS = {
 
 #: How events are split, by name.
 SPLITS = {
+    "auto": "last-out, or random-out of a log without times",
     "last-out": "each user's last interaction is tested on, the one before validates",
     "random-out": "a random interaction of each user",
     "time": "the last part of the log (all that watch-time has; clicks has random, too)",

@@ -73,10 +73,7 @@ def parse_examples(serialized: tf.Tensor, raw: Mapping[str, RawFeature]) -> dict
     """
     dtypes = {key: "float32" if f.dtype == "float64" else f.dtype for key, f in raw.items()}
     spec = {key: tf.io.RaggedFeature(_DTYPES[dtype]) for key, dtype in dtypes.items()}
-    parsed = {
-        key: tf.cast(ragged, _DTYPES[raw[key].dtype])
-        for key, ragged in tf.io.parse_example(serialized, spec).items()
-    }
+    parsed = tf.io.parse_example(serialized, spec)
     tensors = {}
     for key, ragged in parsed.items():
         missing = MISSING[raw[key].dtype]

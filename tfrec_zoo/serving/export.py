@@ -23,7 +23,13 @@ from tfrec_zoo.serving.served_model import (
     ServedRecommender,
     with_exclude,
 )
-from tfrec_zoo.serving.signatures import answer_of, examples_signature, input_specs, signature
+from tfrec_zoo.serving.signatures import (
+    answer_of,
+    answer_of_examples,
+    examples_signature,
+    input_specs,
+    signature,
+)
 from tfrec_zoo.serving.weights import (
     ServedWeights,
     allowed_rows,
@@ -171,6 +177,7 @@ class ServedRanking(ServedModel):
         specs = input_specs(self.request)
         lists = input_specs(self.request, self.candidate)
         answer = answer_of(self._answer, specs)
+        of_examples = answer_of_examples(self._answer, specs, answer)
 
         def numbers(outputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
             return {"outputs": outputs["predictions"]}
@@ -178,8 +185,8 @@ class ServedRanking(ServedModel):
         return {
             "serving_default": signature(answer, specs, self.names),
             "rank": signature(answer_of(self._answer, lists), lists, self.names),
-            "examples": examples_signature(answer, self.request),
-            "regress": examples_signature(answer, self.request, "inputs", numbers),
+            "examples": examples_signature(of_examples, self.request),
+            "regress": examples_signature(of_examples, self.request, "inputs", numbers),
         }
 
 

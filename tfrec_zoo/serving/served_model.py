@@ -11,7 +11,13 @@ from tfrec_zoo.data.derived import HISTORY
 from tfrec_zoo.features import MISSING, RawFeature
 from tfrec_zoo.serving.arguments import argument_names
 from tfrec_zoo.serving.items import ItemTable
-from tfrec_zoo.serving.signatures import answer_of, examples_signature, input_specs, signature
+from tfrec_zoo.serving.signatures import (
+    answer_of,
+    answer_of_examples,
+    examples_signature,
+    input_specs,
+    signature,
+)
 
 #: Bags of items in the requests to what recommends.
 EXCLUDE, ALLOW = "exclude", "allow"
@@ -94,6 +100,7 @@ class ServedRecommender(ServedModel):
         features = {**self.request, **item_bags(self.request[EXCLUDE].dtype)}
         specs = input_specs(features)
         answer = answer_of(self.answer, specs)
+        of_examples = answer_of_examples(self.answer, specs, answer)
         plain = input_specs(self.request)
 
         def unrestricted(raw: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -108,8 +115,8 @@ class ServedRecommender(ServedModel):
         found = {
             "serving_default": signature(unrestricted, plain, self.names),
             ALLOW: signature(answer, specs, self.names),
-            "examples": examples_signature(answer, features),
-            "classify": examples_signature(answer, features, "inputs", classes),
+            "examples": examples_signature(of_examples, features),
+            "classify": examples_signature(of_examples, features, "inputs", classes),
         }
         asks = self._who_asks()
         if asks is not None:

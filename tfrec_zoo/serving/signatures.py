@@ -37,6 +37,27 @@ def answer_of(function: Callable[..., Any], specs: Mapping[str, tf.TensorSpec]) 
     return tf.function(lambda raw: function(**raw), input_signature=[dict(specs)])
 
 
+def answer_of_examples(
+    function: Callable[..., Any], specs: Mapping[str, tf.TensorSpec], answer: Answer
+) -> Answer:
+    """The same for features that were parsed from `tf.Example`s, whose numbers are float32.
+
+    They stay so: numbers that were rounded are compared with what is rounded alike.
+
+    Args:
+        function: Function with raw features as keyword arguments.
+        specs: The features that it gets from tensors.
+        answer: What `answer_of` made of both, which is taken if there are no numbers.
+    """
+    if all(spec.dtype != tf.float64 for spec in specs.values()):
+        return answer
+    single = {tf.float64: tf.float32}
+    return answer_of(
+        function,
+        {key: tf.TensorSpec(s.shape, single.get(s.dtype, s.dtype)) for key, s in specs.items()},
+    )
+
+
 def signature(
     function: Answer, specs: Mapping[str, tf.TensorSpec], names: Mapping[str, str]
 ) -> Any:

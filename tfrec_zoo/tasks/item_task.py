@@ -32,7 +32,7 @@ class ItemTask(Task):
     Args:
         split: How interactions are split: `"last-out"` tests on each user's last one,
             `"random-out"` on a random one, `"time"` on the last part of the log, `"next-day"` on
-            its last day, `"random"` on a random part; or a `Split` of one's own. None is
+            its last day, `"random"` on a random part; or a `Split` of one's own. `"auto"` is
             `"last-out"`, and `"random-out"` of a log without times.
         validation_fraction: Share of the interactions to validate on, where the split is by share.
         test_fraction: Share of the interactions to test on, where the split is by share.
@@ -48,7 +48,7 @@ class ItemTask(Task):
     #: What the item is ranked among, in words.
     _ranking: ClassVar[str] = "full ranking over the training items"
 
-    split: SplitName | Split | None = None
+    split: SplitName | Split = "auto"
     validation_fraction: float = 0.1
     test_fraction: float = 0.1
     profile: bool = True
@@ -64,8 +64,9 @@ class ItemTask(Task):
     @functools.cached_property
     def rows(self) -> Split:
         """The interactions to train, validate and test on."""
-        split = self.split or ("last-out" if self.log.has_times else "random-out")
-        return make_split(self.log, split, self.validation_fraction, self.test_fraction, self.seed)
+        return make_split(
+            self.log, self.split, self.validation_fraction, self.test_fraction, self.seed
+        )
 
     @property
     def train_rows(self) -> np.ndarray:

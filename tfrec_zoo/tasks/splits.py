@@ -12,7 +12,7 @@ from tfrec_zoo.data import (
     random_leaky,
 )
 
-SplitName = Literal["last-out", "random-out", "time", "next-day", "random"]
+SplitName = Literal["auto", "last-out", "random-out", "time", "next-day", "random"]
 
 
 def make_split(
@@ -26,7 +26,8 @@ def make_split(
 
     Args:
         log: The log.
-        split: Name of the split; or a split, which is returned as it is.
+        split: Name of the split; or a split, which is returned as it is. `"auto"` is `"last-out"`,
+            and `"random-out"` of a log without times.
         validation_fraction: Share of the interactions to validate on, for `"time"` and `"random"`.
         test_fraction: Share of the interactions to test on, for `"time"` and `"random"`.
         seed: Seed of the random splits.
@@ -36,6 +37,8 @@ def make_split(
     """
     if isinstance(split, Split):
         return split
+    if split == "auto":
+        split = "last-out" if log.has_times else "random-out"
     fractions = (validation_fraction, test_fraction)
     splits = {
         "last-out": lambda: leave_last_out(log),
@@ -45,5 +48,7 @@ def make_split(
         "random": lambda: random_leaky(log, *fractions, seed=seed),
     }
     if split not in splits:
-        raise ValueError(f"`split` must be a Split or one of {list(splits)}. Received: {split!r}")
+        raise ValueError(
+            f"`split` must be a Split or one of {['auto', *splits]}. Received: {split!r}"
+        )
     return splits[split]()
