@@ -49,6 +49,6 @@ def make_split(
     }
     if split not in splits:
         raise ValueError(
-            f"`split` must be a Split or one of {['auto', *splits]}. Received: {split!r}"
+            f"`split` must be a Split or one of {list(splits)}. Received: {split!r}"
         )
     return splits[split]()
