@@ -20,10 +20,10 @@ NOISE = 0.1
 
 @pytest.fixture(scope="module")
 def log() -> Log:
-    """Half of all ratings: 3 + b_i + p_u · q_i of rank 2, and noise."""
+    """Half of all ratings: 6 + b_i + p_u · q_i of rank 2, and noise."""
     rng = np.random.default_rng(0)
     p, q = rng.normal(size=(USERS, 2)), rng.normal(size=(ITEMS, 2))
-    full = 3 + 0.5 * rng.normal(size=ITEMS) + p @ q.T + NOISE * rng.normal(size=(USERS, ITEMS))
+    full = 6 + 0.5 * rng.normal(size=ITEMS) + p @ q.T + NOISE * rng.normal(size=(USERS, ITEMS))
     user, item = np.nonzero(rng.random((USERS, ITEMS)) < 0.5)
     frame = pd.DataFrame({"user_id": user, "item_id": item, "weight": full[user, item]})
     items = pd.DataFrame({"item_id": np.arange(ITEMS), "kind": np.arange(ITEMS) % 3})

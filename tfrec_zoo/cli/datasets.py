@@ -127,7 +127,7 @@ def load_again(given: Mapping[str, Any], arguments: argparse.Namespace) -> Any:
 
     Args:
         given: What `train` was given: `dataset`, `data_dir` and `reading`.
-        arguments: Those of `add_dataset`.
+        arguments: Arguments of `add_dataset`.
     """
     name = arguments.dataset or given["dataset"]
     data_dir = arguments.data_dir or (None if arguments.dataset else given["data_dir"])

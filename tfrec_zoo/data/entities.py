@@ -69,7 +69,7 @@ def event_columns(log: Log, frame: pd.DataFrame) -> pd.DataFrame:
 
     Args:
         log: The log, whose users and items have their names first.
-        frame: Its interactions or impressions.
+        frame: The interactions or impressions of the log.
     """
     r = log.roles
     taken = (*user_table(log).columns, *item_table(log).columns)

@@ -98,7 +98,7 @@ def read_columns(
 
     Args:
         frame: The frame.
-        name: Its name.
+        name: Name of the frame.
         roles: Which column plays which part.
         time_unit: Unit of times that are numbers; None recognizes it.
         time_format: Format of times that are text; None reads ISO 8601.

@@ -59,8 +59,8 @@ class AnswerFile:
         """Writes a part.
 
         Args:
-            number: Its number, from 0.
-            frame: Its rows; all parts have the same columns.
+            number: Number of the part, from 0.
+            frame: Rows of the part; all parts have the same columns.
         """
         with _replacing(self.part(number)) as file:
             if self._format == "parquet":

@@ -112,7 +112,7 @@ class ItemTable:
 
         Args:
             folder: Folder of the export.
-            manifest: Its manifest.
+            manifest: Manifest of the export.
 
         Returns:
             The items, or None if the export carries none.

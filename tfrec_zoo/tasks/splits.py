@@ -48,7 +48,5 @@ def make_split(
         "random": lambda: random_leaky(log, *fractions, seed=seed),
     }
     if split not in splits:
-        raise ValueError(
-            f"`split` must be a Split or one of {list(splits)}. Received: {split!r}"
-        )
+        raise ValueError(f"`split` must be a Split or one of {list(splits)}. Received: {split!r}")
     return splits[split]()
