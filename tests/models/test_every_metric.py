@@ -81,6 +81,10 @@ def test_metrics_of_impressions(case):
         # A weight of two is an example twice.
         auc = area_under_curve(np.repeat(y, w.astype(int)), np.repeat(p, w.astype(int)))
         np.testing.assert_allclose(found["weighted_auc"], auc, rtol=1e-4)
+    # Without names the loss comes first, as of every model of Keras.
+    loss, accuracy, *_ = model.evaluate(rows, y, verbose=0)
+    np.testing.assert_allclose(accuracy, expected["accuracy"], 1e-3, err_msg=f"loss {loss}")
+    assert model.metrics_names[0] == "loss"
     # A weight per list is that of each of its candidates.
     found = results(model, (lists, label, weight[:, 0]))
     assert found == results(model, (lists, label, np.repeat(weight[:, :1], 5, axis=1)))

@@ -281,6 +281,12 @@ class RecommenderModel(KerasMethods):
         return "val_loss"
 
     @property
+    def metrics(self) -> list[tf.keras.metrics.Metric]:
+        """The loss, then the compiled metrics, as `evaluate` returns them."""
+        others = [metric for metric in super().metrics if metric is not self.loss_tracker]
+        return [self.loss_tracker, *others]
+
+    @property
     def monitor_metrics(self) -> list[tf.keras.metrics.Metric]:
         """The metrics to compile, besides the loss, for `monitor` to be there."""
         return []
