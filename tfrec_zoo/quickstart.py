@@ -51,9 +51,9 @@ def quickstart(
 ) -> dict[str, Any]:
     """Trains retrieval and ranking on a log, and leaves the better of them, ready to be asked.
 
-    Popularity, retrieval and both stages together are measured on the same examples. The best on
-    the validation users is exported, both stages only if they lead by more than chance, and the
-    result says why.
+    Popularity, retrieval and both stages together are measured on the same examples. Retrieval is
+    exported, unless on the validation users another is better by more than chance, and the result
+    says why.
 
     Args:
         log: The log. Without impressions, each interaction is shown beside sampled items; without
@@ -124,8 +124,7 @@ def quickstart(
     validation = task.validating().examples(type(retrieval), arguments).test
     measured = measure_stages(stages, log, rows, validation, test)
     metric = _shown_metric(measured, ranking)
-    # A ranker is a second model to keep: it has to be better by more than chance.
-    choice = choose_stage(measured.validation[metric], metric, cautious=["funnel"])
+    choice = choose_stage(measured.validation[metric], metric, first="retrieval")
     result = _result(task, log, measured, ranking, seed, ranker)
     result.update(shown=metric, exported=choice.name, reason=choice.reason)
     result["validation"] = {

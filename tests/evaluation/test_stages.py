@@ -1,4 +1,4 @@
-"""The best stage, and where it has to be better by more than chance."""
+"""A stage that takes the place of another is better by more than chance."""
 
 import numpy as np
 
@@ -7,9 +7,9 @@ from tfrec_zoo.evaluation import choose_stage
 HITS = np.array([1.0, 0, 0, 0, 1, 0, 0, 0])
 
 
-def test_the_best_stage_is_taken_with_its_lead_in_words() -> None:
+def test_a_better_stage_is_taken_with_its_lead_in_words() -> None:
     better = np.array([1.0, 1, 1, 0, 1, 1, 0, 0])
-    choice = choose_stage({"popularity": HITS, "retrieval": better}, "hit rate", ["retrieval"])
+    choice = choose_stage({"popularity": HITS, "retrieval": better}, "hit rate", "popularity")
     assert choice.name == "retrieval"
     # Three of eight more: .375 ± sqrt(8 / 7 · .375 · .625) / sqrt(8) = .183.
     assert choice.reason == (
@@ -18,29 +18,28 @@ def test_the_best_stage_is_taken_with_its_lead_in_words() -> None:
     )
 
 
-def test_a_lead_that_may_be_chance_does_not_suffice_for_every_stage() -> None:
+def test_a_lead_that_may_be_chance_does_not_suffice() -> None:
     # One hit more: two more and one less of eight, .125 ± .227.
     stages = {"retrieval": HITS, "funnel": np.array([0.0, 1, 1, 0, 1, 0, 0, 0])}
-    assert choose_stage(stages, "hit rate").name == "funnel"
-    choice = choose_stage(stages, "hit rate", cautious=["funnel"])
+    choice = choose_stage(stages, "hit rate", first="retrieval")
     assert choice.name == "retrieval"
     assert choice.reason.endswith("funnel does not take the place of retrieval (+0.125 ± 0.23)")
+    assert choose_stage(stages, "hit rate", first="funnel").name == "funnel"
 
 
 def test_a_stage_is_compared_with_the_best_before_it() -> None:
-    values = {"popularity": HITS, "retrieval": HITS - 1, "funnel": HITS + 1}
-    assert choose_stage(values, "seconds", ["funnel"]).name == "funnel"
-    values = {"popularity": HITS, "retrieval": HITS + 2, "funnel": HITS + 1}
-    assert choose_stage(values, "seconds").name == "retrieval"
-
-
-def test_equal_stages_keep_the_simplest() -> None:
-    assert choose_stage({"popularity": HITS, "retrieval": HITS.copy()}, "hits").name == "popularity"
+    values = {"popularity": HITS + 1, "retrieval": HITS, "funnel": HITS + 2}
+    choice = choose_stage(values, "seconds", first="retrieval")
+    assert choice.name == "funnel" and "funnel takes the place of popularity" in choice.reason
+    values = {"popularity": HITS + 2, "retrieval": HITS, "funnel": HITS + 1}
+    assert choose_stage(values, "seconds", first="retrieval").name == "popularity"
+    values = {"popularity": HITS, "retrieval": HITS, "funnel": HITS}
+    assert choose_stage(values, "seconds", first="retrieval").name == "retrieval"
 
 
 def test_few_examples_to_choose_by() -> None:
-    choice = choose_stage({"popularity": HITS[:0], "retrieval": HITS[:0]}, "hits")
-    assert choice.name == "popularity" and "no validation examples" in choice.reason
-    one = {"popularity": HITS[1:2], "retrieval": HITS[:1]}
-    assert choose_stage(one, "hits").name == "retrieval"
-    assert choose_stage(one, "hits", cautious=["retrieval"]).name == "popularity"
+    none = {"popularity": HITS[:0], "retrieval": HITS[:0]}
+    choice = choose_stage(none, "hits", first="retrieval")
+    assert choice.name == "retrieval" and "no validation examples" in choice.reason
+    one = {"popularity": HITS[:1], "retrieval": HITS[1:2]}
+    assert choose_stage(one, "hits", first="retrieval").name == "retrieval"
