@@ -6,7 +6,7 @@ quantities, missing customers), fashion purchases (dates, article numbers with l
 index column, blanks in names) and play counts (tabs, no times, no header). Then runs one command on
 each, and on KuaiRand's own files if they are given, and prints what it said and how long it took.
 
-    python benchmarks/real_shapes.py --rows 200000 --output /tmp/shapes [--kuairand FOLDER]
+    python benchmarks/real_shapes.py --rows 200000 --output runs/real-shapes [--kuairand FOLDER]
 """
 
 import argparse

@@ -172,6 +172,15 @@ def test_one_file_says_something_of_users_and_items(tmp_path: pathlib.Path) -> N
         Log.read(tmp_path / "w.csv", user="who", item="what", time="", item_columns=["price"])
 
 
+def test_columns_that_play_a_part_stay_in_the_events(tmp_path: pathlib.Path) -> None:
+    path = write(tmp_path, "w.csv", "user_id,item_id,time\na,x,1\n")
+    log = Log.read(path, title="item_id")
+    assert log.interactions.values.tolist() == [["a", "x", 1]]
+    for name in ("user_columns", "item_columns"):
+        with pytest.raises(ValueError, match=r"play no part in the events. Received: .'time'"):
+            Log.read(path, **{name: ["time"]})
+
+
 def test_a_file_with_labels_holds_impressions(tmp_path: pathlib.Path) -> None:
     path = write(
         tmp_path, "w.csv", "user_id,item_id,time,ok,s\na,x,1,true,5\na,y,2,false,\na,z,3,true,7\n"

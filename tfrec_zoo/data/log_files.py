@@ -85,7 +85,16 @@ def read_log(
     if columns.get("label") in frames["interactions"] and "impressions" not in frames:
         frames["impressions"] = frames.pop("interactions")
     events = "interactions" if "interactions" in frames else "impressions"
-    if chosen.title in frames[events] and chosen.title not in frames.get("items", ()):
+    # What plays a part in the events stays there, also an id that is the title.
+    played = {getattr(chosen, role) for role in ROLES if role != "title"}
+    taken = sorted(played & {column for columns in moved.values() for column in columns})
+    if taken:
+        raise ValueError(
+            "`user_columns` and `item_columns` must be columns that play no part in the events. "
+            f"Received: {taken}"
+        )
+    own = set(frames[events]) - set(frames.get("items", ())) - played
+    if chosen.title in own:
         moved = {**moved, "items": (*moved["items"], chosen.title)}
     has_times = bool(chosen.time) and (chosen.time in frames[events] or chosen.time != Roles.time)
     for name, frame in frames.items():
