@@ -156,6 +156,14 @@ class Case:
             return self.data.classes >= 0
         return np.ones(len(self.data.label), bool)
 
+    def training_loss(self, model: Any, weight: Any = 1.0) -> float:
+        """What training reports: the mean of the losses, or of those that only training has."""
+        if hasattr(self.reference, "training_losses"):
+            losses, counts = self.reference.training_losses(model, self.data)
+        else:
+            losses, counts = self.losses(model), self.counted
+        return float(np.sum(weight * losses * counts) / counts.sum())
+
     def request(self, **changes: Any) -> dict[str, np.ndarray]:
         """The last rows, in which all is known, with other values; None leaves a key out."""
         spec = self.data.features.spec

@@ -72,9 +72,8 @@ def test_no_two_weights_start_alike(trainable):
 def test_dropout_is_for_training(trainable, hidden_units):
     skip_without(trainable, "dropout")
     raw = trainable.data.raw
-    plain, thinned = (
-        trainable.randomised(hidden_units=hidden_units, dropout=dropout) for dropout in (0.0, 0.5)
-    )
+    layers = {"hidden_units": hidden_units} if trainable.takes("hidden_units") else {}
+    plain, thinned = (trainable.randomised(**layers, dropout=dropout) for dropout in (0.0, 0.5))
     expected = plain(raw).numpy()
     for found in (plain(raw, training=True), thinned(raw), thinned(raw, training=False)):
         np.testing.assert_array_equal(found, expected)

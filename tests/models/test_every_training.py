@@ -41,7 +41,8 @@ def test_reported_loss_is_the_mean_of_all_examples(case):
         np.testing.assert_allclose(weighted, expected, rtol=1e-5)
         if case.reference.num_parameters:  # The learning rate is 0, nothing moves.
             fit = model.fit(*batch, **weight, **arguments)
-            np.testing.assert_allclose(fit.history["loss"], weighted, rtol=1e-5)
+            expected = case.training_loss(model, data.weight)
+            np.testing.assert_allclose(fit.history["loss"], expected, rtol=1e-5)
 
 
 @EACH

@@ -33,8 +33,9 @@ class RecommenderModel(KerasMethods):
     The loss of a batch is `sum(sample_weight * loss) / batch size` plus regularization. An example
     of weight 0 has no effect, one of weight 2 has exactly twice the gradient, and under
     `tf.distribute` the batch is the global one. Examples that `counted` leaves out are not in the
-    batch. The reported `loss` is the mean over all examples so far, so it does not depend on the
-    batch size. Metrics passed to `compile` are updated with what `metric_inputs` returns.
+    batch, and those that it counts several times are in it as often. The reported `loss` is the
+    mean over all examples so far, so it does not depend on the batch size. Metrics passed to
+    `compile` are updated with what `metric_inputs` returns.
 
     Args:
         features: Fitted features.
@@ -83,6 +84,15 @@ class RecommenderModel(KerasMethods):
     @classmethod
     def input_width(cls, arguments: Mapping[str, Any]) -> int | None:
         """The width that embedding columns of ids should declare; None if the model has its own.
+
+        Args:
+            arguments: Arguments the model is made with.
+        """
+        return None
+
+    @classmethod
+    def history_length(cls, arguments: Mapping[str, Any]) -> int | None:
+        """The number of last items that a model of the whole history reads; None for all of them.
 
         Args:
             arguments: Arguments the model is made with.
@@ -215,8 +225,18 @@ class RecommenderModel(KerasMethods):
         """Returns the `(y_true, y_pred)` that compiled metrics are updated with, [rows, ...]."""
         return label, predictions
 
-    def counted(self, label: tf.Tensor | None) -> tf.Tensor | None:
-        """Returns which examples are in the mean of the losses, bool [batch]; None for all."""
+    def counted(self, inputs: Encoded, label: tf.Tensor | None, training: bool) -> tf.Tensor | None:
+        """Returns how often each example counts in the mean of the losses; None for once each.
+
+        Args:
+            inputs: Encoded features.
+            label: Labels of the batch, or None if it has none.
+            training: Whether the loss is to be minimized.
+
+        Returns:
+            [batch], bool for examples that count once or not at all; or numbers, where the loss of
+            an example is itself the mean of so many.
+        """
         return None
 
     def compute_loss(self, inputs: Any, training: bool = False) -> tf.Tensor:
@@ -227,13 +247,14 @@ class RecommenderModel(KerasMethods):
             training: Whether dropout and sampling are active.
         """
         features, label, sample_weight = tf.keras.utils.unpack_x_y_sample_weight(inputs)
-        losses, predictions = self.example_losses(self.encode(features), label, training)
+        encoded = self.encode(features)
+        losses, predictions = self.example_losses(encoded, label, training)
         if sample_weight is not None:
             losses = losses * _for_each(losses, sample_weight)
         penalty = tf.add_n(self.losses) if self.losses else tf.zeros([], losses.dtype)
-        counted = self.counted(label)
-        is_counted = tf.ones_like(losses) if counted is None else tf.cast(counted, losses.dtype)
-        self.loss_tracker.update_state(losses + penalty, is_counted)
+        counted = self.counted(encoded, label, training)
+        counts = tf.ones_like(losses) if counted is None else tf.cast(counted, losses.dtype)
+        self.loss_tracker.update_state(losses + penalty, counts)
         if predictions is not None and self.compiled_metrics is not None:
             y_true, y_pred = self.metric_inputs(label, predictions)
             if sample_weight is not None:
@@ -241,8 +262,8 @@ class RecommenderModel(KerasMethods):
             self.compiled_metrics.update_state(y_true, y_pred, sample_weight)
         # Replicas may get parts of the global batch that differ in size.
         replica = tf.distribute.get_replica_context()
-        size = replica.all_reduce("SUM", tf.reduce_sum(is_counted))
-        loss = tf.math.divide_no_nan(tf.reduce_sum(losses * is_counted), size)
+        size = replica.all_reduce("SUM", tf.reduce_sum(counts))
+        loss = tf.math.divide_no_nan(tf.reduce_sum(losses * counts), size)
         return loss + tf.nn.scale_regularization_loss(penalty)
 
     def train_step(self, inputs: Any) -> dict[str, tf.Tensor]:

@@ -214,9 +214,10 @@ class MatrixFactorization(RetrievalModel):
         """Returns item ids, or what pairs are worth, as an array of their type."""
         return super().checked_labels(label) if self.loss_name == "softmax" else label_array(label)
 
-    def counted(self, label: tf.Tensor | None) -> tf.Tensor | None:
+    def counted(self, inputs: Encoded, label: tf.Tensor | None, training: bool) -> tf.Tensor | None:
         """Returns which labels are in the vocabulary; pairs are all counted."""
-        return super().counted(label) if self.loss_name == "softmax" else None
+        is_of_items = self.loss_name == "softmax"
+        return super().counted(inputs, label, training) if is_of_items else None
 
     @property
     def keys_to_learn_from(self) -> frozenset[str]:

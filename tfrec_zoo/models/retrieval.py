@@ -122,7 +122,7 @@ class RetrievalModel(RecommenderModel):
             label = self.preprocessor.ids(self.item_column, {self.item_column.key: label})
         return tf.reshape(label, [-1]) - 1
 
-    def counted(self, label: tf.Tensor | None) -> tf.Tensor:
+    def counted(self, inputs: Encoded, label: tf.Tensor | None, training: bool) -> tf.Tensor:
         """Returns which labels are in the vocabulary, bool [batch]."""
         return self.classes(label) >= 0
 
