@@ -22,6 +22,7 @@ def interaction_examples(
     label: Literal["chosen", "weight", "item"] = "chosen",
     known: np.ndarray | None = None,
     max_history: int = MAX_HISTORY,
+    before: bool = False,
 ) -> Examples:
     """Examples of a user and an item, whatever the order of their interactions.
 
@@ -39,6 +40,8 @@ def interaction_examples(
             has seen, but for the example itself if it is one of them. None takes the rows before
             each example, which is right for splits by time.
         max_history: Bag size of the history.
+        before: Whether only those of the known rows that come before the example are its history,
+            and what the user has seen.
 
     Raises:
         ValueError: If weights are asked for and missing, an item has no row in `log.items`, a
@@ -55,6 +58,9 @@ def interaction_examples(
     [['x', 'z']]
     >>> interaction_examples(log, train, known=train, max_history=2).raw()["history"].tolist()
     [['', 'z'], ['', 'x']]
+    >>> last = interaction_examples(log, np.array([2]), known=train, max_history=2, before=True)
+    >>> last.raw()["history"].tolist()
+    [['', 'x']]
     """
     r = log.roles
     if max_history < 1:
@@ -77,7 +83,7 @@ def interaction_examples(
         labels = interactions[r.weight].to_numpy(np.float32)[rows]
     elif label != "chosen":
         raise ValueError(f'`label` must be "chosen", "weight" or "item". Received: {label!r}')
-    history = _history(log, rows, known, max_history)
+    history = _history(log, rows, known, max_history, before)
     return Examples(
         (history, Rows(table_columns(user_table(log)), user)),
         label=labels,
@@ -87,7 +93,9 @@ def interaction_examples(
     )
 
 
-def _history(log: Log, rows: np.ndarray, known: np.ndarray | None, length: int) -> Windows:
+def _history(
+    log: Log, rows: np.ndarray, known: np.ndarray | None, length: int, before: bool
+) -> Windows:
     """The rows of the user before each example, or all known ones but the example itself."""
     items = interacted_items(log)
     first, stop = (bound[rows] for bound in user_bounds(log))
@@ -95,11 +103,13 @@ def _history(log: Log, rows: np.ndarray, known: np.ndarray | None, length: int) 
         return Windows({HISTORY: items}, first, rows, length)
     # The rows of one user are adjacent in the log, and so they are among the known.
     known = np.unique(np.asarray(known, np.int64))
-    at = np.searchsorted(known, rows)
+    begin, at = np.searchsorted(known, first), np.searchsorted(known, rows)
+    if before:
+        return Windows({HISTORY: items[known]}, begin, at, length)
     is_known = np.append(known, -1)[at] == rows
     return Windows(
         {HISTORY: items[known]},
-        np.searchsorted(known, first),
+        begin,
         np.searchsorted(known, stop),
         length,
         hide=np.where(is_known, at, -1),

@@ -7,11 +7,9 @@ import numpy as np
 
 from tfrec_zoo.data import Examples, interaction_examples
 from tfrec_zoo.data.derived import MAX_HISTORY
-from tfrec_zoo.data.splits import user_bounds
 from tfrec_zoo.features import FeatureSpec
 from tfrec_zoo.tasks.item_task import ItemTask
-from tfrec_zoo.tasks.specs import choice_spec, longest_history, next_watch_spec
-from tfrec_zoo.tasks.task import TaskExamples
+from tfrec_zoo.tasks.specs import choice_spec, next_watch_spec
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,15 +55,15 @@ class Choice(ItemTask):
     def _choices(self, pairs: bool) -> tuple[Examples, Examples]:
         return self._built(self.train_rows, 1, "chosen" if pairs else "item")
 
-    def _whole_histories(self) -> TaskExamples:
-        longest = longest_history(self.log)
-        last = self._last_of_each_user(user_bounds(self.log)[0])
-        spec = next_watch_spec(self.log, bags=(longest,), profile=False)
-        return TaskExamples(*self._built(last, longest, "item"), spec)
+    def _test_histories(self, length: int) -> Examples:
+        return self._test(length, "item")
 
     def _built(self, train: np.ndarray, length: int, label: Any) -> tuple[Examples, Examples]:
-        known = {"max_history": length}
+        known = self.train_rows
         return (
-            interaction_examples(self.log, train, label, known=self.train_rows, **known),
-            interaction_examples(self.log, self.test_rows, label, known=self.known, **known),
+            interaction_examples(self.log, train, label, known, length),
+            self._test(length, label),
         )
+
+    def _test(self, length: int, label: Any) -> Examples:
+        return interaction_examples(self.log, self.test_rows, label, self.known, length)

@@ -10,11 +10,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from tfrec_zoo.data import Examples, NegativeSampling, Split
+from tfrec_zoo.data import Examples, NegativeSampling, Split, interaction_examples
 from tfrec_zoo.evaluation import full_ranking
 from tfrec_zoo.features import FeatureSpec
 from tfrec_zoo.models import RecommenderModel
-from tfrec_zoo.tasks.specs import id_spec
+from tfrec_zoo.tasks.specs import id_spec, longest_history, next_watch_spec
 from tfrec_zoo.tasks.splits import SplitName, make_split
 from tfrec_zoo.tasks.task import Task, TaskExamples
 
@@ -26,8 +26,9 @@ class ItemTask(Task):
     """Base of the tasks that hide interactions and rank their items among all there are.
 
     Retrieval models of features read windows of history, item-to-item models each user's whole
-    history once, models of ids the user and the item; ranking models learn from the same
-    interactions beside negatives. All are measured on the same items with the same items masked.
+    history once, models of sequences the history in parts of the length that they read, models of
+    ids the user and the item; ranking models learn from the same interactions beside negatives.
+    All are measured on the same items with the same items masked.
 
     Args:
         split: How interactions are split: `"last-out"` tests on each user's last one,
@@ -101,7 +102,7 @@ class ItemTask(Task):
         if self.log.interactions[self.log.roles.item].nunique() == 1:
             logger.warning("All interactions are of one item, so that every ranking of it is right")
         if model.reads == "history":
-            return self._whole_histories()
+            return self._histories(model.history_length(arguments))
         pairs = model.learns_from_pairs(arguments)
         negatives = NegativeSampling(self.negatives, self.exponent) if pairs else None
         if model.reads == "ids":
@@ -123,8 +124,23 @@ class ItemTask(Task):
         """Training and test examples of ids."""
 
     @abc.abstractmethod
-    def _whole_histories(self) -> TaskExamples:
-        """Training examples with the whole history of each user once, and test examples."""
+    def _test_histories(self, length: int) -> Examples:
+        """Test examples with the history alone, of so many last items."""
+
+    def _histories(self, length: int | None) -> TaskExamples:
+        """Training examples with the training items of each user once, and test examples.
+
+        Args:
+            length: Number of last items that a history holds. A longer one is cut into several
+                examples; None keeps it whole.
+        """
+        size = length or longest_history(self.log)
+        ends = self._ends_of_histories(length)
+        train = interaction_examples(
+            self.log, ends, "item", known=self.train_rows, max_history=size, before=True
+        )
+        spec = next_watch_spec(self.log, bags=(size,), profile=False)
+        return TaskExamples(train, self._test_histories(size), spec)
 
     def measure(
         self, model: RecommenderModel, examples: Examples, brief: bool = False
@@ -142,11 +158,18 @@ class ItemTask(Task):
         kept = full_ranking(model, examples, mask_seen=False)
         return {**metrics, **{f"{name}_seen_kept": value for name, value in kept.items()}}
 
-    def _last_of_each_user(self, user: np.ndarray) -> np.ndarray:
-        """The training row of each user that comes last.
+    def _ends_of_histories(self, length: int | None) -> np.ndarray:
+        """Training rows whose histories of a length hold every training row, the last among them.
 
         Args:
-            user: [interactions] numbers that tell users apart.
+            length: Number of training rows before each of them that are its history; None for all.
         """
-        user = user[self.train_rows]
-        return self.train_rows[np.append(user[1:] != user[:-1], True)]
+        user = self.log.user_codes[self.train_rows]
+        is_last = np.append(user[1:] != user[:-1], True)
+        if length is None:
+            return self.train_rows[is_last]
+        is_first = np.append(True, is_last[:-1])
+        last = np.flatnonzero(is_last)[np.cumsum(is_first) - 1]
+        is_end = (last - np.arange(len(user))) % length == 0
+        # Before a user's first row there is nothing to learn from, if there is another row.
+        return self.train_rows[is_end & (is_last | ~is_first)]

@@ -18,11 +18,9 @@ from tfrec_zoo.data import (
     next_watch_examples,
 )
 from tfrec_zoo.data.derived import MAX_HISTORY
-from tfrec_zoo.data.splits import user_bounds
 from tfrec_zoo.features import FeatureSpec
 from tfrec_zoo.tasks.item_task import ItemTask
-from tfrec_zoo.tasks.specs import longest_history, next_watch_spec
-from tfrec_zoo.tasks.task import TaskExamples
+from tfrec_zoo.tasks.specs import next_watch_spec
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,11 +151,5 @@ class NextWatch(ItemTask):
         train = interaction_examples(self.log, self.train_rows, label)
         return train, interaction_examples(self.log, self.test_rows, label)
 
-    def _whole_histories(self) -> TaskExamples:
-        longest = longest_history(self.log)
-        last = self._last_of_each_user(user_bounds(self.log)[0])
-        return TaskExamples(
-            next_watch_examples(self.log, last, longest),
-            next_watch_examples(self.log, self.test_rows, longest, serving=True),
-            next_watch_spec(self.log, bags=(longest,), profile=False),
-        )
+    def _test_histories(self, length: int) -> Examples:
+        return next_watch_examples(self.log, self.test_rows, length, serving=True)
