@@ -8,6 +8,8 @@ from tfrec_zoo.losses.sampled_softmax import (
     sampled_candidates,
     sampled_softmax_losses,
 )
+from tfrec_zoo.losses.shared_negatives import shared_softmax_losses
+from tfrec_zoo.losses.uniform_negatives import expected_binary_losses, uniform_negatives
 from tfrec_zoo.losses.weighted_logistic import WeightedLogistic
 
 __all__ = [
@@ -17,7 +19,10 @@ __all__ = [
     "SampledClasses",
     "Squared",
     "WeightedLogistic",
+    "expected_binary_losses",
     "sample_classes",
     "sampled_candidates",
     "sampled_softmax_losses",
+    "shared_softmax_losses",
+    "uniform_negatives",
 ]
