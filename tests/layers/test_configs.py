@@ -25,6 +25,7 @@ from tfrec_zoo.features import (
 )
 from tfrec_zoo.layers import (
     BilinearInteraction,
+    CausalAttention,
     CompressedInteraction,
     FieldEmbeddings,
     InteractingAttention,
@@ -37,6 +38,7 @@ from tfrec_zoo.layers import (
     SqueezeExcitation,
     StackedFeatures,
     Tower,
+    TransformerBlock,
     TwoSidedDense,
     UserItemEmbeddings,
     VectorCross,
@@ -63,6 +65,7 @@ REGULARIZED = {"l2": 0.25, "seed": 4}
 #: Arguments, all of them and none as by default, and an input.
 CASES = {
     BilinearInteraction: ({"kind": "each", **REGULARIZED}, FIELDS),
+    CausalAttention: ({"num_heads": 2, "dropout": 0.5, "seed": 4}, FIELDS),
     CompressedInteraction: (
         {"layer_sizes": (6, 3), "activation": "relu", "split_half": True, **REGULARIZED},
         FIELDS,
@@ -106,6 +109,7 @@ CASES = {
         },
         X,
     ),
+    TransformerBlock: ({"num_heads": 2, "dropout": 0.5, "seed": 4}, FIELDS),
     TwoSidedDense: ({"units": 5, "activation": "tanh", **REGULARIZED}, PAIR),
     UserItemEmbeddings: (
         {"features": IDS, "dimension": 3, "stddev": 0.5, "batch_l2": 0.125, **REGULARIZED},

@@ -1,6 +1,7 @@
 """Layers: the building blocks that the architectures are composed of."""
 
 from tfrec_zoo.layers.bilinear_interaction import BilinearInteraction
+from tfrec_zoo.layers.causal_attention import CausalAttention
 from tfrec_zoo.layers.compressed_interaction import CompressedInteraction
 from tfrec_zoo.layers.dot_interaction import dot_interaction
 from tfrec_zoo.layers.field_embeddings import (
@@ -20,12 +21,14 @@ from tfrec_zoo.layers.second_order import second_order
 from tfrec_zoo.layers.squeeze_excitation import SqueezeExcitation
 from tfrec_zoo.layers.stacked_features import StackedFeatures
 from tfrec_zoo.layers.tower import Tower
+from tfrec_zoo.layers.transformer_block import TransformerBlock
 from tfrec_zoo.layers.two_sided_dense import TwoSidedDense
 from tfrec_zoo.layers.user_item_embeddings import UserItemEmbeddings, align_with
 from tfrec_zoo.layers.vector_cross import VectorCross
 
 __all__ = [
     "BilinearInteraction",
+    "CausalAttention",
     "CompressedInteraction",
     "FieldEmbeddings",
     "InteractingAttention",
@@ -38,6 +41,7 @@ __all__ = [
     "SqueezeExcitation",
     "StackedFeatures",
     "Tower",
+    "TransformerBlock",
     "TwoSidedDense",
     "UserItemEmbeddings",
     "VectorCross",

@@ -1,0 +1,93 @@
+"""CausalAttention: multi-head self-attention in which a position sees those before it alone."""
+
+from typing import Any
+
+import tensorflow as tf
+
+from tfrec_zoo.features import seed_after
+
+
+class CausalAttention(tf.keras.layers.Layer):
+    """Combines each position of a sequence with the known ones up to it.
+
+        s_t = [Σ_j α¹_tj V¹ x_j; …; Σ_j α^H_tj V^H x_j]
+        α_tj = softmax_{j ≤ t} ⟨Q x_t, K x_j⟩ / √d_h
+
+    Each of the H heads has its own Q, K and V, d_h wide. There are no biases, and the heads are
+    concatenated without another projection, as in the paper.
+
+    Args:
+        num_heads: Number of heads, H, which divides the width of the input.
+        dropout: Share of the weights α dropped while training.
+        seed: Seed of the initial kernels and of dropout.
+
+    Call arguments:
+        x: Vectors of the positions, [batch, length, dim].
+        is_known: Which positions can be attended to, bool [batch, length]; None for all. What comes
+            out at a position without any to attend to is finite and means nothing.
+
+    Returns:
+        The combined vectors, [batch, length, dim].
+
+    References:
+        Kang & McAuley, "Self-Attentive Sequential Recommendation", ICDM 2018, equations 2 and 3.
+    """
+
+    def __init__(
+        self, num_heads: int = 1, dropout: float = 0.0, seed: int | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        if not isinstance(num_heads, int) or num_heads < 1:
+            raise ValueError(f"`num_heads` must be a positive integer. Received: {num_heads}")
+        self.num_heads = num_heads
+        self.dropout = dropout
+        self.seed = seed
+        self.weight_dropout = tf.keras.layers.Dropout(dropout, seed=seed)
+
+    def build(self, input_shape: tf.TensorShape) -> None:
+        """Makes the projections, which are as wide as the input."""
+        dim = input_shape[-1]
+        if dim % self.num_heads:
+            raise ValueError(
+                "`num_heads` must divide the width of the input. "
+                f"Received: {self.num_heads} heads, width {dim}"
+            )
+        self.query, self.key, self.value = (
+            tf.keras.layers.Dense(
+                dim,
+                use_bias=False,
+                kernel_initializer=tf.keras.initializers.GlorotUniform(seed_after(self.seed, i)),
+            )
+            for i in range(3)
+        )
+        super().build(input_shape)
+
+    def call(
+        self, x: tf.Tensor, is_known: tf.Tensor | None = None, training: bool | None = None
+    ) -> tf.Tensor:
+        """Returns the combined vectors."""
+        length = tf.shape(x)[1]
+        q, k, v = (self._heads(layer(x)) for layer in (self.query, self.key, self.value))
+        scores = tf.linalg.matmul(q, k, transpose_b=True)  # [batch, heads, length, length]
+        scores /= tf.sqrt(tf.cast(q.shape[-1], scores.dtype))
+        can_see = tf.linalg.band_part(tf.ones([length, length], tf.bool), -1, 0)
+        if is_known is not None:
+            can_see &= is_known[:, None, None, :]
+        weights = tf.nn.softmax(tf.where(can_see, scores, scores.dtype.min))
+        attended = self.weight_dropout(weights, training=training) @ v
+        return tf.reshape(tf.transpose(attended, [0, 2, 1, 3]), tf.shape(x))
+
+    def _heads(self, x: tf.Tensor) -> tf.Tensor:
+        """Vectors [batch, length, dim] as [batch, heads, length, dim / heads]."""
+        batch, length = tf.unstack(tf.shape(x))[:2]
+        parts = tf.reshape(x, [batch, length, self.num_heads, x.shape[-1] // self.num_heads])
+        return tf.transpose(parts, [0, 2, 1, 3])
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor arguments as a JSON-serializable dict."""
+        return {
+            **super().get_config(),
+            "num_heads": self.num_heads,
+            "dropout": self.dropout,
+            "seed": self.seed,
+        }
