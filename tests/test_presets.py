@@ -72,7 +72,8 @@ def test_the_model_of_a_preset_can_be_made_on_its_task(
     grid = {key: values[0] for key, values in preset.training.grid.items()}
     fields = {field.name for field in dataclasses.fields(Training)}
     arguments.update((key, value) for key, value in grid.items() if key not in fields)
-    key = (task.name, cls.reads, repr(sorted(preset.options.items())), cls.input_width(arguments))
+    lengths = cls.input_width(arguments), cls.history_length(arguments)
+    key = (task.name, cls.reads, repr(sorted(preset.options.items())), *lengths)
     if key not in made:
         made[key] = task.examples(cls, arguments).fit_features()
     model = cls(made[key], **arguments)

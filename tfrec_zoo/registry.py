@@ -36,6 +36,7 @@ _YOUTUBE = (
 )
 _ITEM_KNN = "Deshpande & Karypis: Item-Based Top-N Recommendation Algorithms, TOIS 2004"
 _EASE = "Steck: Embarrassingly Shallow Autoencoders for Sparse Data, WWW 2019"
+_SASREC = "Kang & McAuley: Self-Attentive Sequential Recommendation, ICDM 2018"
 _RICHARDSON = "Richardson, Dominowska & Ragno: Predicting Clicks, WWW 2007"
 _MF = "Koren, Bell & Volinsky: Matrix Factorization Techniques, Computer 2009"
 _NCF = "He et al.: Neural Collaborative Filtering, WWW 2017"
@@ -94,6 +95,14 @@ MODELS: dict[str, Entry] = {
             "youtube_retrieval",
             "next-watch",
             "averaged embeddings, ReLU tower, softmax over the catalogue, full or sampled",
+        ),
+        Entry(
+            "SASRec",
+            "retrieval",
+            _SASREC,
+            "sasrec",
+            "next-watch",
+            "self-attention over the sequence of the history; softmax or binary loss",
         ),
         Entry(
             "LogisticRegression",

@@ -1,0 +1,210 @@
+"""What the tests of every model can't know of SASRec."""
+
+import numpy as np
+import pytest
+
+from tfrec_zoo.features import BagColumn, Features, FeatureSpec, NumericColumn, VocabularyColumn
+from tfrec_zoo.losses import sample_classes
+from tfrec_zoo.models import SASRec
+from tfrec_zoo.serving import served
+
+import tensorflow as tf  # isort: skip (after tfrec_zoo, which chooses Keras 2)
+
+ITEM = VocabularyColumn("item")
+HISTORY = BagColumn(VocabularyColumn("history", space="item"), 20)
+FEATURES = Features.fit(FeatureSpec((HISTORY,), (ITEM,)), {"item": list("aaaabbbccd")})
+
+
+def made(**arguments):
+    """A model of four items, all of whose weights are of the size of one."""
+    model = SASRec(FEATURES, **{"embedding_dim": 4, "dropout": 0.0, "seed": 1, **arguments})
+    model.build_weights()
+    rng = np.random.default_rng(0)
+    for variable in model.trainable_variables:
+        variable.assign(rng.normal(size=variable.shape) / 2)
+    model.compile(tf.keras.optimizers.SGD(0.0))
+    return model
+
+
+def bags(*rows):
+    """Histories as text; a dot is missing, anything but a to d is unknown."""
+    return {"history": np.array([[c.replace(".", "") for c in row] for row in rows])}
+
+
+def scores(model, *rows):
+    return model.scores(bags(*rows)).numpy()
+
+
+def loss(model, x, y, training):
+    """The reported loss, untraced, which is faster."""
+    return float(model.compute_loss((x, y), training))
+
+
+# What a history is.
+
+
+def test_scores_do_not_depend_on_padding():
+    model = made(max_history=3)
+    expected = scores(model, "bcd")
+    for row in ("bcd...", "...bcd", "b.c..d", "?b?cd?", "?.?bc.?d", "aabcd", "dcabc?d."):
+        np.testing.assert_allclose(scores(model, row), expected, 1e-5, 1e-6, err_msg=row)
+    # Nor on what else is in the batch.
+    together = scores(model, ".....d", "abcd..", "......", "?b?c.d")
+    np.testing.assert_allclose(together[3:], expected, 1e-5, 1e-6)
+    np.testing.assert_allclose(together[:1], scores(model, "d"), 1e-5, 1e-6)
+
+
+def test_order_and_repetition_matter():
+    model = made()
+    every = np.concatenate([scores(model, row) for row in ("abc", "bac", "aabc", "cab", "bc")])
+    assert np.abs(every[:, None] - every).max(-1)[~np.eye(5, dtype=bool)].min() > 0.01
+
+
+@pytest.mark.parametrize("row", ["", "..", "??", ".?"])
+def test_without_a_known_item_the_most_frequent_come_first(row):
+    model = made()
+    assert scores(model, row).tolist() == [[0.0] * 4]
+    answer = served(model, k=4).answer(
+        history=tf.reshape(tf.constant([*row.replace(".", "")], tf.string), [1, -1]),
+        exclude=tf.zeros([1, 0], tf.string),
+        allow=tf.zeros([1, 0], tf.string),
+    )
+    assert answer["ids"].numpy().tolist() == [[b"a", b"b", b"c", b"d"]]
+
+
+def test_bag_that_is_shorter_than_the_history():
+    spec = FeatureSpec((BagColumn(VocabularyColumn("history", space="item"), 2),), (ITEM,))
+    features = Features.fit(spec, {"item": list("aaaabbbccd")})
+    model, same = SASRec(features, embedding_dim=4, seed=1), made()
+    model.build_weights()
+    model.set_weights(same.get_weights())
+    np.testing.assert_allclose(scores(model, "dabc"), scores(same, "bc"), 1e-5, 1e-6)
+
+
+# What it learns from.
+
+
+def test_an_example_trains_as_many_predictions_as_its_history_has_items():
+    model = made()
+    x, y = bags("ab.c", "..?d", "....", "bacd"), np.array(["d", "a", "b", "no such"])
+    batch = (model.encode(x), tf.constant(y))
+    assert model.counted(*batch, training=True).numpy().tolist() == [3, 1, 0, 0]
+    assert model.counted(*batch, training=False).numpy().tolist() == [True, True, True, False]
+
+    def cross_entropy(row, item):
+        found = scores(model, row)[0].astype(np.float64)
+        return np.log(np.exp(found).sum()) - found["abcd".index(item)]
+
+    # The positions of a prediction are those that it has in training: counted from the last item.
+    states = model.states(model.sequences(batch[0])).numpy().astype(np.float64)
+    items = model.item_table.table.numpy()
+    expected = []
+    for row, at, item in ((0, 1, "b"), (0, 2, "c"), (0, 3, "d"), (1, 3, "a")):
+        found = items @ states[row, at]
+        expected.append(np.log(np.exp(found).sum()) - found["abcd".index(item)])
+    assert expected[2:] == pytest.approx([cross_entropy("abc", "d"), cross_entropy("d", "a")])
+    assert loss(model, x, y, training=True) == pytest.approx(np.mean(expected), rel=1e-5)
+    # Evaluation is of the next item alone.
+    expected = [cross_entropy("abc", "d"), cross_entropy("d", "a"), np.log(4)]
+    assert loss(model, x, y, training=False) == pytest.approx(np.mean(expected), rel=1e-5)
+
+
+@pytest.mark.parametrize("arguments", [{}, {"loss": "binary"}, {"num_sampled": 2}])
+def test_the_future_is_not_seen(arguments):
+    model = made(**arguments)
+    ids = tf.constant([[1, 2, 3, 4]])
+    with tf.GradientTape() as tape:
+        rows = tf.Variable(tf.gather(model.item_table.table, ids[0] - 1))
+        model.item_table.call = lambda _: rows[None]  # What each position reads.
+        third = tf.reduce_sum(model.states(ids)[:, 2])
+    moved = np.abs(tf.convert_to_tensor(tape.gradient(third, rows))).max(-1)
+    assert np.all(moved[:3] > 1e-4) and moved[3] == 0
+
+
+def test_the_binary_loss_is_of_the_item_and_of_one_that_is_not_in_the_sequence():
+    # Of a, b, c and d, the sequence has all but b; then all; the second has no negative.
+    model = made(loss="binary")
+    x, y = bags("acd", "abc"), np.array(["a", "d"])
+    states = model.states(model.sequences(model.encode(x))).numpy().astype(np.float64)
+    found = states @ model.item_table.table.numpy().T  # [2, 3, 4]
+
+    def softplus(score):
+        return np.log1p(np.exp(score))
+
+    expected = [softplus(-found[0, at, i]) + softplus(found[0, at, 1]) for at, i in [
+        (0, 2), (1, 3), (2, 0)]]  # fmt: skip
+    expected += [softplus(-found[1, at, i]) for at, i in [(0, 1), (1, 2), (2, 3)]]
+    assert loss(model, x, y, training=True) == pytest.approx(np.mean(expected), rel=1e-5)
+    at_end = [expected[2], expected[5]]
+    assert loss(model, x, y, training=False) == pytest.approx(np.mean(at_end), rel=1e-5)
+
+
+def test_drawn_negatives_cost_on_average_what_is_evaluated():
+    model = made(loss="binary")
+    x, y = bags(*["b"] * 4000), np.array(["d"] * 4000)
+    found, expected = loss(model, x, y, training=True), loss(model, x, y, training=False)
+    assert found == pytest.approx(expected, rel=0.02)
+
+
+def test_sampled_items_stand_for_all():
+    model = made(num_sampled=2)
+    x, y = bags("acd", ".cb"), np.array(["a", "d"])
+    states = model.states(model.sequences(model.encode(x))).numpy().astype(np.float64)
+    found = (states @ model.item_table.table.numpy().T)[[0, 0, 0, 1, 1], [0, 1, 2, 1, 2]]
+    own = [2, 3, 0, 1, 3]
+    tf.random.set_seed(0)
+    drawn = sample_classes(tf.constant(own), 2, 4, seed=1)
+    assert set(own) & set(drawn.negatives.numpy())
+    tf.random.set_seed(0)
+    found_loss = loss(model, x, y, training=True)
+    expected = []
+    for scores_, item in zip(found, own, strict=True):
+        odds = np.exp(scores_[drawn.negatives]) / drawn.negative_probability
+        odds = odds.numpy()[drawn.negatives.numpy() != item].sum()
+        expected.append(np.log(np.exp(scores_[item]) + odds) - scores_[item])
+    assert found_loss == pytest.approx(np.mean(expected), rel=1e-5)
+
+
+@pytest.mark.parametrize("arguments", [{}, {"loss": "binary"}, {"num_sampled": 2}])
+def test_nothing_to_predict_trains_nothing(arguments):
+    model = made(**arguments)
+    model.compile(tf.keras.optimizers.SGD(1.0))
+    before = model.get_weights()
+    found = model.train_step((bags("...", "???"), np.array(["a", "b"])))
+    assert found["loss"] == 0
+    for value, weight in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(weight, value)
+
+
+def test_the_binary_loss_learns_an_order():
+    """Each item follows from the one before: a, b, c, d, a, …"""
+    model = SASRec(FEATURES, embedding_dim=8, dropout=0.1, loss="binary", seed=1)
+    model.compile(tf.keras.optimizers.Adam(0.02))
+    rows, y = ["a.", "b.", "c.", "d.", "ab", "bc", "cd", "da"], np.array(list("bcdacdab"))
+    model.fit(bags(*rows), y, epochs=60, verbose=0)
+    # An item is never a negative of its own sequence, so that it may come first.
+    others = np.where([[c in row for c in "abcd"] for row in rows], -np.inf, scores(model, *rows))
+    assert np.array(list("abcd"))[others.argmax(1)].tolist() == y.tolist()
+
+
+# What is refused.
+
+
+def test_heads_that_do_not_divide_the_width():
+    with pytest.raises(ValueError, match="`num_heads` must divide `embedding_dim`. Received: .*3"):
+        made(num_heads=3)
+
+
+def test_sampled_binary_loss():
+    with pytest.raises(ValueError, match="`num_sampled` is of the softmax.* Received: .*=2"):
+        made(loss="binary", num_sampled=2)
+    with pytest.raises(ValueError, match="must be one of .*'softmax', 'binary'.* Received: 'bpr'"):
+        made(loss="bpr")
+
+
+def test_other_features():
+    for query in ((HISTORY, NumericColumn("age")), (VocabularyColumn("history", space="item"),)):
+        spec = FeatureSpec(query, (ITEM,))
+        features = Features.fit(spec, {"item": list("ab"), "history": list("ab"), "age": [1.0]})
+        with pytest.raises(ValueError, match="reads the history alone.* Received: "):
+            SASRec(features)
