@@ -59,7 +59,9 @@ TABLES: dict[str, Table] = {
     "next-watch": Table(
         "The next watch",
         "Each user's last watch is ranked among all items; items seen before are left out, or kept "
-        'in the columns "kept". The rows differ in the bags of last watches that are fed.',
+        'in the columns "kept". The rows differ in the bags of last watches that are fed; "moment" '
+        'adds how long ago the last watch was and how many there were, "ages" means that halve the '
+        "weight of a watch with its age.",
         {
             "HR@10": "hit_rate_at_10",
             "NDCG@10": "ndcg_at_10",

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from tfrec_zoo.data import Catalogue, Log, impression_examples, next_watch_examples
-from tfrec_zoo.data.derived import attribute_tables, item_age, last_of
+from tfrec_zoo.data.derived import attribute_tables, item_age, last_of, moment_of
 
 import tensorflow as tf  # isort: skip (after tfrec_zoo, which chooses Keras 2)
 
@@ -55,6 +55,11 @@ def test_serving_derives_of_a_history_what_examples_hold(seed: int, text: bool) 
         last = last.astype(str).astype(object) if text else last
         np.testing.assert_array_equal(last, raw["last_watched"])
         assert len(set(last.tolist())) > 10
+        moment = moment_of(tf.constant(raw["history_age"]), history, longest=7)
+        for key, values in moment.items():
+            np.testing.assert_array_equal(values, raw[key])
+        assert np.isnan(raw["since_last"]).any() and np.nanmax(raw["since_last"]) > 0
+        assert set(raw["num_before"]) == set(range(8))
         at = catalogue.find(raw["history"].ravel()).reshape(history.shape)
         assert (at < 0).any() and (at >= 0).any()
         derived = {key for key in raw if key.startswith("history_")} - {"history_age"}
@@ -98,6 +103,27 @@ def test_attributes_are_univalent_text() -> None:
 )
 def test_the_last_of_a_history_is_not_what_fills_it_up(history: list, expected: list) -> None:
     assert last_of(tf.constant(history)).numpy().tolist() == expected
+
+
+def test_the_moment_of_a_request() -> None:
+    # Text and numbers; ages that are missing, infinite, of no item, too few and too many.
+    ages = [[9.0, 5, 7, 1], [NAN, np.inf, 8, NAN], [4, 3, NAN, NAN], [NAN] * 4]
+    for history in (
+        [["a", "b", "c"], ["a", "b", "c"], ["", "b", ""], ["a", "", ""]],
+        [[0, 1, 2], [0, 1, 2], [-1, 1, -1], [0, -1, -1]],
+    ):
+        found = moment_of(tf.constant(ages), tf.constant(history), longest=2)
+        np.testing.assert_array_equal(found["since_last"], [5, 8, 3, NAN])
+        assert found["num_before"].numpy().tolist() == [2, 2, 1, 1]
+        none = moment_of(tf.zeros([4, 0], tf.float64), tf.constant(history), longest=50)
+        assert np.isnan(none["since_last"]).all() and none["num_before"].dtype == tf.float64
+        assert none["num_before"].numpy().tolist() == [3, 3, 1, 1]
+    nothing = moment_of(tf.zeros([2, 0]), tf.zeros([2, 0], tf.string), longest=50)
+    assert np.isnan(nothing["since_last"]).all() and not nothing["num_before"].numpy().any()
+    # Where the items are not read, all ages count, and nobody knows their number.
+    alone = moment_of(tf.constant(ages))
+    np.testing.assert_array_equal(alone.pop("since_last"), [1, 8, 3, NAN])
+    assert not alone
 
 
 def test_ages_of_items_are_exact_for_times_since_1970() -> None:

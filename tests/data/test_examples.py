@@ -106,12 +106,20 @@ def test_with_features_adds_and_replaces() -> None:
             lambda n: [ITEM, InteractionColumn(BagColumn(HISTORY, n), ITEM, "age", mass=False)],
         ),
         (
+            lambda n: [
+                BagColumn(HISTORY, n),
+                BagColumn(HISTORY, n, half_life=3.0, ages="age"),
+                BagColumn(HISTORY, 4, half_life=2.0, ages="age"),
+            ],
+            lambda n: [ITEM],
+        ),
+        (
             lambda n: [COUNTRY, CrossedColumn((COUNTRY, HashedColumn("no", 3)), 9)],
             lambda n: [ITEM],
         ),
     ],
     ids=["vocabulary", "int64", "hashed", "bags", "numbers", "crosses", "known", "interactions",
-         "absent"],
+         "half-lives", "absent"],
 )  # fmt: skip
 def test_encoding_ahead_is_encoding(columns: Any, max_length: int) -> None:
     spec = FeatureSpec(*(tuple(part(max_length)) for part in columns))

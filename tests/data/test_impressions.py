@@ -77,6 +77,8 @@ def test_features_are_strictly_before_the_impression() -> None:
     assert lists(raw["history_age"]) == [[10], [10], [10.5, 0.5], [10.5, 0.5], [], []]
     assert lists(raw["history_channel"]) == [["k"], ["k"], ["k", "k"], ["k", "k"], [], []]
     assert raw["last_watched"].tolist() == ["p", "p", "q", "q", "", ""]
+    np.testing.assert_array_equal(raw["since_last"], [10, 10, 0.5, 0.5, NAN, NAN])
+    assert raw["num_before"].tolist() == [1, 1, 2, 2, 0, 0]
     york = ["new", "york", "new york"]
     assert lists(raw["search_tokens"]) == [york, york, [*york, "now"], [*york, "now"], [], []]
     assert raw["age"].tolist() == [20, 20, 20, 20, 30, 40]

@@ -66,6 +66,9 @@ def test_history_is_what_came_before_oldest_first() -> None:
     assert raw["history"].shape == (5, 3)
     assert lists(raw["history_age"]) == [[], [20, 10], [35, 25, 15], [38], []]
     assert raw["last_watched"].tolist() == ["", "q", "s", "q", ""]
+    np.testing.assert_array_equal(raw["since_last"], [NAN, 10, 15, 38, NAN])
+    # a had watched four items before t, of which a bag holds three.
+    assert raw["num_before"].tolist() == [0, 2, 3, 1, 0]
     assert raw["history_channel"].tolist()[2] == ["k", "k", ""]
     assert raw["history_topic"].tolist()[2] == ["u", "u", "v"]
     assert raw["history_channel"].tolist()[3] == ["", "", "k"]
@@ -75,7 +78,8 @@ def test_the_features_are_these() -> None:
     raw = next_watch_examples(LOG, np.arange(8)).raw()
     assert set(raw) == {
         "history", "history_age", "history_channel", "history_topic", "last_watched",
-        "search_tokens", "example_age", "user_id", "country", "age", "visits",
+        "since_last", "num_before", "search_tokens", "example_age",
+        "user_id", "country", "age", "visits",
         # Of the item to predict.
         "item_id", "title", "channel", "topic", "length", "tags",
     }  # fmt: skip
@@ -168,6 +172,9 @@ def test_held_out_leaks_the_future_but_not_the_label() -> None:
     ]  # fmt: skip
     assert lists(raw["history_age"])[1] == [10, -10, -20, -35]
     assert lists(raw["history_age"])[5] == [-38]
+    # What is said of the moment is of what came before it.
+    np.testing.assert_array_equal(raw["since_last"][:3], [NAN, 10, 10])
+    assert raw["num_before"].tolist()[:3] == [0, 1, 2]
     assert raw["last_watched"].tolist() == ["", "p", "q", "r", "s", "", "q", ""]
     assert (raw["example_age"] == 55 - np.array([10, 20, 30, 40, 55, 12, 50, 31])).all()
 
@@ -250,7 +257,8 @@ def test_searches_without_a_word_give_empty_bags(queries: list[str] | None) -> N
 def test_a_log_without_searches_has_no_tokens() -> None:
     raw = next_watch_examples(Log("w", WATCHES), np.arange(8)).raw()
     assert set(raw) == {
-        "history", "history_age", "last_watched", "example_age", "user_id", "item_id"
+        "history", "history_age", "last_watched", "since_last", "num_before", "example_age",
+        "user_id", "item_id",
     }  # fmt: skip
 
 

@@ -9,9 +9,15 @@ import pytest
 
 import tfrec_zoo
 from tfrec_zoo.data import Log
-from tfrec_zoo.features import EmbeddingColumn
+from tfrec_zoo.features import (
+    BagColumn,
+    EmbeddingColumn,
+    FeatureSpec,
+    NumericColumn,
+    VocabularyColumn,
+)
 from tfrec_zoo.models import EASE, GMF, DeepFM, MatrixFactorization, Popularity, YouTubeRetrieval
-from tfrec_zoo.tasks import NextWatch
+from tfrec_zoo.tasks import NCF, NextWatch
 from tfrec_zoo.training import Training
 
 
@@ -107,10 +113,46 @@ def test_what_is_fed(small_log: Log) -> None:
     plain = {"profile": False, "example_age": False}
     assert keys(**plain) == ["history"] * 4
     assert keys(**plain, bags=(7,), last_watched=True) == ["history", "last_watched"]
+    assert keys(**plain, bags=(7,), moment=True) == ["history", "since_last", "num_before"]
     ranked = NextWatch(small_log, profile=False).examples(DeepFM).spec.candidate
     assert [column.categorical.key for column in ranked] == ["item_id"]  # type: ignore[union-attr]
     ranked = NextWatch(small_log).examples(DeepFM).spec.candidate
     assert [column.categorical.key for column in ranked] == ["item_id", "genres"]  # type: ignore[union-attr]
+
+
+def test_the_longest_bag_is_also_fed_by_half_lives(small_log: Log) -> None:
+    task = NextWatch(small_log, bags=(1, 7), half_lives=(60, 3600.0), profile=False)
+    *bags, age = task.examples(YouTubeRetrieval).spec.query
+    read = [column.categorical for column in bags]  # type: ignore[union-attr]
+    assert [(c.max_length, c.half_life, c.ages) for c in read] == [  # type: ignore[union-attr]
+        (1, None, None), (7, None, None), (7, 60.0, "history_age"), (7, 3600.0, "history_age")
+    ]  # fmt: skip
+    assert len({column.table for column in bags}) == 1 and age.name == "example_age"  # type: ignore[union-attr]
+    with pytest.raises(ValueError, match="say what came last.* Received: .*order=False"):
+        NextWatch(small_log, half_lives=(60,), order=False)
+
+
+def test_the_moment_is_in_the_protocol(small_log: Log) -> None:
+    for cls in (NextWatch, NCF):
+        assert "with query time" in cls(small_log, moment=True).protocol
+        assert "query time" not in cls(small_log, half_lives=(3,)).protocol
+    events = small_log.interactions.drop(columns="time")
+    without = Log("untimed", events)
+    for options in ({"moment": True}, {"half_lives": (3,)}):
+        with pytest.raises(ValueError, match="how long ago something was needs the order"):
+            NCF(without, **options)  # type: ignore[arg-type]
+
+
+def test_windows_are_as_long_as_the_bags_of_ones_own_features(small_log: Log) -> None:
+    item = VocabularyColumn("item_id")
+    for length in (2, 70):
+        bag = BagColumn(VocabularyColumn("history", space="item_id"), length)
+        query = (EmbeddingColumn(bag, 4), NumericColumn("num_before"))
+        task = NextWatch(small_log, spec=FeatureSpec(query, (item,)))
+        raw = task.examples(YouTubeRetrieval).train.raw(["history", "num_before"])
+        assert raw["history"].shape[1] == length
+        # Users have seven watches at most, of which the first five are trained on.
+        assert raw["num_before"].max() == min(length, 4)
 
 
 def test_tables_are_as_wide_as_the_model(small_log: Log) -> None:

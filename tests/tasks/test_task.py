@@ -36,6 +36,8 @@ NEXT_WATCH = {
     "last_watched": True,
     "example_age": False,
     "order": False,
+    "moment": True,
+    "half_lives": (3.0,),
 }
 #: Another value of every option of every task.
 OTHERS: dict[str, dict[str, Any]] = {
@@ -90,6 +92,7 @@ WRONG: dict[str, dict[str, list[Any]]] = {
         "examples_per_user": [0],
         "min_watch_share": [-0.1, 1.1, 0.5],  # 0.5: the items have no length.
         "bags": [(), (3, 0)],
+        "half_lives": [(0.0,), (3.0, float("inf")), (float("nan"),)],
         "monitor": ["auc", "val_auc"],
         "patience": [0],
         "held_out": ["train"],

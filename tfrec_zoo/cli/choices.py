@@ -25,6 +25,8 @@ _NEXT_WATCH_OPTIONS: dict[str, Any] = {
     "last_watched": False,
     "example_age": True,
     "order": True,
+    "moment": False,
+    "half_lives": (),
 }
 
 #: What each task predicts, and the defaults of its options.
@@ -102,6 +104,7 @@ _OPTIONS = {
     "example_age": "whether the age of the example is fed",
     "examples_per_user": "training examples drawn of each user; None takes all",
     "exponent": "negatives are drawn by popularity to this power",
+    "half_lives": "half-lives of means of the largest bag, each fed apart: half_lives=3600,86400",
     "held_out": "test, or validation to choose by",
     "ids": "whether the ids of users and items are fed",
     "label": "clicks, ratings: the column to predict: label=rating; "
@@ -109,6 +112,7 @@ _OPTIONS = {
     "last_watched": "whether the last watch is fed apart",
     "max_history": "size of the bag of history",
     "min_watch_share": "predict only what was watched at least this far",
+    "moment": "whether it is fed how long ago the last watch was, and how many came before",
     "monitor": "metric by which the best epoch is told",
     "negatives": "negatives drawn, or impressions sampled, per interaction",
     "order": "whether the order of the history and the latest search are fed",

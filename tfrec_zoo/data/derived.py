@@ -16,12 +16,16 @@ from tfrec_zoo.data.coded import Column, appended
 from tfrec_zoo.data.log import Log
 from tfrec_zoo.data.past_events import PastEvents
 from tfrec_zoo.data.sources import Rows, Windows
-from tfrec_zoo.features import MISSING
+from tfrec_zoo.features import MISSING, BagColumn, FeatureSpec
 
 #: The items a user has interacted with, oldest first.
 HISTORY = "history"
 #: How long ago each was, in the log's unit of time.
 HISTORY_AGE = "history_age"
+#: From the latest item of the history to the moment, in the log's unit of time.
+SINCE_LAST = "since_last"
+#: The number of items in the history, at most as many as its longest bag holds.
+NUM_BEFORE = "num_before"
 #: The latest item of the history.
 LAST_WATCHED = "last_watched"
 #: Unigrams and bigrams of the latest searches, oldest first.
@@ -121,13 +125,94 @@ def last_of(history: tf.Tensor) -> tf.Tensor:
     >>> last_of(tf.constant([[3, 7, -1], [-1, -1, -1]])).numpy().tolist()
     [7, -1]
     """
-    is_text = history.dtype == tf.string
-    missing = tf.cast(tf.constant(MISSING["string" if is_text else "int64"]), history.dtype)
+    missing = MISSING["string" if history.dtype == tf.string else "int64"]
+    missing = tf.cast(tf.constant(missing), history.dtype)
     padded = tf.concat([tf.fill([tf.shape(history)[0], 1], missing), history], axis=1)
-    is_present = padded != missing if is_text else padded >= 0
     # Column 0, the missing value, is the last one present where there is no other.
-    at = tf.reduce_max(tf.where(is_present, tf.range(tf.shape(padded)[1]), 0), axis=1)
+    at = tf.reduce_max(tf.where(_is_present(padded), tf.range(tf.shape(padded)[1]), 0), axis=1)
     return tf.gather(padded, at, batch_dims=1)
+
+
+def _is_present(items: tf.Tensor) -> tf.Tensor:
+    """Returns which items are not the missing value."""
+    return items != "" if items.dtype == tf.string else items >= 0
+
+
+def moment_before(
+    time: np.ndarray, now: np.ndarray, start: np.ndarray, stop: np.ndarray, longest: int
+) -> dict[str, np.ndarray]:
+    """`since_last` and `num_before` of examples: how long ago their histories end, and their size.
+
+    Args:
+        time: [rows] times of a log's interactions.
+        now: [examples] moments.
+        start: [examples] first row of each history.
+        stop: [examples] row after its last.
+        longest: Size of the longest bag of history.
+
+    Returns:
+        [examples] numbers by key; `since_last` is NaN for an empty history.
+
+    Example:
+
+    >>> found = moment_before(np.array([10.0, 20.0, 50.0]), np.array([10.0, 50.0]),
+    ...                       np.array([0, 0]), np.array([0, 2]), 50)
+    >>> found["since_last"].tolist(), found["num_before"].tolist()
+    ([nan, 30.0], [0.0, 2.0])
+    """
+    latest = np.append(time, np.nan)[np.where(stop > start, stop - 1, len(time))]
+    number = np.minimum(np.maximum(stop - start, 0), longest)
+    return {SINCE_LAST: now - latest, NUM_BEFORE: number.astype(np.float64)}
+
+
+def moment_of(
+    ages: tf.Tensor, history: tf.Tensor | None = None, longest: int = 0
+) -> dict[str, tf.Tensor]:
+    """`since_last` and `num_before` of requests: the least age, and the number of items.
+
+    Args:
+        ages: [batch, length] how long ago each item of the history was; NaN where unknown.
+        history: [batch, length] the items, text or whole numbers. The age of one that is missing
+            does not count.
+        longest: Size of the longest bag of history.
+
+    Returns:
+        [batch] numbers by key, of the type of the ages; `since_last` is NaN without any age, and
+        `num_before` is there if the items are.
+
+    Example:
+
+    >>> found = moment_of(tf.constant([[30.0, 20.0], [float("nan"), float("nan")]]),
+    ...                   tf.constant([[3, 7], [5, -1]]), 50)
+    >>> found["since_last"].numpy().tolist(), found["num_before"].numpy().tolist()
+    ([20.0, nan], [2.0, 1.0])
+    """
+    has_age = tf.math.is_finite(ages)
+    found = {}
+    if history is not None:
+        is_present = _is_present(history)
+        number = tf.minimum(tf.reduce_sum(tf.cast(is_present, tf.int32), axis=1), longest)
+        found[NUM_BEFORE] = tf.cast(number, ages.dtype)
+        # Ages beyond the end of the history are none of an item.
+        width = tf.shape(ages)[1]
+        beyond = tf.maximum(width - tf.shape(history)[1], 0)
+        has_age &= tf.pad(is_present, [[0, 0], [0, beyond]])[:, :width]
+    never = tf.constant(float("inf"), ages.dtype)
+    least = tf.reduce_min(tf.where(has_age, ages, never), axis=1)
+    found[SINCE_LAST] = tf.where(least < never, least, tf.constant(float("nan"), ages.dtype))
+    return found
+
+
+def longest_bag(spec: FeatureSpec) -> int:
+    """The size of the longest bag that a spec reads of the history or its attributes, or 0.
+
+    >>> from tfrec_zoo.features import VocabularyColumn
+    >>> longest_bag(FeatureSpec((BagColumn(VocabularyColumn("history"), 20),)))
+    20
+    """
+    bags = [c for c in spec.categorical if isinstance(c, BagColumn)]
+    of_history = [b for b in bags if b.key == HISTORY or b.key.startswith(attribute_key(""))]
+    return max((bag.max_length for bag in of_history), default=0)
 
 
 def item_age(now: Any, upload_time: Any) -> tf.Tensor:

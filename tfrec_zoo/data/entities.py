@@ -16,9 +16,11 @@ from tfrec_zoo.data.derived import (
     HISTORY_AGE,
     ITEM_AGE,
     LAST_WATCHED,
+    NUM_BEFORE,
     POSITION,
     RECENT_IMPRESSIONS,
     SEARCH_TOKENS,
+    SINCE_LAST,
     attribute_key,
 )
 from tfrec_zoo.data.log import Log
@@ -26,8 +28,9 @@ from tfrec_zoo.data.roles import UPLOAD_TIME
 
 #: Names of features that are no columns, and of what else a request may hold.
 _TAKEN = (
-    *(HISTORY, HISTORY_AGE, LAST_WATCHED, SEARCH_TOKENS, RECENT_IMPRESSIONS, EXAMPLE_AGE),
-    *(ITEM_AGE, CANDIDATE_SOURCE, CANDIDATE_SCORE, "exclude", "allow", "time"),
+    *(HISTORY, HISTORY_AGE, LAST_WATCHED, SINCE_LAST, NUM_BEFORE, SEARCH_TOKENS),
+    *(RECENT_IMPRESSIONS, EXAMPLE_AGE, ITEM_AGE, CANDIDATE_SOURCE, CANDIDATE_SCORE),
+    *("exclude", "allow", "time"),
 )
 
 

@@ -26,6 +26,7 @@ from tfrec_zoo.data.derived import (
     RECENT_IMPRESSIONS,
     item_age,
     last_before,
+    moment_before,
     search_windows,
 )
 from tfrec_zoo.data.entities import user_table
@@ -50,11 +51,11 @@ def impression_examples(
 ) -> Examples:
     """Examples that predict what an impression was worth, from what came strictly before it.
 
-    Query features: `history`, `history_age`, `history_<attribute>`, `last_watched`,
-    `search_tokens`, `example_age` (zero), `recent_impressions` (items shown before, watched or not:
-    the paper's churn) and the columns of `log.users`. Candidate features: the item's id and its
-    columns in `log.items`, `item_age` (time since its column `upload_time`, if it has one), the
-    impression's `position`, if it has one, and `context`.
+    Query features: `history`, `history_age`, `history_<attribute>`, `last_watched`, `since_last`,
+    `num_before`, `search_tokens`, `example_age` (zero), `recent_impressions` (items shown before,
+    watched or not: the paper's churn) and the columns of `log.users`. Candidate features: the
+    item's id and its columns in `log.items`, `item_age` (time since its column `upload_time`, if it
+    has one), the impression's `position`, if it has one, and `context`.
 
     Args:
         log: A log with impressions.
@@ -99,6 +100,7 @@ def impression_examples(
     users = pd.Index(log.users[r.user])
     user = mapped(coded(shown[r.user].to_numpy()), users.get_indexer)[rows]
     watches = log.interactions
+    time = watches[r.time].to_numpy(np.float64)
     items = interacted_items(log)
     start, stop = PastEvents(watches, r.user, r.time, users).before(user, now)
     shown_start, shown_stop = PastEvents(shown, r.user, r.time, users).before(user, now)
@@ -111,12 +113,13 @@ def impression_examples(
         stop,
         max_history,
         ages=HISTORY_AGE,
-        time=watches[r.time].to_numpy(np.float64),
+        time=time,
         now=now,
     )
     sources: list[Rows | Windows] = [
         history,
         last_before(items, start, stop),
+        Rows(moment_before(time, now, start, stop, max_history), np.arange(len(rows))),
         *search_windows(log, users, user, now, max_searches),
         Windows({RECENT_IMPRESSIONS: shown_items}, shown_start, shown_stop, max_impressions),
         Rows(table_columns(user_table(log)), user),

@@ -17,6 +17,7 @@ from tfrec_zoo.data.derived import (
     MAX_HISTORY,
     MAX_SEARCHES,
     last_before,
+    moment_before,
     search_windows,
 )
 from tfrec_zoo.data.entities import user_table
@@ -39,7 +40,8 @@ def next_watch_examples(
     """Examples that predict a watch from the user's past alone.
 
     Query features: `history` (items watched before, oldest first), `history_age` (seconds since
-    each), `history_<attribute>` for the items' univalent attributes, `last_watched`,
+    each), `history_<attribute>` for the items' univalent attributes, `last_watched`, `since_last`
+    (seconds since that), `num_before` (number of items before, at most `max_history`),
     `search_tokens` (unigrams and bigrams of the latest searches), `example_age` (t_max − t in the
     log's unit of time), and the columns of `log.users`. Candidate features: the columns of
     `log.items`.
@@ -94,7 +96,8 @@ def held_out_watch_examples(
     """Examples that predict a random held-out watch from the others: leaks the future.
 
     Figure 5a of the paper, to compare with: the history holds what the user watched before and
-    after it, up to the user's last one among `rows`; `last_watched` and `seen` are of before it.
+    after it, up to the user's last one among `rows`; `last_watched`, `since_last`,
+    `num_before` and `seen` are of before it.
 
     Args:
         log: The log.
@@ -176,7 +179,10 @@ def _examples(
         last_before(items, start, rows),
         *search_windows(log, pd.Index(log.users[r.user]), user, now, max_searches, last_search),
         Rows(table_columns(user_table(log)), user),
-        Rows({EXAMPLE_AGE: example_age}, np.arange(len(rows))),
+        Rows(
+            {EXAMPLE_AGE: example_age, **moment_before(time, now, start, rows, max_history)},
+            np.arange(len(rows)),
+        ),
     )
     return Examples(
         sources,

@@ -20,7 +20,6 @@ from tfrec_zoo.features import (
     CrossedColumn,
     Encoded,
     HashedColumn,
-    InteractionColumn,
     NumericColumn,
     Preprocessor,
     Repeated,
@@ -225,10 +224,10 @@ def encoded_assembler(sources: tuple[Source, ...], preprocessor: Preprocessor) -
     """Returns a function from example numbers to encoded features, with the log encoded once."""
     spec = preprocessor.features.spec
     numeric = {column.key for column in spec.dense if isinstance(column, NumericColumn)}
-    numeric |= {c.ages for c in spec.dense if isinstance(c, InteractionColumn) and c.ages}
+    numeric |= {ages for _, ages in spec.bag_ages}
     numeric |= {column.key for column in spec.dense if isinstance(column, VectorColumn)}
     # Bags with parallel ages keep the width of the window.
-    aged = {c.bag.name for c in spec.dense if isinstance(c, InteractionColumn) and c.ages}
+    aged = {name for name, _ in spec.bag_ages}
     id_parts, value_parts = [], []
     for source in sources:
         ids: dict[str, np.ndarray] = {}

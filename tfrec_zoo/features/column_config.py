@@ -14,6 +14,8 @@ def column_to_config(column: Any) -> dict[str, Any]:
     config: dict[str, Any] = {"column": type(column).__name__}
     for field in dataclasses.fields(column):
         value = getattr(column, field.name)
+        if field.metadata.get("left_out") and value == field.default:
+            continue
         if dataclasses.is_dataclass(value):
             value = column_to_config(value)
         elif isinstance(value, tuple):

@@ -13,6 +13,9 @@ from typing import Literal, get_args
 Combiner = Literal["mean", "sum", "max", "sqrtn"]
 RawType = Literal["string", "int64"]
 
+#: Metadata of a field that the config of a column holds only where it is not the default.
+LEFT_OUT = {"left_out": True}
+
 
 def require(condition: bool, message: str, received: object) -> None:
     """Raises a ValueError that ends with what was received, unless a condition holds."""
@@ -145,11 +148,16 @@ class BagColumn:
         values: Column that maps one value of the bag to an id.
         max_length: Number of values that count; 50 in Covington et al. (2016).
         combiner: How the embeddings of the values are pooled.
+        half_life: The age that halves the weight of a value in the mean, in the unit of `ages`; see
+            `recency_weights`. None weighs all values alike.
+        ages: Key of a numeric bag parallel to the values with the age of each, for `half_life`.
     """
 
     values: VocabularyColumn | HashedColumn
     max_length: int = 50
     combiner: Combiner = "mean"
+    half_life: float | None = dataclasses.field(default=None, metadata=LEFT_OUT)
+    ages: str | None = dataclasses.field(default=None, metadata=LEFT_OUT)
 
     def __post_init__(self) -> None:
         require(
@@ -163,6 +171,24 @@ class BagColumn:
             f"`combiner` must be one of {get_args(Combiner)}.",
             self.combiner,
         )
+        require(
+            (self.half_life is None) == (self.ages is None),
+            "`half_life` and `ages` go together.",
+            {"half_life": self.half_life, "ages": self.ages},
+        )
+        if self.half_life is None:
+            return
+        check_key(self.ages)
+        require(
+            0 < self.half_life < math.inf,
+            "`half_life` must be positive and finite, or None.",
+            self.half_life,
+        )
+        require(
+            self.combiner == "mean",
+            "`half_life` weighs the values of a mean: set `combiner` to 'mean'.",
+            self.combiner,
+        )
 
     @property
     def key(self) -> str:
@@ -172,12 +198,22 @@ class BagColumn:
     @property
     def name(self) -> str:
         """Name of the column's ids in an encoded batch."""
-        return f"{self.values.name}_bag{self.max_length}"
+        name = f"{self.values.name}_bag{self.max_length}"
+        return name if self.half_life is None else f"{name}_half_life_{self.half_life:.12g}"
 
     @property
     def space(self) -> str:
         """The ID space of the bag's values."""
         return self.values.space
+
+
+def require_unweighted(column: object) -> None:
+    """Raises a ValueError if a column is a bag whose values are weighed by their ages."""
+    require(
+        getattr(column, "half_life", None) is None,
+        "Only the embeddings of a bag are weighed: set `half_life` to None.",
+        column,
+    )
 
 
 #: The columns that a cross can combine.
@@ -216,6 +252,8 @@ class CrossedColumn:
             "`columns` must be categorical columns and no crosses; cross all parts in one.",
             self.columns,
         )
+        for column in self.columns:
+            require_unweighted(column)
         require(
             (self.num_buckets is None) != (self.top_n is None),
             "Exactly one of `num_buckets` and `top_n` must be given.",

@@ -26,6 +26,7 @@ from tfrec_zoo.features.min_max import MinMaxNormalization
 from tfrec_zoo.features.normalization import Normalization
 from tfrec_zoo.features.preprocessing import Encoded
 from tfrec_zoo.features.quantile import QuantileNormalization
+from tfrec_zoo.features.recency import recency_weights
 from tfrec_zoo.features.z_score import ZScoreNormalization
 
 
@@ -94,7 +95,9 @@ class DenseFeatures(tf.keras.layers.Layer):
         if isinstance(column, EmbeddingColumn):
             table, categorical = self.tables[column.table], column.categorical
             if isinstance(categorical, BagColumn):
-                return table.pooled(ids[categorical.name], categorical.combiner)
+                return table.pooled(
+                    ids[categorical.name], categorical.combiner, self._weights(categorical, encoded)
+                )
             if isinstance(categorical, CrossedColumn):
                 return table.pooled(ids[categorical.name], "sum")
             return table(ids[categorical.name])
@@ -119,6 +122,14 @@ class DenseFeatures(tf.keras.layers.Layer):
         number = values[column.key]
         number = tf.where(tf.math.is_finite(number), number, tf.zeros([], number.dtype))
         return tf.cast(number, self.compute_dtype)[..., None]
+
+    def _weights(self, column: BagColumn, encoded: Encoded) -> tf.Tensor | None:
+        """Returns the weights of a bag's values, [..., length]; None where they are equal."""
+        if column.half_life is None or column.ages is None:
+            return None
+        ids = encoded["ids"][column.name]
+        ages = _as_long_as(encoded["values"][column.ages], tf.shape(ids)[-1])
+        return recency_weights(ids > 0, ages, column.half_life)
 
     def _match(self, column: MatchColumn, ids: Mapping[str, tf.Tensor]) -> tf.Tensor:
         query, candidate = ids[column.query.name], ids[column.candidate.name]
@@ -167,9 +178,10 @@ class DenseFeatures(tf.keras.layers.Layer):
 
 def _as_long_as(bag: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
     """Cuts a numeric bag to a length or pads it with NaN: a request may omit some ages."""
-    missing = tf.maximum(length - tf.shape(bag)[1], 0)
+    missing = tf.maximum(length - tf.shape(bag)[-1], 0)
     nan = tf.constant(float("nan"), bag.dtype)
-    return tf.pad(bag, [[0, 0], [0, missing]], constant_values=nan)[:, :length]
+    padding = [*[[0, 0]] * (bag.shape.rank - 1), [0, missing]]
+    return tf.pad(bag, padding, constant_values=nan)[..., :length]
 
 
 def _quantile(learned: Sequence[float], mass: bool = False, **kwargs: Any) -> QuantileNormalization:

@@ -10,6 +10,7 @@ from tfrec_zoo.features.columns import (
     VocabularyColumn,
     check_key,
     require,
+    require_unweighted,
 )
 
 Normalization = Literal["quantile", "min-max", "z-score", "log", "none"]
@@ -62,6 +63,7 @@ class IndicatorColumn:
             "`categorical` must be a categorical column.",
             self.categorical,
         )
+        require_unweighted(self.categorical)
 
     @property
     def name(self) -> str:
@@ -159,6 +161,7 @@ class InteractionColumn:
             "`bag` must be a BagColumn over the ID space of `candidate`.",
             (self.bag, self.candidate),
         )
+        require_unweighted(self.bag)
 
     @property
     def name(self) -> str:
@@ -200,6 +203,8 @@ class MatchColumn:
             "`query` and `candidate` must be vocabulary columns, or bags of them, of one ID space.",
             parts,
         )
+        for part in parts:
+            require_unweighted(part)
 
     @property
     def name(self) -> str:

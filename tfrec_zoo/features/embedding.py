@@ -70,13 +70,16 @@ class EmbeddingTable(tf.keras.layers.Layer):
         self._penalise(rows)
         return rows
 
-    def pooled(self, ids: tf.Tensor, combiner: Combiner = "mean") -> tf.Tensor:
+    def pooled(
+        self, ids: tf.Tensor, combiner: Combiner = "mean", weights: tf.Tensor | None = None
+    ) -> tf.Tensor:
         """Pools the vectors of the known ids of each bag; an empty bag is the zero vector.
 
         Args:
             ids: Ids of the bags, [..., length].
             combiner: `"mean"`, `"sum"`, `"max"`, or `"sqrtn"` (sum divided by the root of the
                 count).
+            weights: Weights of the ids in a mean, [..., length]; None weighs all alike.
 
         Returns:
             The pooled vectors, [..., dimension].
@@ -86,6 +89,9 @@ class EmbeddingTable(tf.keras.layers.Layer):
         rows = self._rows(ids)
         if self.batch_l2:
             self._penalise(rows * known[..., None], is_bag=True)
+        if weights is not None:
+            known *= tf.cast(weights, known.dtype)
+            count = tf.reduce_sum(known, axis=-1, keepdims=True)
         if combiner == "max":
             rows = tf.where(ids[..., None] > 0, rows, rows.dtype.min)
             return tf.where(count > 0, tf.reduce_max(rows, axis=-2), 0)

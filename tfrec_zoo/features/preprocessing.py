@@ -15,11 +15,7 @@ from tfrec_zoo.features.columns import (
     HashedColumn,
     VocabularyColumn,
 )
-from tfrec_zoo.features.dense_columns import (
-    InteractionColumn,
-    NumericColumn,
-    VectorColumn,
-)
+from tfrec_zoo.features.dense_columns import NumericColumn, VectorColumn
 from tfrec_zoo.features.features import Features
 from tfrec_zoo.features.request import MISSING
 from tfrec_zoo.features.spec import RawFeature
@@ -163,7 +159,7 @@ class Preprocessor(tf.keras.layers.Layer):
         }
         columns = spec.columns
         keys = [c.key for c in columns if isinstance(c, NumericColumn)]
-        keys += [c.ages for c in columns if isinstance(c, InteractionColumn) and c.ages]
+        keys += [ages for _, ages in spec.bag_ages]
         values = {key: _number(raw[key]) for key in keys if key in raw}
         values.update(
             (c.key, _vector(raw[c.key], c))

@@ -93,6 +93,8 @@ def _raw_features(column: Column) -> Iterator[RawFeature]:
             yield RawFeature(column.ages, "float64", is_bag=True)
     elif isinstance(column, BagColumn):
         yield RawFeature(column.key, column.values.dtype, is_bag=True)
+        if column.ages:
+            yield RawFeature(column.ages, "float64", is_bag=True)
     elif isinstance(column, NumericColumn):
         yield RawFeature(column.key, "float64", serving=column.serving)
     elif isinstance(column, BucketizedColumn):
@@ -210,6 +212,13 @@ class FeatureSpec:
         """All columns that need a vocabulary; several may share an ID space."""
         found = (vocabulary_column(column) for column in self.categorical)
         return tuple(dict.fromkeys(column for column in found if column is not None))
+
+    @property
+    def bag_ages(self) -> tuple[tuple[str, str], ...]:
+        """The bags that are read with the ages of their values: their names and the ages' keys."""
+        bags = [(c, c.ages) for c in self.categorical if isinstance(c, BagColumn)]
+        bags += [(c.bag, c.ages) for c in self.dense if isinstance(c, InteractionColumn)]
+        return tuple(dict.fromkeys((bag.name, ages) for bag, ages in bags if ages))
 
     @property
     def item(self) -> VocabularyColumn:

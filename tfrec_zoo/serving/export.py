@@ -35,6 +35,7 @@ from tfrec_zoo.serving.weights import (
     allowed_rows,
     item_table,
     serving_inputs,
+    with_moment,
     with_serving_values,
 )
 
@@ -77,6 +78,7 @@ class ServedRetrieval(ServedRecommender):
         self.ignored = frozenset(unread - set(self.request))
 
         def query(**raw: tf.Tensor) -> dict[str, tf.Tensor]:
+            raw = with_moment(raw, raw_query, model.features.spec)
             return {"query": model(with_serving_values(raw, raw_query))}
 
         def rows_of(items: tf.Tensor) -> tf.Tensor:
@@ -164,7 +166,7 @@ class ServedRanking(ServedModel):
             self.item = RawFeature(column.key, column.dtype)
 
         def answer(**raw: tf.Tensor) -> dict[str, tf.Tensor]:
-            raw = with_serving_values(raw, spec.raw)
+            raw = with_serving_values(with_moment(raw, spec.raw, spec), spec.raw)
             return {"predictions": model.predictions(model(raw))}
 
         self._answer = answer

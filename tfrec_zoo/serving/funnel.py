@@ -34,6 +34,7 @@ from tfrec_zoo.serving.weights import (
     allowed_rows,
     item_table,
     serving_inputs,
+    with_moment,
     with_serving_values,
 )
 
@@ -206,7 +207,8 @@ class Funnel(tf.Module):
         for (name, source), index, width in zip(
             self._stages.sources.items(), self._indexes, self._widths, strict=True
         ):
-            features = with_serving_values(raw, source.features.spec.raw_query)
+            features = with_moment(raw, source.raw_query, source.features.spec)
+            features = with_serving_values(features, source.features.spec.raw_query)
             queries.append(source(features))
             scores, rows = index.search(queries[-1], width, excluded, allowed)
             found.append(scores)
@@ -263,7 +265,7 @@ class Funnel(tf.Module):
     ) -> dict[str, dict[str, tf.Tensor]]:
         """Returns the query's encoded features together with the candidates' encoded ones."""
         spec = ranking.features.spec
-        query = with_serving_values(raw, spec.raw_query)
+        query = with_serving_values(with_moment(raw, ranking.raw_query, spec), spec.raw_query)
         query = {key: query[key] for key in spec.raw_query if key in query}
         encoded = ranking.preprocessor(query)
         at = tf.maximum(rows, 0)

@@ -5,7 +5,15 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import tensorflow as tf
 
-from tfrec_zoo.features import MISSING, RawFeature, serving_value
+from tfrec_zoo.data.derived import (
+    HISTORY,
+    HISTORY_AGE,
+    NUM_BEFORE,
+    SINCE_LAST,
+    longest_bag,
+    moment_of,
+)
+from tfrec_zoo.features import MISSING, FeatureSpec, RawFeature, serving_value
 from tfrec_zoo.models.base import RecommenderModel
 from tfrec_zoo.models.retrieval import RetrievalModel
 from tfrec_zoo.serving.index import NO_ITEM
@@ -28,8 +36,48 @@ class ServedWeights(tf.Module):
 
 
 def serving_inputs(raw: Mapping[str, RawFeature]) -> dict[str, RawFeature]:
-    """Returns the raw features that requests give: all but those that are constant in serving."""
-    return {key: feature for key, feature in raw.items() if feature.serving is None}
+    """Returns the raw features that requests give.
+
+    Those that are constant in serving are not among them, and ages of the history take the place of
+    what follows from it.
+    """
+    derived = _derived_of_history(raw)
+    given = {
+        key: feature
+        for key, feature in raw.items()
+        if feature.serving is None and key not in derived
+    }
+    if derived:
+        given.setdefault(HISTORY_AGE, RawFeature(HISTORY_AGE, "float64", is_bag=True))
+    return given
+
+
+def with_moment(
+    raw: Mapping[str, tf.Tensor], features: Mapping[str, RawFeature], spec: FeatureSpec
+) -> dict[str, tf.Tensor]:
+    """Adds what follows from the history of a request.
+
+    Args:
+        raw: Raw features of a request, by key.
+        features: The raw features that a model reads.
+        spec: Spec of the model.
+    """
+    derived = _derived_of_history(features)
+    if not derived:
+        return dict(raw)
+    history = raw[HISTORY] if _has_history(features) else None
+    found = moment_of(raw[HISTORY_AGE], history, longest_bag(spec))
+    return {**raw, **{key: found[key] for key in derived}}
+
+
+def _derived_of_history(raw: Mapping[str, RawFeature]) -> set[str]:
+    """The features of the moment that follow from the history that a model reads, or its ages."""
+    known = (SINCE_LAST, NUM_BEFORE) if _has_history(raw) else (SINCE_LAST,)
+    return {key for key in known if raw.get(key) == RawFeature(key, "float64")}
+
+
+def _has_history(raw: Mapping[str, RawFeature]) -> bool:
+    return HISTORY in raw and raw[HISTORY].is_bag
 
 
 def with_serving_values(

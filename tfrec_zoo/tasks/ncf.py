@@ -111,7 +111,8 @@ class NCF(NextWatch):
     def _details(self) -> list[str]:
         drawn = self.held_out == "validation" or self.others is None
         number = 99 if drawn or self.others is None else self.others.shape[1]
-        return [f"{number} negatives of seed 0" if drawn else f"{number} given negatives"]
+        words = f"{number} negatives of seed 0" if drawn else f"{number} given negatives"
+        return [*self._moment_in_words(), words]
 
     def measure(
         self, model: RecommenderModel, examples: Examples, brief: bool = False

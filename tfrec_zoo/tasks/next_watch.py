@@ -6,6 +6,7 @@ that watch is predicted from the past alone.
 
 import dataclasses
 import functools
+import math
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -17,7 +18,7 @@ from tfrec_zoo.data import (
     interaction_examples,
     next_watch_examples,
 )
-from tfrec_zoo.data.derived import MAX_HISTORY
+from tfrec_zoo.data.derived import MAX_HISTORY, longest_bag
 from tfrec_zoo.features import FeatureSpec
 from tfrec_zoo.tasks.item_task import ItemTask
 from tfrec_zoo.tasks.specs import next_watch_spec
@@ -42,6 +43,11 @@ class NextWatch(ItemTask):
         example_age: Whether the age of the example is fed, which is zero when serving.
         order: Whether the order of the history is fed, and the latest search. If not, the history
             is one bag, the largest of `bags`, and the latest search is withheld, as in the paper.
+        moment: Whether the moment of the request is fed: how long ago the last watch was, and how
+            many there were before, at most the largest of `bags`. Requests give `history_age`.
+        half_lives: Half-lives, in the log's unit of time, of further means of the largest bag, each
+            fed apart: a watch that is a half-life older weighs half as much. Requests give
+            `history_age`.
 
     Example:
 
@@ -68,6 +74,8 @@ class NextWatch(ItemTask):
     last_watched: bool = False
     example_age: bool = True
     order: bool = True
+    moment: bool = False
+    half_lives: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -78,6 +86,17 @@ class NextWatch(ItemTask):
         if self.examples_per_user is not None and self.examples_per_user < 1:
             raise ValueError(
                 f"`examples_per_user` must be positive. Received: {self.examples_per_user!r}"
+            )
+        if self.moment or self.half_lives:
+            self.log.require_times("how long ago something was")
+        if not all(0 < half_life < math.inf for half_life in self.half_lives):
+            raise ValueError(
+                f"`half_lives` must be positive and finite. Received: {self.half_lives!r}"
+            )
+        if self.half_lives and not self.order:
+            raise ValueError(
+                "`half_lives` say what came last: leave them out, or set `order` to True. "
+                f"Received: half_lives={self.half_lives!r}, order=False"
             )
         if not 0 <= self.min_watch_share <= 1:
             raise ValueError(
@@ -116,7 +135,10 @@ class NextWatch(ItemTask):
             words.append("without order")
         if self.examples_per_user:
             words.append(f"{self.examples_per_user} examples per user")
-        return words
+        return [*words, *self._moment_in_words()]
+
+    def _moment_in_words(self) -> list[str]:
+        return ["with query time"] if self.moment else []
 
     def _spec(self, width: int | None, pairs: bool) -> FeatureSpec:
         return next_watch_spec(
@@ -128,10 +150,12 @@ class NextWatch(ItemTask):
             order=self.order,
             embedding_dim=width,
             candidate=pairs,
+            moment=self.moment,
+            half_lives=self.half_lives,
         )
 
     def _windows(self, pairs: bool) -> tuple[Examples, Examples]:
-        longest = max(self.bags)
+        longest = (self.spec and longest_bag(self.spec)) or max(self.bags)
         build = next_watch_examples if self.label == "future" else held_out_watch_examples
         train = build(
             self.log,

@@ -19,9 +19,11 @@ from tfrec_zoo.data.derived import (
     LAST_WATCHED,
     MAX_HISTORY,
     MAX_TOKENS,
+    NUM_BEFORE,
     POSITION,
     RECENT_IMPRESSIONS,
     SEARCH_TOKENS,
+    SINCE_LAST,
     attribute_key,
     first_position,
 )
@@ -123,6 +125,8 @@ def next_watch_spec(
     embedding_dim: int | None = None,
     candidate: bool = False,
     order: bool = True,
+    moment: bool = False,
+    half_lives: Sequence[float] = (),
 ) -> FeatureSpec:
     """The features of `next_watch_examples`.
 
@@ -136,17 +140,30 @@ def next_watch_spec(
         embedding_dim: Width of the item embeddings.
         candidate: Whether the candidate is fed, by its id and columns, as ranking models need.
         order: Whether the order of the history is fed. If not, it is one bag, the largest of
-            `bags`, as in the paper (§3.4): short bags and the last watch say what came last.
+            `bags`, as in the paper (§3.4): short bags, the last watch and half-lives say what came
+            last.
+        moment: Whether it is fed how long ago the last watch was, and how many there are.
+        half_lives: Half-lives of means of the largest bag in which a watch weighs by its age, each
+            fed apart, from the same table.
     """
     if not order:
-        bags, last_watched = (max(bags),), False
+        bags, last_watched, half_lives = (max(bags),), False, ()
     r = log.roles
     item: dict[str, Any] = {"space": r.item, "dtype": _id_type(log.interactions[r.item])}
     query: list[Column] = [
         EmbeddingColumn(_bag(HISTORY, length, **item), embedding_dim) for length in bags
     ]
+    values = VocabularyColumn(HISTORY, **item)
+    query += [
+        EmbeddingColumn(
+            BagColumn(values, max(bags), half_life=half_life, ages=HISTORY_AGE), embedding_dim
+        )
+        for half_life in half_lives
+    ]
     if last_watched:
         query.append(_embedding(LAST_WATCHED, embedding_dim, **item))
+    if moment:
+        query += [NumericColumn(SINCE_LAST), NumericColumn(NUM_BEFORE)]
     users, items = _profiles(log) if profile else ([], [])
     if profile:
         query += users
