@@ -120,7 +120,7 @@ class NextWatch(ItemTask):
             words.append(f"{self.examples_per_user} examples per user")
         return words
 
-    def _spec(self, width: int | None, pairs: bool) -> FeatureSpec:
+    def _spec(self, width: int | None, pairs: bool, items: bool) -> FeatureSpec:
         return next_watch_spec(
             self.log,
             bags=self.bags,
@@ -129,7 +129,7 @@ class NextWatch(ItemTask):
             example_age=self.example_age,
             order=self.order,
             embedding_dim=width,
-            candidate=pairs,
+            candidate=pairs or items,
         )
 
     def _windows(self, pairs: bool) -> tuple[Examples, Examples]:
