@@ -50,6 +50,10 @@ _AUTOINT = (
     "Song et al.: AutoInt, Automatic Feature Interaction Learning via Self-Attention, CIKM 2019"
 )
 _XDEEPFM = "Lian et al.: xDeepFM, Explicit and Implicit Feature Interactions, KDD 2018"
+_YI = (
+    "Yi et al.: Sampling-Bias-Corrected Neural Modeling for Large Corpus Item Recommendations, "
+    "RecSys 2019"
+)
 _FM = "Rendle: Factorization Machines, ICDM 2010"
 
 MODELS: dict[str, Entry] = {
@@ -94,6 +98,14 @@ MODELS: dict[str, Entry] = {
             "youtube_retrieval",
             "next-watch",
             "averaged embeddings, ReLU tower, softmax over the catalogue, full or sampled",
+        ),
+        Entry(
+            "TwoTower",
+            "retrieval",
+            _YI,
+            "two_tower",
+            "next-watch",
+            "a tower over the query, another over the item's features; in-batch softmax",
         ),
         Entry(
             "LogisticRegression",
