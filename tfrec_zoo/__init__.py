@@ -2,8 +2,8 @@
 
 Importing the package switches TensorFlow to Keras 2, which TensorFlow Recommenders needs, and does
 nothing else. What users need most is at hand under `tfrec_zoo` and loaded when first used: `Log`,
-`Training`, `train`, `load`, `from_preset`, `tasks`, `presets`, and every registered model by its
-name; the rest is in the subpackages.
+`Training`, `Negatives`, `train`, `load`, `from_preset`, `tasks`, `presets`, and every registered
+model by its name; the rest is in the subpackages.
 """
 
 import importlib
@@ -32,6 +32,8 @@ _SUBPACKAGES = (
 #: The front door: module by name.
 _NAMES = {
     "Log": "data",
+    "MineNegatives": "mining",
+    "Negatives": "losses",
     "Roles": "data",
     "Run": "runs",
     "Training": "training",

@@ -169,7 +169,7 @@ def _retrieval_settings(
     batch_size = 256 if len(rows.train) < _LONG else training.batch_size
     training = dataclasses.replace(training, epochs=epochs, batch_size=batch_size)
     if log.interactions[log.roles.item].iloc[rows.train].nunique() > _SAMPLED_FROM:
-        arguments["num_sampled"] = 2000
+        arguments["negatives"] = "log-uniform"
         training = dataclasses.replace(training, optimizer="lazy_adam")
     return training, arguments
 

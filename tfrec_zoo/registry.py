@@ -51,6 +51,10 @@ _AUTOINT = (
     "Song et al.: AutoInt, Automatic Feature Interaction Learning via Self-Attention, CIKM 2019"
 )
 _XDEEPFM = "Lian et al.: xDeepFM, Explicit and Implicit Feature Interactions, KDD 2018"
+_YI = (
+    "Yi et al.: Sampling-Bias-Corrected Neural Modeling for Large Corpus Item Recommendations, "
+    "RecSys 2019"
+)
 _FM = "Rendle: Factorization Machines, ICDM 2010"
 
 MODELS: dict[str, Entry] = {
@@ -103,6 +107,14 @@ MODELS: dict[str, Entry] = {
             "sasrec",
             "next-watch",
             "self-attention over the sequence of the history; softmax or binary loss",
+        ),
+        Entry(
+            "TwoTower",
+            "retrieval",
+            _YI,
+            "two_tower",
+            "next-watch",
+            "a tower over the query, another over the item's features; in-batch softmax",
         ),
         Entry(
             "LogisticRegression",

@@ -148,6 +148,8 @@ def fit(
         seed=training.seed,
         negatives=negatives,
     )
+    if model.family == "retrieval":
+        model.count_items(examples.label)
     epochs = (training.epochs or model.default_epochs) if model.is_iterative else 1
     model.compile(
         _optimizer(training, len(dataset) * epochs),

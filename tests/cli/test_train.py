@@ -213,7 +213,7 @@ def test_text(dataset: Any, run: Any, tmp_path: Any) -> None:
         ("dropout=2", "2"),
         ("dropout=some", "some"),
         ("temperature=0", "`temperature` must be positive. Received: 0"),
-        ("num_sampled=-1", "`num_sampled` must be in 1"),
+        ("negatives=all", "`negatives` must be one of"),
         ("seed=lucky", "lucky"),
         ("l2=much", "much"),
         ("embedding_dim=(3", "(3"),

@@ -223,8 +223,18 @@ def seed() -> None:
     tf.keras.utils.set_random_seed(0)
 
 
+def _items() -> dict[str, np.ndarray]:
+    """What is known of the videos, but of one of which nothing is."""
+    numbers = np.arange(1, 12)
+    return {
+        "video_id": np.array([f"v{i}" for i in numbers]),
+        "channel": np.array([f"c{i}" for i in numbers % 4]),
+        "length": np.exp(numbers / 2),
+    }
+
+
 @functools.cache
-def make_data(family: str, spec: FeatureSpec) -> Data:
+def make_data(family: str, spec: FeatureSpec, reads_items: bool = False) -> Data:
     """Data for a family of models, with features of its own or those of the family."""
     log = _log()
     rng = np.random.default_rng(1)
@@ -236,7 +246,8 @@ def make_data(family: str, spec: FeatureSpec) -> Data:
     watch_time = np.where(likes, 1 + 4 * rng.random(ROWS), 0).astype(np.float32)
     label = items if family == "retrieval" else watch_time
     raw = _with_gaps(log, spec.raw_query if family == "retrieval" else spec.raw)
-    return Data(Features.fit(spec, log), raw, label, weight)
+    features = Features.fit(spec, log, items=_items() if reads_items else None)
+    return Data(features, raw, label, weight)
 
 
 @pytest.fixture(scope="session")
@@ -278,7 +289,7 @@ def reference_of() -> Any:
 def reference_data(entry: Entry) -> Data:
     """Returns the data of a registered model: with the features that its reference asks for."""
     spec = getattr(load_reference(entry), "SPEC", SPECS[entry.family])
-    return make_data(entry.family, spec)
+    return make_data(entry.family, spec, entry.load().reads_items)
 
 
 @pytest.fixture(scope="session")

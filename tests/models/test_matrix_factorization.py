@@ -101,12 +101,14 @@ def test_metrics_see_ratings_probabilities_or_classes():
     ("arguments", "message"),
     [
         ({"loss": "hinge"}, r"`loss` must be one of \['softmax', .*'warp'\]. Received: 'hinge'"),
-        ({"num_sampled": 0}, r"must be in 1 … 6 .* Received: 0"),
-        ({"num_sampled": 7}, r"must be in 1 … 6 .* Received: 7"),
+        (
+            {"negatives": {"kind": "uniform", "number": 0}},
+            r"`number` must be positive.* Received: 0",
+        ),
         *(
             (
-                {"loss": loss, "num_sampled": 2},
-                rf'is for the loss "softmax". Received: num_sampled=2, loss={loss!r}',
+                {"loss": loss, "negatives": "uniform"},
+                rf"are for the loss \"softmax\".* Received: negatives='uniform', loss={loss!r}",
             )
             for loss in LOSSES[1:]
         ),
@@ -196,7 +198,7 @@ def test_learns_whom_likes_what(loss):
     label = np.char.add("i", likes.astype("U"))
     kwargs = {"loss": loss}
     if loss == "sampled":
-        kwargs = {"loss": "softmax", "num_sampled": 3}
+        kwargs = {"loss": "softmax", "negatives": {"kind": "log-uniform", "number": 3}}
     elif loss != "softmax":
         raw["item"] = np.char.add("i", items.astype("U"))
         label = np.tile([1.0, 0.0, 0.0, 0.0], [len(user), 1])

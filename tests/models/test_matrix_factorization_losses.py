@@ -22,7 +22,8 @@ from matrix_reference import (
 )
 from sklearn.metrics import roc_auc_score
 
-from tfrec_zoo.losses import SampledClasses, sampled_softmax
+from tfrec_zoo.losses import Drawn, Negatives
+from tfrec_zoo.models import retrieval
 
 import tensorflow as tf  # isort: skip (after tfrec_zoo, which chooses Keras 2)
 
@@ -90,15 +91,13 @@ def test_sampled_softmax_is_numpy_s(monkeypatch):
     negatives, chance = np.array([4, 1, 3]), np.array([0.5, 0.9, 0.3])
     of_class = np.array([0.95, 0.9, 0.7, 0.3, 0.5, 0.2])
 
-    def draw(positives, num_sampled, num_classes, seed):
-        assert (num_sampled, num_classes) == (3, ITEMS)
+    def draw(positives, number, num_classes, seed):
+        assert (number, num_classes) == (3, ITEMS)
         own = tf.gather(tf.constant(of_class, tf.float32), positives)
-        return SampledClasses(
-            tf.constant(negatives, tf.int64), tf.constant(chance, tf.float32), own
-        )
+        return Drawn(tf.constant(negatives, tf.int32), tf.constant(chance, tf.float32), own)
 
-    monkeypatch.setattr(sampled_softmax, "sample_classes", draw)
-    model = make(num_sampled=3)
+    monkeypatch.setattr(retrieval, "draw_log_uniform", draw)
+    model = make(negatives=Negatives("log-uniform", 3, correction="all"))
     user, item = numbers("user", PAIRS["user"]), numbers("item", PAIRS["item"])
     scores, expected = all_scores(model), np.zeros(30)
     for row in np.flatnonzero(item < ITEMS):
@@ -116,12 +115,11 @@ def test_sampled_softmax_is_numpy_s(monkeypatch):
 
 
 def test_all_items_drawn_for_certain_are_the_full_softmax(monkeypatch):
-    def draw(positives, num_sampled, num_classes, seed):
-        every = tf.range(num_classes, dtype=tf.int64)
-        return SampledClasses(every, tf.ones([ITEMS]), tf.ones(tf.shape(positives)))
+    def draw(positives, number, num_classes, seed):
+        return Drawn(tf.range(num_classes), tf.ones([ITEMS]), tf.ones(tf.shape(positives)))
 
-    monkeypatch.setattr(sampled_softmax, "sample_classes", draw)
-    model = make(num_sampled=ITEMS)
+    monkeypatch.setattr(retrieval, "draw_log_uniform", draw)
+    model = make(negatives="log-uniform")
     losses, _ = model.example_losses(
         model.encode({"user": PAIRS["user"]}), PAIRS["item"], training=True
     )
@@ -131,7 +129,7 @@ def test_all_items_drawn_for_certain_are_the_full_softmax(monkeypatch):
 def test_sampling_comes_again_by_its_seed():
     def trained(seed):
         tf.random.set_seed(0)
-        model = make(num_sampled=ITEMS // 2, seed=seed)
+        model = make(negatives={"kind": "log-uniform", "number": ITEMS // 2}, seed=seed)
         model.compile(tf.keras.optimizers.SGD(0.5))
         model.fit(PAIRS, PAIRS["item"], batch_size=10, epochs=2, shuffle=False, verbose=0)
         return model.get_weights()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tfrec_zoo.features import BagColumn, Features, FeatureSpec, NumericColumn, VocabularyColumn
-from tfrec_zoo.losses import sample_classes
+from tfrec_zoo.losses import Drawn, Negatives
 from tfrec_zoo.models import SASRec
 from tfrec_zoo.serving import served
 
@@ -109,7 +109,7 @@ def test_an_example_trains_as_many_predictions_as_its_history_has_items():
     assert loss(model, x, y, training=False) == pytest.approx(np.mean(expected), rel=1e-5)
 
 
-@pytest.mark.parametrize("arguments", [{}, {"loss": "binary"}, {"num_sampled": 2}])
+@pytest.mark.parametrize("arguments", [{}, {"loss": "binary"}, {"negatives": "uniform"}])
 def test_the_future_is_not_seen(arguments):
     model = made(**arguments)
     ids = tf.constant([[1, 2, 3, 4]])
@@ -146,26 +146,36 @@ def test_drawn_negatives_cost_on_average_what_is_evaluated():
     assert found == pytest.approx(expected, rel=0.02)
 
 
-def test_sampled_items_stand_for_all():
-    model = made(num_sampled=2)
-    x, y = bags("acd", ".cb"), np.array(["a", "d"])
+@pytest.mark.parametrize("mask_known", [False, True])
+def test_sampled_items_stand_for_all(mask_known):
+    model = made(negatives=Negatives("uniform", number=6, mask_known=mask_known))
+    x, y = bags("ac", ".c"), np.array(["d", "a"])
     states = model.states(model.sequences(model.encode(x))).numpy().astype(np.float64)
-    found = (states @ model.item_table.table.numpy().T)[[0, 0, 0, 1, 1], [0, 1, 2, 1, 2]]
-    own = [2, 3, 0, 1, 3]
-    tf.random.set_seed(0)
-    drawn = sample_classes(tf.constant(own), 2, 4, seed=1)
-    assert set(own) & set(drawn.negatives.numpy())
-    tf.random.set_seed(0)
+    found = (states @ model.item_table.table.numpy().T)[[0, 0, 1], [0, 1, 1]]
+    own = [2, 3, 0]
+    known = [{0, 2, 3}, {0, 2, 3}, {0, 2}] if mask_known else [{item} for item in own]
+    drawn = [1, 0, 1, 2, 3, 1]
+    model._draw = lambda negatives, query, classes, inputs: Drawn(
+        tf.constant(drawn), tf.fill([6], 6 / 4), tf.fill(tf.shape(classes), 6 / 4)
+    )
     found_loss = loss(model, x, y, training=True)
     expected = []
-    for scores_, item in zip(found, own, strict=True):
-        odds = np.exp(scores_[drawn.negatives]) / drawn.negative_probability
-        odds = odds.numpy()[drawn.negatives.numpy() != item].sum()
-        expected.append(np.log(np.exp(scores_[item]) + odds) - scores_[item])
+    for score, item, out in zip(found, own, known, strict=True):
+        # Each of the six stands for 4 / 6 of an item.
+        others = sum(np.exp(score[j]) * 4 / 6 for j in drawn if j not in out)
+        expected.append(np.log(np.exp(score[item]) + others) - score[item])
     assert found_loss == pytest.approx(np.mean(expected), rel=1e-5)
 
 
-@pytest.mark.parametrize("arguments", [{}, {"loss": "binary"}, {"num_sampled": 2}])
+def test_what_is_sampled_costs_on_average_what_all_do():
+    full, sampled = made(), made(negatives=Negatives("log-uniform", number=3))
+    x, y = bags("ab", "dc"), np.array(["d", "a"])
+    sampled.set_weights(full.get_weights())
+    found = np.mean([loss(sampled, x, y, training=True) for _ in range(200)])
+    assert found == pytest.approx(loss(full, x, y, training=True), rel=0.1)
+
+
+@pytest.mark.parametrize("arguments", [{}, {"loss": "binary"}, {"negatives": "uniform"}])
 def test_nothing_to_predict_trains_nothing(arguments):
     model = made(**arguments)
     model.compile(tf.keras.optimizers.SGD(1.0))
@@ -195,11 +205,13 @@ def test_heads_that_do_not_divide_the_width():
         made(num_heads=3)
 
 
-def test_sampled_binary_loss():
-    with pytest.raises(ValueError, match="`num_sampled` is of the softmax.* Received: .*=2"):
-        made(loss="binary", num_sampled=2)
+def test_losses_and_negatives_that_do_not_go_together():
+    with pytest.raises(ValueError, match="`negatives` are of the softmax.* Received: .*'uniform'"):
+        made(loss="binary", negatives="uniform")
     with pytest.raises(ValueError, match="must be one of .*'softmax', 'binary'.* Received: 'bpr'"):
         made(loss="bpr")
+    with pytest.raises(ValueError, match="must be 'uniform' or 'log.*Received: 'in-batch'"):
+        made(negatives="in-batch")
 
 
 def test_other_features():

@@ -112,9 +112,12 @@ def catalogue():
     return features, {"history": items[:, None]}, np.roll(items, -1)
 
 
+TWENTY = {"kind": "log-uniform", "number": 20}
+
+
 def test_sampled_training_learns_the_full_softmax(catalogue):
     features, raw, label = catalogue
-    model = YouTubeRetrieval(features, hidden_units=(16,), num_sampled=20, seed=1)
+    model = YouTubeRetrieval(features, hidden_units=(16,), negatives=TWENTY, seed=1)
     model.compile(tf.keras.optimizers.Adam(0.05))
     history = model.fit(
         raw, label, batch_size=50, epochs=40, validation_data=(raw, label), verbose=0
@@ -132,7 +135,7 @@ def test_sampled_training_learns_the_full_softmax(catalogue):
 
 def test_sampled_gradients_touch_own_and_drawn_items_only(catalogue):
     features, raw, label = catalogue
-    model = YouTubeRetrieval(features, hidden_units=(16,), num_sampled=20, seed=1)
+    model = YouTubeRetrieval(features, hidden_units=(16,), negatives=TWENTY, seed=1)
     batch = ({"history": raw["history"][:10]}, label[:10])
     table = model.output_table.table
     for training, expected in ((True, range(10, 31)), (False, [200])):
@@ -144,7 +147,7 @@ def test_sampled_gradients_touch_own_and_drawn_items_only(catalogue):
 
 def test_unknown_items_train_nothing_when_sampled(catalogue):
     features, raw, label = catalogue
-    model = YouTubeRetrieval(features, hidden_units=(16,), num_sampled=20, seed=1)
+    model = YouTubeRetrieval(features, hidden_units=(16,), negatives=TWENTY, seed=1)
     model.compile(tf.keras.optimizers.SGD(0.5))
     model(raw)
     before = [variable.numpy() for variable in model.trainable_variables]
@@ -152,11 +155,6 @@ def test_unknown_items_train_nothing_when_sampled(catalogue):
     assert loss == [0.0]
     for variable, value in zip(model.trainable_variables, before, strict=True):
         np.testing.assert_array_equal(variable, value)
-
-
-def test_all_items_may_be_sampled(catalogue):
-    features, _, _ = catalogue
-    assert YouTubeRetrieval(features, num_sampled=200).num_sampled == 200
 
 
 # Temperature and seed.
@@ -172,7 +170,9 @@ def test_temperature_divides_the_scores(chosen):
 
 def test_seed_gives_the_same_model_again(chosen):
     one, same, other = (
-        YouTubeRetrieval(chosen.features, hidden_units=(8, 4), num_sampled=5, dropout=0.2, seed=s)
+        YouTubeRetrieval(
+            chosen.features, hidden_units=(8, 4), negatives="mixed", dropout=0.2, seed=s
+        )
         for s in (1, 1, 2)
     )
     assert np.any(one.scores(chosen.raw) != other.scores(chosen.raw))
@@ -188,8 +188,8 @@ def test_seed_gives_the_same_model_again(chosen):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ({"num_sampled": 0}, r"`num_sampled` must be in 1 … 12 .* Received: 0"),
-        ({"num_sampled": 13}, r"`num_sampled` must be in 1 … 12 .* Received: 13"),
+        ({"negatives": "nearby"}, r"must be one of \['in-batch', .* Received: 'nearby'"),
+        ({"negatives": {"number": 3}}, r"one of these as its `kind`.* Received: {'number': 3}"),
         ({"temperature": 0.0}, r"`temperature` must be positive. Received: 0.0"),
         ({"temperature": -1.0}, r"`temperature` must be positive. Received: -1.0"),
         ({"hidden_units": (8, 0)}, r"`hidden_units` must be positive integers. Received: "),

@@ -103,6 +103,7 @@ class Examples:
         vocabularies: Mapping[str, Vocabulary] | None = None,
         sample: int = 20_000,
         drop_empty: bool = False,
+        items: bool = False,
     ) -> Features:
         """Learns the vocabularies and statistics of a spec from these examples.
 
@@ -117,6 +118,8 @@ class Examples:
             vocabularies: Known vocabularies by ID space, which are not learned.
             sample: Number of examples that interaction columns are fitted on.
             drop_empty: Whether columns without a value are left out; see `Features.fit`.
+            items: Whether the features hold what is known of the items, for models that score all
+                of them by it; needs `candidates`.
 
         Returns:
             The fitted features.
@@ -128,7 +131,10 @@ class Examples:
         crosses = [c for c in spec.crosses if c.top_n is not None]
         parts = {part.key for c in crosses for part in c.columns}
         cross_rows = self._chunks(parts) if crosses else ()
-        return Features.fit(spec, self._counted(spec), vocabularies, rows, cross_rows, drop_empty)
+        known = self.candidates.values if items and self.candidates is not None else None
+        return Features.fit(
+            spec, self._counted(spec), vocabularies, rows, cross_rows, drop_empty, known
+        )
 
     def _counted(self, spec: FeatureSpec) -> Iterator[dict[str, np.ndarray | Repeated]]:
         """Yields the values that vocabularies and statistics are learned from."""

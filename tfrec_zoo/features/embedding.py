@@ -99,7 +99,7 @@ class EmbeddingTable(tf.keras.layers.Layer):
             known = tf.math.divide_no_nan(known, count)
         elif combiner == "sqrtn":
             known = tf.math.divide_no_nan(known, tf.sqrt(count))
-        return tf.einsum("...l,...ld->...d", known, rows)
+        return tf.reduce_sum(known[..., None] * rows, axis=-2)
 
     def _penalise(self, rows: tf.Tensor, is_bag: bool = False) -> None:
         if not self.batch_l2:

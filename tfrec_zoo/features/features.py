@@ -29,7 +29,8 @@ from tfrec_zoo.features.dense_columns import (
 )
 from tfrec_zoo.features.empty_columns import without_empty
 from tfrec_zoo.features.interactions import InteractionValues
-from tfrec_zoo.features.request import raw_values, raw_vectors
+from tfrec_zoo.features.item_rows import ItemRows, as_lists, rows_of_items
+from tfrec_zoo.features.request import raw_values, raw_vectors, request_arrays
 from tfrec_zoo.features.spec import FeatureSpec
 from tfrec_zoo.features.summaries import Count, summaries_of
 from tfrec_zoo.features.vocabulary import Vocabulary, VocabularyCounter
@@ -58,6 +59,8 @@ class Features:
         statistics: What normalizations have learned of numbers, by name: 1,000 values at equally
             spaced ranks (after the value that is set apart, if one is), the least and the greatest
             value, or the mean and the standard deviation.
+        items: Raw candidate features of the items besides their ids, by key, a row for each item
+            of the vocabulary, in its order. Retrieval models read them; see `fit`.
 
     Example:
 
@@ -72,6 +75,7 @@ class Features:
     spec: FeatureSpec
     vocabularies: Mapping[str, Vocabulary]
     statistics: Mapping[str, tuple[float, ...]]
+    items: Mapping[str, np.ndarray] = dataclasses.field(default_factory=ItemRows)
 
     def __post_init__(self) -> None:
         for column in self.spec.vocabulary_columns:
@@ -103,6 +107,7 @@ class Features:
         rows: Iterable[Mapping[str, Any]] | None = None,
         cross_rows: Iterable[Mapping[str, Any]] | None = None,
         drop_empty: bool = False,
+        items: Mapping[str, Any] | None = None,
     ) -> "Features":
         """Learns vocabularies and statistics in one pass, in memory bounded except for the counts.
 
@@ -123,6 +128,9 @@ class Features:
                 default `rows` if given, else `data`.
             drop_empty: Whether columns of which the data hold no value are left out of the spec,
                 with a warning in the log, instead of raising an error; for specs that are guessed.
+            items: What is known of the items, for models that score all of them by their features:
+                the id and the other raw candidate features by key, a row per item. Of an item
+                without a row nothing is known but the id.
 
         Returns:
             The fitted features.
@@ -201,10 +209,14 @@ class Features:
         spaces = {c.space for c in spec.vocabulary_columns} | {c.space for c in spec.crosses}
         names = {name for c in spec.dense for name in summaries_of(c)}
         statistics = {n: s.statistics() for n, s in summaries.items() if n in names}
+        vocabularies = {s: v for s, v in known.items() if s in spaces or s in given}
         return cls(
             spec,
-            {space: v for space, v in known.items() if space in spaces or space in given},
+            vocabularies,
             {name: learned for name, learned in statistics.items() if learned},
+            ItemRows()
+            if items is None
+            else rows_of_items(spec, vocabularies[spec.item.space], items),
         )
 
     @property
@@ -258,6 +270,7 @@ class Features:
                 for space, v in self.vocabularies.items()
             },
             "statistics": {name: list(values) for name, values in self.statistics.items()},
+            **({"items": as_lists(self.items)} if self.items else {}),
         }
 
     @classmethod
@@ -265,13 +278,17 @@ class Features:
         """Makes the features that `to_config` describes."""
         # A config of quantiles alone calls them that.
         statistics = config.get("statistics", config.get("quantiles", {}))
+        spec = FeatureSpec.from_config(config["spec"])
+        items = config.get("items", {})
+        raw = {key: spec.raw_candidate[key] for key in items}
         return cls(
-            FeatureSpec.from_config(config["spec"]),
+            spec,
             {
                 space: Vocabulary(tuple(v["tokens"]), v["dtype"])
                 for space, v in config["vocabularies"].items()
             },
             {name: tuple(values) for name, values in statistics.items()},
+            ItemRows(request_arrays(raw, items) if items else {}),
         )
 
     def save(self, folder: str | pathlib.Path) -> None:

@@ -13,12 +13,13 @@ class Tower(tf.keras.layers.Layer):
 
     Args:
         hidden_units: Width of each layer; none gives the identity.
-        activation: Activation function of every layer, the last included.
+        activation: Activation function of every layer, by default the last included.
         dropout: Share of the units dropped while training.
         l2: L2 penalty on the kernels (not on the biases).
         seed: Seed of the initial kernels and of dropout.
         drop_output: Whether units of the last layer are dropped too: they are hidden where a logit
             follows, but not where they are a vector to be compared with others.
+        output_activation: Activation function of the last layer, if it is another.
 
     Call arguments:
         x: Input, [..., width].
@@ -35,6 +36,7 @@ class Tower(tf.keras.layers.Layer):
         l2: float = 0.0,
         seed: int | None = None,
         drop_output: bool = True,
+        output_activation: Any = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -48,15 +50,24 @@ class Tower(tf.keras.layers.Layer):
         self.l2 = l2
         self.seed = seed
         self.drop_output = drop_output
+        self.output_activation = (
+            self.activation
+            if output_activation is None
+            else tf.keras.activations.get(output_activation)
+        )
+        activations = [self.activation] * len(self.hidden_units)
+        activations[-1:] = [self.output_activation][: len(activations)]
         seeds = [seed_after(seed, i) for i in range(len(self.hidden_units))]
         self.layers = [
             tf.keras.layers.Dense(
                 units,
-                activation=self.activation,
+                activation=layer_activation,
                 kernel_initializer=tf.keras.initializers.GlorotUniform(seed=layer_seed),
                 kernel_regularizer=tf.keras.regularizers.L2(l2) if l2 else None,
             )
-            for units, layer_seed in zip(self.hidden_units, seeds, strict=True)
+            for units, layer_activation, layer_seed in zip(
+                self.hidden_units, activations, seeds, strict=True
+            )
         ]
         self.dropouts = [
             tf.keras.layers.Dropout(dropout, seed=layer_seed)
@@ -81,4 +92,5 @@ class Tower(tf.keras.layers.Layer):
             "l2": self.l2,
             "seed": self.seed,
             "drop_output": self.drop_output,
+            "output_activation": tf.keras.activations.serialize(self.output_activation),
         }

@@ -1,4 +1,7 @@
-"""Sampled softmax: a few sampled classes stand for all, corrected for their sampling odds."""
+"""Sampled softmax: a few classes stand for all, corrected for their odds of being among them.
+
+s̃_ij = s_ij − log E[times that j is among the candidates],    loss_i = −log softmax(s̃_i)_own(i)
+"""
 
 import dataclasses
 from collections.abc import Callable
@@ -6,25 +9,29 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfrec_zoo.losses.negatives import Negatives
+from tfrec_zoo.losses.softmax import softmax_losses
+from tfrec_zoo.recommenders import tfrs
+
 
 @dataclasses.dataclass(frozen=True)
-class SampledClasses:
-    """Classes sampled for a batch, and the probability of each to be among them.
+class Drawn:
+    """Classes drawn for a batch, and how many times each was to be expected.
 
     Args:
-        negatives: Distinct classes, [num_sampled].
-        negative_probability: Probability that each negative is drawn, [num_sampled].
-        positive_probability: Probability that each example's own class is drawn, [batch].
+        classes: The classes, int32 [drawn]; −1 is none.
+        expected: Expected number of times that each of them is drawn, [drawn].
+        of_positives: The same for the examples' own classes, [batch].
     """
 
-    negatives: tf.Tensor
-    negative_probability: tf.Tensor
-    positive_probability: tf.Tensor
+    classes: tf.Tensor
+    expected: tf.Tensor
+    of_positives: tf.Tensor
 
 
-def sample_classes(
-    positives: tf.Tensor, num_sampled: int, num_classes: int, seed: int | None = None
-) -> SampledClasses:
+def draw_log_uniform(
+    positives: tf.Tensor, number: int, num_classes: int, seed: int | None = None
+) -> Drawn:
     """Draws distinct classes from a log-uniform distribution over popularity ranks.
 
     Class 0 is the most frequent, as in a `Vocabulary`. Class k is drawn in proportion to log((k +
@@ -33,80 +40,136 @@ def sample_classes(
 
     Args:
         positives: Classes of the examples, [batch].
-        num_sampled: Number of negative classes sampled per batch.
+        number: Number of classes drawn; all there are, if there are fewer.
         num_classes: Number of classes.
-        seed: Seed of sampling.
-
-    Returns:
-        The sampled classes and their probabilities.
+        seed: Seed of the draw.
     """
-    negatives, positive_probability, negative_probability = tf.random.log_uniform_candidate_sampler(
+    classes, of_positives, expected = _distinct(
+        tf.random.log_uniform_candidate_sampler, positives, number, num_classes, seed
+    )
+    return Drawn(classes, expected, of_positives)
+
+
+def draw_uniform(
+    positives: tf.Tensor, number: int, num_classes: int, seed: int | None = None
+) -> Drawn:
+    """Draws distinct classes, each as likely as any; see `draw_log_uniform`."""
+    sampler = tf.random.uniform_candidate_sampler
+    classes, of_positives, expected = _distinct(sampler, positives, number, num_classes, seed)
+    # TensorFlow estimates this from the number of its tries.
+    chance = min(number, num_classes) / num_classes
+    return Drawn(
+        classes, tf.fill(tf.shape(expected), chance), tf.fill(tf.shape(of_positives), chance)
+    )
+
+
+def _distinct(
+    sampler: Callable[..., Any], positives: tf.Tensor, number: int, num_classes: int, seed: Any
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    classes, of_positives, expected = sampler(
         true_classes=tf.cast(positives, tf.int64)[:, None],
         num_true=1,
-        num_sampled=num_sampled,
+        num_sampled=min(number, num_classes),
         unique=True,
         range_max=num_classes,
         seed=seed,
     )
-    return SampledClasses(negatives, negative_probability, positive_probability[:, 0])
+    return tf.cast(classes, tf.int32), of_positives[:, 0], expected
+
+
+class OwnCandidateSoftmax(tf.keras.losses.Loss):
+    """The loss of a `tfrs.tasks.Retrieval`, in which candidate i is the positive of query i.
+
+    Args:
+        own_correction: Added to the score of each query's own candidate, [batch]; None for nothing.
+    """
+
+    def __init__(self, own_correction: tf.Tensor | None = None) -> None:
+        super().__init__(tf.keras.losses.Reduction.NONE, "own_candidate_softmax")
+        self._own_correction = own_correction
+
+    def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
+        """Returns the cross-entropies, [batch], of scores [batch, candidates]."""
+        if self._own_correction is not None:
+            own = tf.linalg.diag_part(y_pred) + self._own_correction
+            y_pred = tf.linalg.set_diag(y_pred, own)
+        return softmax_losses(y_pred, tf.range(tf.shape(y_pred)[0]))
 
 
 def sampled_softmax_losses(
-    task: Any,
     query: tf.Tensor,
     vectors: Callable[[tf.Tensor], tf.Tensor],
-    classes: tf.Tensor,
-    num_sampled: int,
-    num_classes: int,
-    seed: int | None = None,
+    positives: tf.Tensor,
+    drawn: Drawn,
+    negatives: Negatives,
+    known: tf.Tensor | None = None,
 ) -> tf.Tensor:
-    """Computes the losses of a sampled softmax with a `tfrs.tasks.Retrieval`.
+    """Computes the losses of a softmax over the batch's items and what was drawn besides.
+
+    This is a `tfrs.tasks.Retrieval`, whose extra candidates are what was drawn. Masked scores have
+    a softmax weight of exactly 0.
 
     Args:
-        task: Retrieval task whose loss has reduction NONE.
         query: Query vectors, [batch, dim].
-        vectors: Function from classes, [n], to their vectors, [n, dim].
-        classes: Classes of the examples, [batch].
-        num_sampled: Number of negative classes sampled per batch.
-        num_classes: Number of classes.
-        seed: Seed of sampling.
+        vectors: Function from classes, [n], to their vectors, [n, dim]; those of −1 do not matter.
+        positives: Classes of the examples, [batch]; −1 for unknown ones, whose loss is 0.
+        drawn: What was drawn for the batch.
+        negatives: Which candidates count, and how they are corrected.
+        known: Classes that are no negatives of an example, [batch, length]; −1 is none.
 
     Returns:
         The loss of each example, [batch].
     """
-    sampled = sample_classes(classes, num_sampled, num_classes, seed)
-    candidates, probability, mask = sampled_candidates(classes, sampled)
-    return task(
-        query,
-        tf.cast(vectors(candidates), tf.float32),
-        candidate_sampling_probability=probability,
-        score_mask=mask,
-        compute_metrics=False,
-        compute_batch_metrics=False,
-    )
+    candidates = tf.concat([positives, drawn.classes], axis=0)
+    mask = candidate_mask(positives, drawn.classes, negatives.has_batch)
+    if known is not None and negatives.mask_known:
+        is_other = positives[:, None] != candidates
+        mask &= ~(is_among(candidates, known) & is_other)
+    items, own_correction = tf.cast(vectors(tf.maximum(candidates, 0)), tf.float32), None
+    if negatives.correction != "none":
+        log_odds = tf.math.log(tf.concat([drawn.of_positives, drawn.expected], axis=0))
+        # [query; 1] · [item; −log E]: the task's own correction takes no odds above 1.
+        query = tf.pad(query, [[0, 0], [0, 1]], constant_values=1.0)
+        items = tf.concat([items, -log_odds[:, None]], axis=1)
+        if negatives.correction == "negatives":
+            own_correction = log_odds[: tf.size(positives)]
+    task: Any = tfrs.tasks.Retrieval(loss=OwnCandidateSoftmax(own_correction))
+    losses = task(query, items, score_mask=mask, compute_metrics=False, compute_batch_metrics=False)
+    return tf.where(positives >= 0, losses, 0.0)
 
 
-def sampled_candidates(
-    positives: tf.Tensor, sampled: SampledClasses
-) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Arranges positives and sampled negatives as candidates of a `tfrs.tasks.Retrieval`.
+def candidate_mask(positives: tf.Tensor, drawn: tf.Tensor, has_batch: bool) -> tf.Tensor:
+    """Which candidates count for each example, bool [batch, batch + drawn].
 
-    The task takes candidate i as the positive of example i, and all others as negatives. The mask
-    excludes what is not a sampled negative: the positives of other examples, and samples equal to
-    the example's own class ("accidental hits").
+    An example's own candidate does, and others but those of its own class ("accidental hits") and
+    unknown ones.
 
     Args:
-        positives: Classes of the examples, [batch].
-        sampled: Sampled classes and their probabilities.
-
-    Returns:
-        Classes, [batch + num_sampled], sampling probabilities, [batch + num_sampled], and the mask
-        of the candidates that count, [batch, batch + num_sampled].
+        positives: Classes of the examples, [batch]; −1 for unknown ones.
+        drawn: Drawn classes, [drawn]; −1 is none.
+        has_batch: Whether the items of other examples are negatives.
     """
-    positives = tf.cast(positives, tf.int64)
-    batch = tf.size(positives)
-    classes = tf.concat([positives, sampled.negatives], axis=0)
-    probability = tf.concat([sampled.positive_probability, sampled.negative_probability], axis=0)
-    is_own = tf.eye(batch, dtype=tf.bool)
-    is_hit = positives[:, None] == sampled.negatives[None, :]
-    return classes, probability, tf.concat([is_own, tf.logical_not(is_hit)], axis=1)
+    is_own = tf.eye(tf.size(positives), dtype=tf.bool)
+    of_batch = is_own
+    if has_batch:
+        of_batch |= (positives[:, None] != positives) & (positives >= 0)
+    return tf.concat([of_batch, (positives[:, None] != drawn) & (drawn >= 0)], axis=1)
+
+
+def is_among(candidates: tf.Tensor, known: tf.Tensor) -> tf.Tensor:
+    """Whether candidates, [n], are among the classes of each row, [rows, length]: [rows, n].
+
+    The cost is that of looking up `known` among the candidates, and of the result.
+    """
+    distinct, place = tf.unique(candidates)
+    order = tf.argsort(distinct)
+    ordered = tf.gather(distinct, order)
+    at = tf.minimum(tf.searchsorted(ordered, tf.reshape(known, [-1])), tf.size(ordered) - 1)
+    is_found = tf.reshape(tf.gather(ordered, at), tf.shape(known)) == known
+    is_found &= known >= 0
+    row = tf.broadcast_to(tf.range(tf.shape(known)[0])[:, None], tf.shape(known))
+    column = tf.reshape(tf.gather(order, at), tf.shape(known))
+    hits = tf.boolean_mask(tf.stack([column, row], axis=-1), is_found)
+    shape = [tf.size(distinct), tf.shape(known)[0]]
+    found = tf.scatter_nd(hits, tf.ones(tf.shape(hits)[:1], tf.int32), shape) > 0
+    return tf.transpose(tf.gather(found, place))

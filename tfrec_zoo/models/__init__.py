@@ -22,6 +22,7 @@ from tfrec_zoo.models.popularity import Popularity
 from tfrec_zoo.models.ranking import RankingModel
 from tfrec_zoo.models.retrieval import RetrievalModel
 from tfrec_zoo.models.sasrec import SASRec
+from tfrec_zoo.models.two_tower import TwoTower
 from tfrec_zoo.models.wide_deep import WideDeep
 from tfrec_zoo.models.xdeepfm import xDeepFM
 from tfrec_zoo.models.youtube_ranking import YouTubeRanking
@@ -50,6 +51,7 @@ __all__ = [
     "RecommenderModel",
     "RetrievalModel",
     "SASRec",
+    "TwoTower",
     "WideDeep",
     "YouTubeRanking",
     "YouTubeRetrieval",

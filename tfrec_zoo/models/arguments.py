@@ -9,6 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfrec_zoo.losses import Negatives
 from tfrec_zoo.typed_fields import checked_by
 
 #: Ranges of numbers by the name of the argument, in words.
@@ -20,9 +21,6 @@ _RANGES: dict[str, tuple[str, Callable[[Any], bool]]] = {
 }
 #: The range of all other numbers.
 _POSITIVE: tuple[str, Callable[[Any], bool]] = ("positive", lambda x: x > 0)
-
-#: Arguments whose range depends on the features, which the constructor knows.
-_OWN_RANGES = ("num_sampled",)
 
 
 def checks_arguments(init: Callable[..., None]) -> Callable[..., None]:
@@ -80,9 +78,11 @@ def _typed(init: Callable[..., None], given: Mapping[str, Any]) -> dict[str, Any
 
 def _check_ranges(init: Callable[..., None], given: Mapping[str, Any]) -> None:
     for name, hint in _parameters(init).items():
-        if name not in given or name in _OWN_RANGES:
+        if name not in given:
             continue
         value, options = given[name], _options(hint)
+        if name == "negatives":
+            Negatives.of(value)
         if options and value not in options:
             raise ValueError(f"`{name}` must be one of {options}. Received: {value!r:.200}")
         _check_range(name, value, type(None) in typing.get_args(hint))

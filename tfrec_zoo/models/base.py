@@ -49,6 +49,8 @@ class RecommenderModel(KerasMethods):
     family: ClassVar[Literal["retrieval", "ranking"]]
     #: `"features"` of any spec, the `"ids"` of a user and an item alone, or a whole `"history"`.
     reads: ClassVar[Literal["features", "ids", "history"]] = "features"
+    #: Whether it reads what is known of the items besides their ids, though it ranks them all.
+    reads_items: ClassVar[bool] = False
     #: Name of the task the model is trained on where none is given.
     default_task: ClassVar[str]
     #: Arguments with which `pair_predictions` are probabilities, ratings or watch times, by that

@@ -16,7 +16,7 @@ from tfrec_zoo.layers import UserItemEmbeddings, align_with
 from tfrec_zoo.losses import BPR, WARP, Logistic, Squared
 from tfrec_zoo.models.inputs import label_array
 from tfrec_zoo.models.keras_metrics import of_impressions
-from tfrec_zoo.models.retrieval import RetrievalModel
+from tfrec_zoo.models.retrieval import NegativesLike, RetrievalModel
 from tfrec_zoo.recommenders import tfrs
 
 
@@ -38,8 +38,8 @@ class MatrixFactorization(RetrievalModel):
         embedding_dim: Width of p and q.
         loss: `"softmax"`, `"logistic"`, `"squared"`, `"bpr"` or `"warp"`. WARP is the loss of
             YouTube's recommender before deep networks.
-        num_sampled: Number of negative classes sampled per batch, for `"softmax"`; None is the full
-            softmax.
+        negatives: Which items stand for all others in training, for `"softmax"`; None is the full
+            softmax. See `Negatives`.
         margin: Margin by which positives should lead, for `"warp"`.
         stddev: Standard deviation of the normal initial vectors; biases start at 0.
         l2: L2 penalty on the whole embedding tables, not on biases.
@@ -82,7 +82,7 @@ class MatrixFactorization(RetrievalModel):
         *,
         embedding_dim: int = 64,
         loss: Literal["softmax", "logistic", "squared", "bpr", "warp"] = "softmax",
-        num_sampled: int | None = None,
+        negatives: NegativesLike = None,
         margin: float = 1.0,
         stddev: float = 0.1,
         l2: float = 0.0,
@@ -90,7 +90,7 @@ class MatrixFactorization(RetrievalModel):
         seed: int | None = None,
         name: str | None = None,
     ) -> None:
-        super().__init__(features, num_sampled, seed, name=name)
+        super().__init__(features, negatives, seed, name=name)
         pair_losses: dict[str, Any] = {
             "logistic": Logistic,
             "squared": Squared,
@@ -101,10 +101,10 @@ class MatrixFactorization(RetrievalModel):
             raise ValueError(
                 f"`loss` must be one of {['softmax', *pair_losses]}. Received: {loss!r}"
             )
-        if num_sampled is not None and loss != "softmax":
+        if negatives is not None and loss != "softmax":
             raise ValueError(
-                '`num_sampled` is for the loss "softmax". '
-                f"Received: num_sampled={num_sampled}, loss={loss!r}"
+                '`negatives` are for the loss "softmax"; the task draws those of the others. '
+                f"Received: negatives={negatives!r}, loss={loss!r}"
             )
 
         # Layers.
@@ -231,10 +231,10 @@ class MatrixFactorization(RetrievalModel):
             **super().get_config(),
             "embedding_dim": self.embedding_dim,
             "loss": self.loss_name,
-            "num_sampled": self.num_sampled,
             "margin": self.margin,
             "stddev": self.stddev,
             "l2": self.l2,
             "batch_l2": self.batch_l2,
+            "negatives": self.negatives and self.negatives.to_config(),
             "seed": self.seed,
         }

@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfrec_zoo.data.derived import EXAMPLE_AGE
-from tfrec_zoo.features import Features, NumericColumn
+from tfrec_zoo.features import Encoded, Features, NumericColumn
 from tfrec_zoo.models.retrieval import RetrievalModel
 
 
@@ -81,13 +81,17 @@ class Popularity(RetrievalModel):
         return tf.math.log1p(tf.convert_to_tensor(self.counts))[:, None]
 
     def softmax_losses(
-        self, query: tf.Tensor, classes: tf.Tensor, training: bool
+        self,
+        query: tf.Tensor,
+        classes: tf.Tensor,
+        training: bool,
+        inputs: Encoded | None = None,
     ) -> tuple[tf.Tensor, tf.Tensor | None]:
         """Computes the softmax once in training: all users are alike."""
         if not training:
             return super().softmax_losses(query, classes, training)
         scores = self.candidates()[:, 0]
-        return tf.reduce_logsumexp(scores) - tf.gather(scores, classes), None
+        return tf.reduce_logsumexp(scores) - tf.gather(scores, tf.maximum(classes, 0)), None
 
     def train_step(self, inputs: Any) -> dict[str, tf.Tensor]:
         """Adds one batch to the counts."""

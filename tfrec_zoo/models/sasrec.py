@@ -15,12 +15,12 @@ from tfrec_zoo.layers import TransformerBlock
 from tfrec_zoo.layers.transformer_block import EPSILON
 from tfrec_zoo.losses import (
     expected_binary_losses,
-    sample_classes,
+    is_among,
     shared_softmax_losses,
     uniform_negatives,
 )
 from tfrec_zoo.models.history import history_bag, packed
-from tfrec_zoo.models.retrieval import RetrievalModel
+from tfrec_zoo.models.retrieval import NegativesLike, RetrievalModel
 
 
 def _initializer(seed: int | None) -> tf.keras.initializers.Initializer:
@@ -47,8 +47,9 @@ class SASRec(RetrievalModel):
         loss: `"softmax"` over all items; or `"binary"`, the paper's: the logistic loss of the item
             and of one other, drawn uniformly for each position from those that are not in the
             sequence. Evaluation takes the mean over all of these in place of the one.
-        num_sampled: Number of negative classes sampled per batch in training, for the softmax; None
-            is the full softmax.
+        negatives: Which items stand for all others in the softmax: `"uniform"`, `"log-uniform"`, or
+            a `Negatives` of either kind, drawn for each batch and shared by all of its positions.
+            None is the full softmax.
         dropout: Dropout rate on the embedded sequence, on the weights of the attention and on what
             each part of a block adds: 0.5 in the paper, 0.2 on MovieLens-1M.
         seed: Seed of the initial weights, of dropout and of sampling.
@@ -88,22 +89,27 @@ class SASRec(RetrievalModel):
         num_heads: int = 1,
         max_history: int = _MAX_HISTORY,
         loss: Literal["softmax", "binary"] = "softmax",
-        num_sampled: int | None = None,
+        negatives: NegativesLike = None,
         dropout: float = 0.5,
         seed: int | None = None,
         name: str | None = None,
     ) -> None:
-        super().__init__(features, num_sampled, seed, name=name)
+        super().__init__(features, negatives, seed, name=name)
         self.bag = history_bag(features)
         if embedding_dim % num_heads:
             raise ValueError(
                 "`num_heads` must divide `embedding_dim`. "
                 f"Received: num_heads={num_heads}, embedding_dim={embedding_dim}"
             )
-        if loss == "binary" and num_sampled is not None:
+        if loss == "binary" and negatives is not None:
             raise ValueError(
-                "`num_sampled` is of the softmax; the binary loss has one negative per position. "
-                f"Received: num_sampled={num_sampled}"
+                "`negatives` are of the softmax: the binary loss has one of its own per position. "
+                f"Received: loss={loss!r}, negatives={negatives!r}"
+            )
+        if self.negatives is not None and self.negatives.kind not in ("uniform", "log-uniform"):
+            raise ValueError(
+                "`negatives` must be 'uniform' or 'log-uniform': a batch has as many items as "
+                f"positions, thousands, which are no negatives. Received: {negatives!r}"
             )
 
         # Layers.
@@ -196,29 +202,29 @@ class SASRec(RetrievalModel):
         # What is padding costs nothing from here on: [predictions, dim] and [predictions].
         query = tf.boolean_mask(self.states(ids, training), is_predicted)
         target_classes = tf.boolean_mask(targets, is_predicted) - 1
+        # The example of each prediction, and all items of its sequence.
+        example = tf.cast(tf.where(is_predicted)[:, 0], tf.int32)
+        own = tf.concat([ids, classes[:, None] + 1], axis=1) - 1
         if self.loss_name == "binary":
-            own = tf.concat([ids, classes[:, None] + 1], axis=1) - 1
             losses = self._binary_losses(query, target_classes, own, is_predicted)
         else:
-            losses, _ = self.softmax_losses(query, target_classes, training)
-        example = tf.cast(tf.where(is_predicted)[:, 0], tf.int32)
+            losses = self._softmax_losses(query, target_classes, own, example)
         means = tf.math.unsorted_segment_mean(losses, example, tf.size(classes))
         return means, None
 
-    def softmax_losses(
-        self, query: tf.Tensor, classes: tf.Tensor, training: bool
-    ) -> tuple[tf.Tensor, tf.Tensor | None]:
-        """Computes the full softmax, or that of each item and the sampled ones alone.
-
-        The items of other positions are no candidates, as there are many times more of them than of
-        examples in a batch.
-        """
-        if not training or self.num_sampled is None:
-            return super().softmax_losses(query, classes, training)
-        sampled = sample_classes(classes, self.num_sampled, self.num_items, self.seed)
-        log_odds = tf.math.log(sampled.negative_probability)
-        negatives = tf.cast(sampled.negatives, classes.dtype)
-        return shared_softmax_losses(query, self.item_vectors, classes, negatives, log_odds), None
+    def _softmax_losses(
+        self, query: tf.Tensor, classes: tf.Tensor, own: tf.Tensor, example: tf.Tensor
+    ) -> tf.Tensor:
+        """The cross-entropies of the items, among all of them or what was drawn, [predictions]."""
+        if self.negatives is None:
+            return self.softmax_losses(query, classes, training=True)[0]
+        drawn = self._draw(self.negatives, query, classes, None)
+        is_known = None
+        if self.negatives.mask_known:
+            is_known = tf.gather(is_among(drawn.classes, own), example)
+        return shared_softmax_losses(
+            query, self.item_vectors, classes, drawn, self.negatives, is_known
+        )
 
     def _binary_losses(
         self, query: tf.Tensor, classes: tf.Tensor, own: tf.Tensor, is_predicted: tf.Tensor
@@ -253,7 +259,7 @@ class SASRec(RetrievalModel):
             "num_heads": self.num_heads,
             "max_history": self.max_history,
             "loss": self.loss_name,
-            "num_sampled": self.num_sampled,
+            "negatives": self.negatives and self.negatives.to_config(),
             "dropout": self.dropout,
             "seed": self.seed,
         }

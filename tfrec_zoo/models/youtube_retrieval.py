@@ -19,7 +19,7 @@ from tfrec_zoo.features import (
     seed_after,
 )
 from tfrec_zoo.layers import Tower
-from tfrec_zoo.models.retrieval import RetrievalModel
+from tfrec_zoo.models.retrieval import NegativesLike, RetrievalModel
 
 
 def _initializer(seed: int | None) -> tf.keras.initializers.Initializer:
@@ -41,8 +41,9 @@ class YouTubeRetrieval(RetrievalModel):
             are (256,), (512, 256), (1024, 512, 256) and (2048, 1024, 512, 256); () is its depth 0,
             a linear layer.
         embedding_dim: Width of u at depth 0; at other depths it is the last of `hidden_units`.
-        num_sampled: Number of negative classes sampled per batch in training ("several thousand" in
-            the paper), corrected by importance weighting; None is the full softmax.
+        negatives: Which items stand for all others in training, such as `"log-uniform"`, of which
+            the paper samples "several thousand" and corrects for it by importance weighting; None
+            is the full softmax. See `Negatives`.
         tied: Whether the item vectors v are the input embeddings instead of a separate table.
         temperature: Temperature that the scores are divided by.
         dropout: Dropout rate on the concatenated input and between the layers of the tower.
@@ -86,7 +87,7 @@ class YouTubeRetrieval(RetrievalModel):
         *,
         hidden_units: tuple[int, ...] = _HIDDEN_UNITS,
         embedding_dim: int = _EMBEDDING_DIM,
-        num_sampled: int | None = None,
+        negatives: NegativesLike = None,
         tied: bool = False,
         temperature: float = 1.0,
         dropout: float = 0.0,
@@ -95,7 +96,7 @@ class YouTubeRetrieval(RetrievalModel):
         seed: int | None = None,
         name: str | None = None,
     ) -> None:
-        super().__init__(features, num_sampled, seed, name=name)
+        super().__init__(features, negatives, seed, name=name)
         if temperature <= 0:
             raise ValueError(f"`temperature` must be positive. Received: {temperature}")
 
@@ -163,11 +164,11 @@ class YouTubeRetrieval(RetrievalModel):
             **super().get_config(),
             "hidden_units": self.hidden_units,
             "embedding_dim": self.embedding_dim,
-            "num_sampled": self.num_sampled,
             "tied": self.tied,
             "temperature": self.temperature,
             "dropout": self.dropout,
             "l2": self.l2,
             "activation": tf.keras.activations.serialize(self.activation),
+            "negatives": self.negatives and self.negatives.to_config(),
             "seed": self.seed,
         }

@@ -42,11 +42,15 @@ class Choice(ItemTask):
             return self.train_rows
         return np.union1d(self.rows.train, self.rows.validation)
 
-    def _spec(self, width: int | None, pairs: bool) -> FeatureSpec:
+    def _spec(self, width: int | None, pairs: bool, items: bool) -> FeatureSpec:
         if pairs:
             return choice_spec(self.log, width)
         return next_watch_spec(
-            self.log, bags=(self.max_history,), profile=self.profile, embedding_dim=width
+            self.log,
+            bags=(self.max_history,),
+            profile=self.profile,
+            embedding_dim=width,
+            candidate=items,
         )
 
     def _windows(self, pairs: bool) -> tuple[Examples, Examples]:

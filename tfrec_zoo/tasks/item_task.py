@@ -14,7 +14,7 @@ from tfrec_zoo.data import Examples, NegativeSampling, Split, interaction_exampl
 from tfrec_zoo.evaluation import full_ranking
 from tfrec_zoo.features import FeatureSpec
 from tfrec_zoo.models import RecommenderModel
-from tfrec_zoo.tasks.specs import id_spec, longest_history, next_watch_spec
+from tfrec_zoo.tasks.specs import id_spec, longest_history, next_watch_spec, of_items
 from tfrec_zoo.tasks.splits import SplitName, make_split
 from tfrec_zoo.tasks.task import Task, TaskExamples
 
@@ -107,13 +107,28 @@ class ItemTask(Task):
         negatives = NegativeSampling(self.negatives, self.exponent) if pairs else None
         if model.reads == "ids":
             return TaskExamples(*self._choices(pairs), id_spec(self.log), negatives)
-        spec = self.spec or self._spec(model.input_width(arguments), pairs)
+        width = model.input_width(arguments)
+        spec = self.spec or self._spec(width, pairs, model.reads_items)
+        if self.spec is None and model.reads_items:
+            spec = of_items(spec)
         windows = self._windows(pairs)
-        return TaskExamples(*windows, spec, negatives, is_guessed=self.spec is None)
+        return TaskExamples(
+            *windows,
+            spec,
+            negatives,
+            is_guessed=self.spec is None,
+            reads_items=model.reads_items,
+        )
 
     @abc.abstractmethod
-    def _spec(self, width: int | None, pairs: bool) -> FeatureSpec:
-        """The features of a model that reads features."""
+    def _spec(self, width: int | None, pairs: bool, items: bool) -> FeatureSpec:
+        """The features of a model that reads features.
+
+        Args:
+            width: Width of the embeddings of ids.
+            pairs: Whether it reads the user and the item of each example.
+            items: Whether it reads what is known of all items.
+        """
 
     @abc.abstractmethod
     def _windows(self, pairs: bool) -> tuple[Examples, Examples]:

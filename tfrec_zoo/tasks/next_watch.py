@@ -140,7 +140,7 @@ class NextWatch(ItemTask):
     def _moment_in_words(self) -> list[str]:
         return ["with query time"] if self.moment else []
 
-    def _spec(self, width: int | None, pairs: bool) -> FeatureSpec:
+    def _spec(self, width: int | None, pairs: bool, items: bool) -> FeatureSpec:
         return next_watch_spec(
             self.log,
             bags=self.bags,
@@ -149,7 +149,7 @@ class NextWatch(ItemTask):
             example_age=self.example_age,
             order=self.order,
             embedding_dim=width,
-            candidate=pairs,
+            candidate=pairs or items,
             moment=self.moment,
             half_lives=self.half_lives,
         )

@@ -39,6 +39,7 @@ from tfrec_zoo.features import (
     InteractionColumn,
     MatchColumn,
     NumericColumn,
+    PairColumn,
     VectorColumn,
     VocabularyColumn,
 )
@@ -175,6 +176,12 @@ def next_watch_spec(
         return FeatureSpec(tuple(query), (VocabularyColumn(r.item, **item),))
     own = _embedding(r.item, embedding_dim, **item)
     return FeatureSpec(tuple(query), (own, *items, *_matches(users, items)))
+
+
+def of_items(spec: FeatureSpec) -> FeatureSpec:
+    """The spec without candidate columns that read the query too, which differ by request."""
+    own = [column for column in spec.candidate if not isinstance(column, PairColumn)]
+    return FeatureSpec(spec.query, tuple(own))
 
 
 def impression_spec(

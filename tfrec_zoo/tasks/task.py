@@ -41,6 +41,7 @@ class TaskExamples:
         vocabularies: Vocabularies by ID space that are given, not learned from the examples.
         is_guessed: Whether the features were guessed from the columns of the log: those without a
             value in the training examples are then left out.
+        reads_items: Whether the model reads what is known of all items.
     """
 
     train: Examples
@@ -49,10 +50,13 @@ class TaskExamples:
     negatives: NegativeSampling | None = None
     vocabularies: Mapping[str, Vocabulary] = dataclasses.field(default_factory=dict)
     is_guessed: bool = False
+    reads_items: bool = False
 
     def fit_features(self) -> Features:
         """Learns vocabularies and statistics from the training examples."""
-        return self.train.fit_features(self.spec, self.vocabularies, drop_empty=self.is_guessed)
+        return self.train.fit_features(
+            self.spec, self.vocabularies, drop_empty=self.is_guessed, items=self.reads_items
+        )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,7 +18,7 @@ PAPER_DEFAULTS = {
 
 VARIANTS = {
     "heads": {"num_heads": 2, "num_blocks": 1},
-    "sampled": {"num_sampled": 6},
+    "sampled": {"negatives": {"kind": "uniform", "number": 9, "mask_known": True}},
     "binary": {"loss": "binary"},
 }
 
