@@ -27,6 +27,7 @@ from tfrec_zoo.layers import (
     BilinearInteraction,
     CompressedInteraction,
     FieldEmbeddings,
+    HierarchicalSoftmax,
     InteractingAttention,
     InteractionTower,
     LinearFeatures,
@@ -67,6 +68,7 @@ CASES = {
         {"layer_sizes": (6, 3), "activation": "relu", "split_half": True, **REGULARIZED},
         FIELDS,
     ),
+    HierarchicalSoftmax: ({"leaves": (0, 1, 1, 2), "dimension": 4, "l2": 0.25}, X),
     InteractingAttention: (
         {"head_dim": 3, "num_heads": 4, "residual": False, **REGULARIZED},
         FIELDS,
