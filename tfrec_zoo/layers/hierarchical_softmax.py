@@ -80,12 +80,12 @@ class HierarchicalSoftmax(tf.keras.layers.Layer):
         """Returns the log-probabilities of all classes, which takes all nodes."""
         query = tf.cast(query, tf.float32)
         logits = tf.linalg.matmul(query, self.nodes, transpose_b=True) + self.bias
-        steps = _children(*_log_sigmoids(logits))  # [..., 2 (classes - 1)]
+        steps = _log_sigmoids(logits)  # [..., classes - 1, 2]
         reached = tf.zeros_like(query[..., :1])  # [..., inner nodes of the level]
         found = []
         for level, inner in enumerate(self._inner[1:]):
-            begin, end = 2 * self._begin[level], 2 * self._begin[level + 1]
-            children = _children(reached, reached) + steps[..., begin:end]
+            begin, end = self._begin[level], self._begin[level + 1]
+            children = _in_turn(reached[..., None] + steps[..., begin:end, :])
             found.append(children[..., inner:])
             reached = children[..., :inner]
         return tf.concat(found, axis=-1)
@@ -137,9 +137,9 @@ class HierarchicalSoftmax(tf.keras.layers.Layer):
         classes = tf.fill([batch, k], -1)
         first = 0  # Class of the first leaf of the level.
         for level, inner in enumerate(self._inner[1:]):
-            log_left, log_right = _log_sigmoids(self._logits(query, self._begin[level] + places))
-            children = _children(2 * places, 2 * places + 1)
-            scores = _children(reached + log_left, reached + log_right)
+            steps = _log_sigmoids(self._logits(query, self._begin[level] + places))
+            children = _in_turn(2 * places[..., None] + [0, 1])
+            scores = _in_turn(reached[..., None] + steps)
             is_leaf = children >= inner
             found = tf.where(is_leaf, scores, -float("inf"))
             best, at = tf.math.top_k(tf.concat([best, found], axis=1), k)
@@ -206,14 +206,14 @@ def _inner_nodes(leaves: tuple[int, ...]) -> list[int]:
     return inner
 
 
-def _log_sigmoids(logits: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns the log-probabilities of going left, log σ(x), and right, log σ(−x)."""
+def _log_sigmoids(logits: tf.Tensor) -> tf.Tensor:
+    """Returns the log-probabilities of going left, log σ(x), and right, log σ(−x), [..., 2]."""
     left = tf.math.log_sigmoid(logits)
-    return left, left - logits
+    return tf.stack([left, left - logits], axis=-1)
 
 
-def _children(left: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
-    """Returns what is to the left and to the right of each node, [..., 2 n], in turn."""
-    both = tf.stack([left, right], axis=-1)
-    shape = tf.concat([tf.shape(left)[:-1], [2 * left.shape[-1]]], axis=0)
-    return tf.ensure_shape(tf.reshape(both, shape), [*left.shape[:-1], 2 * left.shape[-1]])
+def _in_turn(pairs: tf.Tensor) -> tf.Tensor:
+    """Returns what is to the left and to the right of each node, [..., n, 2], as [..., 2 n]."""
+    size = 2 * pairs.shape[-2]
+    flat = tf.reshape(pairs, tf.concat([tf.shape(pairs)[:-2], [size]], axis=0))
+    return tf.ensure_shape(flat, [*pairs.shape[:-2], size])

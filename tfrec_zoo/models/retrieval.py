@@ -6,6 +6,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfrec_zoo.features import Encoded, Features
+from tfrec_zoo.layers import HierarchicalSoftmax
 from tfrec_zoo.losses import sampled_softmax_losses
 from tfrec_zoo.models.base import RecommenderModel
 from tfrec_zoo.models.inputs import item_array
@@ -71,6 +72,8 @@ class RetrievalModel(RecommenderModel):
             )
         self.num_sampled = num_sampled
         self.seed = seed
+        #: The softmax on `user_vectors` whose log-probabilities are the scores, if there is one.
+        self.hierarchy: HierarchicalSoftmax | None = None
         # The default task sums over the batch; sample weights need the loss of each example.
         reduction = tf.keras.losses.Reduction.NONE
         softmax = tf.keras.losses.CategoricalCrossentropy(from_logits=True, reduction=reduction)
@@ -80,6 +83,10 @@ class RetrievalModel(RecommenderModel):
         """Creates all weights, including those of the item vectors."""
         super().build_weights()
         self.candidates()
+
+    def user_vectors(self, inputs: Any, training: bool | None = None) -> tf.Tensor:
+        """Returns the vectors, [batch, dim], that scores are made of: query vectors or another."""
+        return self(inputs, training=training)
 
     def candidates(self) -> tf.Tensor | None:
         """Returns the vectors of all items, [items, dim], in class order.

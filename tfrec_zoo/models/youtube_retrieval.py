@@ -48,7 +48,7 @@ class YouTubeRetrieval(RetrievalModel):
             accurate: a `HierarchicalSoftmax` on u, for items whose frequencies follow Zipf's law.
             Its training steps cost the same for any number of items without sampling. The model has
             no item vectors then: it returns the log-probabilities of all items, and these are
-            the scores.
+            the scores. For large catalogues there is the index `"beam"` of exports.
         tied: Whether the item vectors v are the input embeddings instead of a separate table.
         temperature: Temperature that u is divided by, and with it every product v · u.
         dropout: Dropout rate on the concatenated input and between the layers of the tower.
@@ -127,7 +127,7 @@ class YouTubeRetrieval(RetrievalModel):
         else:
             self.tower = Tower((embedding_dim,), "linear", 0.0, l2, seed)
         dim = self.tower.hidden_units[-1]
-        self.output_table = self.hierarchy = None
+        self.output_table = None
         if output == "hierarchical":
             leaves = huffman_leaves(zipf_counts(self.num_items))
             self.hierarchy = HierarchicalSoftmax(leaves, dim, l2, name="hierarchy")
