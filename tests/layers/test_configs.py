@@ -28,6 +28,7 @@ from tfrec_zoo.layers import (
     CausalAttention,
     CompressedInteraction,
     FieldEmbeddings,
+    HierarchicalSoftmax,
     InteractingAttention,
     InteractionTower,
     LinearFeatures,
@@ -70,6 +71,7 @@ CASES = {
         {"layer_sizes": (6, 3), "activation": "relu", "split_half": True, **REGULARIZED},
         FIELDS,
     ),
+    HierarchicalSoftmax: ({"leaves": (0, 1, 1, 2), "dimension": 4, "l2": 0.25}, X),
     InteractingAttention: (
         {"head_dim": 3, "num_heads": 4, "residual": False, **REGULARIZED},
         FIELDS,

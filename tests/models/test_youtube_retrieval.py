@@ -9,7 +9,10 @@ from tfrec_zoo.features import (
     NumericColumn,
     VocabularyColumn,
 )
+from tfrec_zoo.metrics import HitRate
 from tfrec_zoo.models import YouTubeRetrieval
+from tfrec_zoo.registry import MODELS
+from tfrec_zoo.serving.export import served
 
 import tensorflow as tf  # isort: skip (after tfrec_zoo, which chooses Keras 2)
 
@@ -157,6 +160,133 @@ def test_unknown_items_train_nothing_when_sampled(catalogue):
         np.testing.assert_array_equal(variable, value)
 
 
+# Hierarchical softmax.
+
+
+@pytest.fixture(scope="module")
+def reference(reference_of):
+    return reference_of(MODELS["YouTubeRetrieval"])
+
+
+def hierarchical(chosen, **arguments):
+    """A model whose weights are all of the size of one."""
+    arguments = {"hidden_units": (8, 4), "output": "hierarchical", "seed": 1, **arguments}
+    model = YouTubeRetrieval(chosen.features, **arguments)
+    model(chosen.raw)
+    rng = np.random.default_rng(0)
+    for variable in model.trainable_variables:
+        variable.assign(rng.normal(size=variable.shape) / 2)
+    return model
+
+
+def test_hierarchical_scores_are_log_probabilities(chosen, reference):
+    model = hierarchical(chosen)
+    expected = reference.forward(model, chosen.numpy())
+    assert np.ptp(expected, axis=1).max() > 3
+    np.testing.assert_allclose(np.exp(expected).sum(axis=1), 1)
+    np.testing.assert_allclose(model.scores(chosen.raw), expected, rtol=1e-5, atol=1e-5)
+    assert model.candidates() is None
+    # Embeddings and the tower are those of the softmax; then 11 nodes, each of 4 and a bias.
+    sizes = [int(np.prod(v.shape)) for v in model.trainable_variables]
+    assert sum(sizes) == 57 + 180 + 11 * (4 + 1)
+
+
+def test_hierarchical_loss_in_training_and_evaluation(chosen, reference):
+    model, classes = hierarchical(chosen), chosen.classes
+    scores = reference.forward(model, chosen.numpy())
+    known = classes >= 0
+    assert (~known).sum() == 2
+    losses = -scores[np.arange(60), classes][known]
+    model.compile(tf.keras.optimizers.SGD(0.0), metrics=[HitRate(3)], run_eagerly=True)
+    found = model.fit(
+        chosen.raw, chosen.label, validation_data=(chosen.raw, chosen.label), verbose=0
+    ).history
+    np.testing.assert_allclose([found["loss"], found["val_loss"]], losses.mean(), rtol=1e-5)
+    ranks = (scores[known] > -losses[:, None]).sum(axis=1)
+    hits = (ranks < 3).sum() / 60  # Unknown labels are misses.
+    np.testing.assert_allclose(found["val_hit_rate_at_3"], hits, rtol=1e-6)
+
+
+def test_hierarchical_pairs_are_scored_as_among_all_items(chosen, reference):
+    model, classes = hierarchical(chosen), chosen.classes
+    expected = reference.forward(model, chosen.numpy())[np.arange(60), classes]
+    expected = np.where(classes >= 0, expected, -np.inf)
+    found = model.pair_scores({**chosen.raw, "video_id": chosen.label})
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_hierarchical_temperature_divides_u(chosen):
+    warm, plain = (hierarchical(chosen, temperature=t) for t in (0.5, 1.0))
+    np.testing.assert_array_equal(warm.user_vectors(chosen.raw), 2 * plain.user_vectors(chosen.raw))
+    np.testing.assert_array_equal(
+        warm.scores(chosen.raw), plain.hierarchy(2 * plain.user_vectors(chosen.raw))
+    )
+
+
+def test_hierarchical_learns_from_the_paths_of_its_labels(catalogue):
+    features, raw, label = catalogue
+    model = YouTubeRetrieval(features, hidden_units=(16,), output="hierarchical", seed=1)
+    model.compile(tf.keras.optimizers.legacy.SGD(0.5))
+    batch = ({"history": raw["history"][:10]}, label[:10])
+    with tf.GradientTape() as tape:
+        loss = model.compute_loss(batch, training=True)
+    gradient = tape.gradient(loss, model.hierarchy.nodes)
+    assert isinstance(gradient, tf.IndexedSlices)
+    moved = np.any(tf.convert_to_tensor(gradient) != 0, axis=1).sum()
+    assert 10 < moved <= 10 * model.hierarchy.depth < 199
+    model.compile(tf.keras.optimizers.Adam(0.05))
+    history = model.fit(raw, label, batch_size=50, epochs=15, verbose=0).history["loss"]
+    assert history[-1] < 0.3 * history[0]
+    # Weights that training made are saved, without a prediction before.
+    assert np.mean(model.scores(raw).numpy().argmax(axis=1) == (np.arange(200) + 1) % 200) > 0.5
+
+
+def test_hierarchical_in_half_precision(chosen, reference):
+    tf.keras.mixed_precision.set_global_policy("mixed_bfloat16")
+    try:
+        model = hierarchical(chosen)
+        scores = model.scores(chosen.raw).numpy()
+        loss = model.compute_loss((chosen.raw, chosen.label), training=True)
+    finally:
+        tf.keras.mixed_precision.set_global_policy("float32")
+    assert scores.dtype == np.float32 and loss.dtype == tf.float32
+    assert {v.dtype for v in model.trainable_variables} == {tf.float32}
+    expected = reference.forward(model, chosen.numpy())
+    np.testing.assert_allclose(scores, expected, atol=0.03 * np.abs(expected).max())
+
+
+def test_hierarchical_answers_are_the_most_probable_items(chosen, reference):
+    model = hierarchical(chosen)
+    request = {key: tf.constant(chosen.raw[key]) for key in model.raw_query if key != "example_age"}
+    bags = {"exclude": tf.constant([["v0", "v3"]] * 60), "allow": tf.fill([60, 1], "")}
+    found = served(model, k=3).answer(**request, **bags)
+    expected = reference.forward(model, chosen.numpy({**chosen.raw, "example_age": np.zeros(60)}))
+    tokens = np.array(chosen.features.vocabularies["video"].tokens)
+    expected[:, np.isin(tokens, ["v0", "v3"])] = -np.inf
+    best = np.argsort(-expected, axis=1)[:, :3]
+    np.testing.assert_array_equal(found["ids"].numpy().astype(str), tokens[best])
+    expected = np.take_along_axis(expected, best, axis=1)
+    np.testing.assert_allclose(found["scores"], expected, rtol=1e-5, atol=1e-5)
+
+
+def test_hierarchical_needs_two_items():
+    query = (EmbeddingColumn(BagColumn(VocabularyColumn("history", space="video"))),)
+    spec = FeatureSpec(query, (VocabularyColumn("video_id", space="video"),))
+    features = Features.fit(spec, {"video_id": ["a"]})
+    with pytest.raises(ValueError, match="needs two items or more. Received: 1"):
+        YouTubeRetrieval(features, output="hierarchical")
+
+
+@pytest.mark.parametrize(
+    "arguments, received",
+    [({"tied": True}, "tied=True, negatives=None"), ({"negatives": "mixed"}, "negatives='mixed'")],
+)
+def test_what_a_hierarchical_output_has_not(chosen, arguments, received):
+    message = f'are for the output "softmax". Received: .*{received}, output=.hierarchical'
+    with pytest.raises(ValueError, match=message):
+        YouTubeRetrieval(chosen.features, output="hierarchical", **arguments)
+
+
 # Temperature and seed.
 
 
@@ -194,6 +324,7 @@ def test_seed_gives_the_same_model_again(chosen):
         ({"temperature": -1.0}, r"`temperature` must be positive. Received: -1.0"),
         ({"hidden_units": (8, 0)}, r"`hidden_units` must be positive integers. Received: "),
         ({"hidden_units": (), "embedding_dim": 0}, r"must be positive integers. Received: "),
+        ({"output": "tree"}, r"`output` must be one of .*'hierarchical'\]. Received: 'tree'"),
         ({"dropout": 1.0}, r"`dropout` must be in \[0, 1\). Received: 1.0"),
     ],
 )

@@ -15,8 +15,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", required=True, help="folder for the SavedModel")
     parser.add_argument(
         "--index",
-        choices=("auto", "exact", "scann"),
-        help="how a retrieval model searches the items (default: auto, exact for small catalogues)",
+        choices=("auto", "exact", "scann", "beam"),
+        help="how a retrieval model searches the items (default: auto, exact for small catalogues; "
+        "beam is for a hierarchical output)",
     )
     parser.add_argument("--k", type=int, help="longest list of a retrieval model (default: 100)")
 

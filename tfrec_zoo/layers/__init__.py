@@ -10,6 +10,8 @@ from tfrec_zoo.layers.field_embeddings import (
     stack_fields,
     sum_fields,
 )
+from tfrec_zoo.layers.hierarchical_softmax import HierarchicalSoftmax
+from tfrec_zoo.layers.huffman import huffman_leaves, zipf_counts
 from tfrec_zoo.layers.interacting_attention import InteractingAttention
 from tfrec_zoo.layers.interaction_tower import InteractionTower
 from tfrec_zoo.layers.linear_features import LinearFeatures
@@ -31,6 +33,7 @@ __all__ = [
     "CausalAttention",
     "CompressedInteraction",
     "FieldEmbeddings",
+    "HierarchicalSoftmax",
     "InteractingAttention",
     "InteractionTower",
     "LinearFeatures",
@@ -48,7 +51,9 @@ __all__ = [
     "align_with",
     "dot_interaction",
     "flatten_fields",
+    "huffman_leaves",
     "second_order",
     "stack_fields",
     "sum_fields",
+    "zipf_counts",
 ]

@@ -7,6 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfrec_zoo.features import BagColumn, Encoded, Features, request_arrays
+from tfrec_zoo.layers import HierarchicalSoftmax
 from tfrec_zoo.losses import (
     Drawn,
     HardNegatives,
@@ -84,6 +85,8 @@ class RetrievalModel(RecommenderModel):
         self.seed = seed
 
         # Layers.
+        #: The softmax on `user_vectors` whose log-probabilities are the scores, if there is one.
+        self.hierarchy: HierarchicalSoftmax | None = None
         self.item_counts: ItemCounts | None = None
         self.hard_negatives: HardNegatives | None = None
         if self.negatives is not None:
@@ -166,6 +169,10 @@ class RetrievalModel(RecommenderModel):
             )
         arrays = request_arrays(spec.raw_candidate, {key: raw[key] for key in spec.raw_candidate})
         return self.preprocessor({key: tf.constant(array) for key, array in arrays.items()})
+
+    def user_vectors(self, inputs: Any, training: bool | None = None) -> tf.Tensor:
+        """Returns the vectors, [batch, dim], that scores are made of: query vectors or another."""
+        return self(inputs, training=training)
 
     def candidates(self) -> tf.Tensor | None:
         """Returns the vectors of all items, [items, dim], in class order.

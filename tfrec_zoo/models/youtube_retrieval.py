@@ -6,7 +6,7 @@ Covington, Adams & Sargin, "Deep Neural Networks for YouTube Recommendations", R
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import tensorflow as tf
 
@@ -14,11 +14,12 @@ from tfrec_zoo.features import (
     DenseFeatures,
     EmbeddingColumn,
     EmbeddingTable,
+    Encoded,
     Features,
     make_embedding_tables,
     seed_after,
 )
-from tfrec_zoo.layers import Tower
+from tfrec_zoo.layers import HierarchicalSoftmax, Tower, huffman_leaves, zipf_counts
 from tfrec_zoo.models.retrieval import NegativesLike, RetrievalModel
 
 
@@ -44,8 +45,13 @@ class YouTubeRetrieval(RetrievalModel):
         negatives: Which items stand for all others in training, such as `"log-uniform"`, of which
             the paper samples "several thousand" and corrects for it by importance weighting; None
             is the full softmax. See `Negatives`.
+        output: `"softmax"`, or `"hierarchical"`, which the paper tried in §3.1 and found less
+            accurate: a `HierarchicalSoftmax` on u, for items whose frequencies follow Zipf's law.
+            Its training steps cost the same for any number of items without sampling. The model has
+            no item vectors then: it returns the log-probabilities of all items, and these are
+            the scores. For large catalogues there is the index `"beam"` of exports.
         tied: Whether the item vectors v are the input embeddings instead of a separate table.
-        temperature: Temperature that the scores are divided by.
+        temperature: Temperature that u is divided by, and with it every product v · u.
         dropout: Dropout rate on the concatenated input and between the layers of the tower.
         l2: L2 penalty on the kernels and on the whole embedding tables.
         activation: Activation function of the tower's layers.
@@ -67,7 +73,8 @@ class YouTubeRetrieval(RetrievalModel):
     TensorShape([2, 3])
 
     References:
-        Covington et al., RecSys 2016, figure 3; sampling: Jean et al., ACL 2015.
+        Covington et al., RecSys 2016, figure 3; sampling: Jean et al., ACL 2015; hierarchical
+        softmax: Morin & Bengio, AISTATS 2005, and Mikolov et al., NIPS 2013.
     """
 
     _HIDDEN_UNITS = (1024, 512, 256)
@@ -88,6 +95,7 @@ class YouTubeRetrieval(RetrievalModel):
         hidden_units: tuple[int, ...] = _HIDDEN_UNITS,
         embedding_dim: int = _EMBEDDING_DIM,
         negatives: NegativesLike = None,
+        output: Literal["softmax", "hierarchical"] = "softmax",
         tied: bool = False,
         temperature: float = 1.0,
         dropout: float = 0.0,
@@ -99,6 +107,15 @@ class YouTubeRetrieval(RetrievalModel):
         super().__init__(features, negatives, seed, name=name)
         if temperature <= 0:
             raise ValueError(f"`temperature` must be positive. Received: {temperature}")
+        if output == "hierarchical" and (tied or negatives is not None):
+            raise ValueError(
+                '`tied` and `negatives` are for the output "softmax". '
+                f"Received: tied={tied}, negatives={negatives!r}, output={output!r}"
+            )
+        if output == "hierarchical" and self.num_items < 2:
+            raise ValueError(
+                f"A hierarchical output needs two items or more. Received: {self.num_items}"
+            )
 
         # Layers.
         regularizer = tf.keras.regularizers.L2(l2) if l2 else None
@@ -111,7 +128,11 @@ class YouTubeRetrieval(RetrievalModel):
         else:
             self.tower = Tower((embedding_dim,), "linear", 0.0, l2, seed)
         dim = self.tower.hidden_units[-1]
-        if tied:
+        self.output_table = None
+        if output == "hierarchical":
+            leaves = huffman_leaves(zipf_counts(self.num_items))
+            self.hierarchy = HierarchicalSoftmax(leaves, dim, l2, name="hierarchy")
+        elif tied:
             self.output_table = self._input_table(dim)
         else:
             self.output_table = EmbeddingTable(
@@ -128,18 +149,41 @@ class YouTubeRetrieval(RetrievalModel):
         self.activation = tf.keras.activations.get(activation)
 
     def call(self, inputs: Any, training: bool | None = None) -> tf.Tensor:
-        """Returns the user vectors u, [batch, dim]."""
+        """Returns the user vectors u, [batch, dim], or log-probabilities, [batch, items]."""
+        u = self.user_vectors(inputs, training)
+        return u if self.hierarchy is None else self.hierarchy(u)
+
+    def user_vectors(self, inputs: Any, training: bool | None = None) -> tf.Tensor:
+        """Returns the user vectors u, [batch, dim], whatever the output."""
         x = self.inputs_layer(self.encode(inputs))
         x = self.input_dropout(x, training=training)
         return tf.cast(self.tower(x, training=training), tf.float32) / self.temperature
 
-    def candidates(self) -> tf.Tensor:
-        """Returns the item vectors v, [items, dim]."""
+    def candidates(self) -> tf.Tensor | None:
+        """Returns the item vectors v, [items, dim]; None if the output is hierarchical."""
+        if self.output_table is None:
+            return None
         return tf.convert_to_tensor(self.output_table.table)
 
     def item_vectors(self, classes: tf.Tensor) -> tf.Tensor:
         """Returns the vectors v of the given classes, [n, dim]."""
+        assert self.output_table is not None
         return self.output_table(classes + 1)
+
+    def example_losses(
+        self, inputs: Encoded, label: tf.Tensor | None, training: bool
+    ) -> tuple[tf.Tensor, tf.Tensor | None]:
+        """Returns −log P of each label, and in evaluation the scores.
+
+        A hierarchical output computes the nodes on the labels' paths only, and all others where
+        there are metrics to be updated.
+        """
+        if self.hierarchy is None:
+            return super().example_losses(inputs, label, training)
+        classes = self.classes(label)
+        u = self.user_vectors(inputs, training)
+        losses = self.hierarchy.cross_entropy(u, tf.maximum(classes, 0))
+        return tf.where(classes >= 0, losses, 0.0), None if training else self.hierarchy(u)
 
     def _input_table(self, dim: int) -> EmbeddingTable:
         for column in self.inputs_layer.columns:
@@ -164,6 +208,7 @@ class YouTubeRetrieval(RetrievalModel):
             **super().get_config(),
             "hidden_units": self.hidden_units,
             "embedding_dim": self.embedding_dim,
+            "output": "softmax" if self.hierarchy is None else "hierarchical",
             "tied": self.tied,
             "temperature": self.temperature,
             "dropout": self.dropout,

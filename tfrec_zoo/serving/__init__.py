@@ -1,5 +1,6 @@
 """Serving: exports that answer raw requests, nearest-neighbor indexes, and the two-stage funnel."""
 
+from tfrec_zoo.serving.beam_index import BeamIndex
 from tfrec_zoo.serving.client import Served
 from tfrec_zoo.serving.export import export, served
 from tfrec_zoo.serving.funnel import Funnel
@@ -8,6 +9,7 @@ from tfrec_zoo.serving.index import ExactIndex, Index, ScannIndex, build_index
 from tfrec_zoo.serving.load import load
 
 __all__ = [
+    "BeamIndex",
     "ExactIndex",
     "Funnel",
     "Index",

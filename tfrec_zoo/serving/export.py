@@ -13,8 +13,9 @@ from tfrec_zoo.features import RawFeature
 from tfrec_zoo.models.base import RecommenderModel
 from tfrec_zoo.models.ranking import RankingModel
 from tfrec_zoo.models.retrieval import RetrievalModel
+from tfrec_zoo.serving.beam_index import BeamIndex
 from tfrec_zoo.serving.funnel import Funnel
-from tfrec_zoo.serving.index import build_index
+from tfrec_zoo.serving.index import Index, build_index
 from tfrec_zoo.serving.items import ItemTable, query_features
 from tfrec_zoo.serving.served_model import (
     ALLOW,
@@ -46,15 +47,19 @@ class ServedRetrieval(ServedRecommender):
     Args:
         model: Trained retrieval model.
         k: Number of items to return.
-        index: Kind of index; see `build_index`.
+        index: Kind of index; see `build_index`. `"beam"` is a `BeamIndex`, for a model with a
+            hierarchical softmax, whose query vectors are then its user vectors.
         log: The log whose items the export carries.
+
+    Raises:
+        ValueError: If `k` is not positive, or there is no hierarchical softmax for a beam.
     """
 
     def __init__(
         self,
         model: RetrievalModel,
         k: int = 100,
-        index: Literal["auto", "exact", "scann"] = "auto",
+        index: Literal["auto", "exact", "scann", "beam"] = "auto",
         log: Log | None = None,
     ) -> None:
         super().__init__()
@@ -62,7 +67,16 @@ class ServedRetrieval(ServedRecommender):
             raise ValueError(f"`k` must be positive. Received: {k!r}")
         self._model = ServedWeights(model)
         self.k = k
-        self.index = build_index(model.candidates(), index, k=k)
+        self.index: Index
+        if index == "beam":
+            if model.hierarchy is None:
+                raise ValueError(
+                    'The index "beam" searches the tree of a hierarchical softmax. '
+                    f"Received a model without: {type(model).__name__}"
+                )
+            self.index, vectors = BeamIndex(model.hierarchy), model.user_vectors
+        else:
+            self.index, vectors = build_index(model.candidates(), index, k=k), model
         self.indexes = {type(model).__name__: self.index.description}
         self.custom_ops = self.index.custom_ops
         self._ids = item_table(model)
@@ -79,7 +93,7 @@ class ServedRetrieval(ServedRecommender):
 
         def query(**raw: tf.Tensor) -> dict[str, tf.Tensor]:
             raw = with_moment(raw, raw_query, model.features.spec)
-            return {"query": model(with_serving_values(raw, raw_query))}
+            return {"query": vectors(with_serving_values(raw, raw_query))}
 
         def rows_of(items: tf.Tensor) -> tf.Tensor:
             return model.preprocessor.ids(item, {item.key: items}) - 1

@@ -73,7 +73,7 @@ class Index(tf.Module):
         is_first = tf.concat([rows[:, :1] >= 0, rows[:, 1:] != rows[:, :-1]], axis=1)
         kept = is_first & (rows >= 0)
         if exclude is not None:
-            kept &= tf.logical_not(_is_in(rows, exclude))
+            kept &= tf.logical_not(is_in(rows, exclude))
         scores = self._scores(query, tf.maximum(rows, 0))
         scores = tf.where(kept, scores, scores.dtype.min)
         # Of equal scores the first row wins, as in a search of all items.
@@ -281,7 +281,7 @@ class ScannIndex(Index):
         scores = tf.ensure_shape(scores, [None, width])
         kept = finite & tf.logical_not(tf.math.is_nan(scores))
         if exclude is not None:
-            kept &= tf.logical_not(_is_in(rows, exclude))
+            kept &= tf.logical_not(is_in(rows, exclude))
         scores = tf.where(kept, scores, scores.dtype.min)
         scores, at = tf.math.top_k(scores, min(k, width))
         return scores, tf.gather(rows, at, batch_dims=1)
@@ -364,7 +364,7 @@ def _chunks(total: int, size: int) -> list[int]:
     return [min(size, total - begin) for begin in range(0, total, size)]
 
 
-def _is_in(rows: tf.Tensor, exclude: tf.Tensor) -> tf.Tensor:
+def is_in(rows: tf.Tensor, exclude: tf.Tensor) -> tf.Tensor:
     """Returns which of the rows, [batch, n], are among the excluded ones, [batch, length]."""
     # The largest int32 keeps the search in bounds and is never a row.
     ordered = tf.pad(tf.sort(exclude, axis=1), [[0, 0], [0, 1]], constant_values=tf.int32.max)
