@@ -31,8 +31,8 @@ class Training:
         epochs: Passes over the examples; None for the model's own number.
         batch_size: Examples per step, negatives counted.
         learning_rate: Learning rate at its highest.
-        optimizer: Name of the optimizer; None is Adam, `"fused_adam"` where all tables are small and
-            `"lazy_adam"` where one is large. Two for `WideDeep`, the wide side's first:
+        optimizer: Name of the optimizer; None is Adam, `"fused_adam"` where all tables are small,
+            and `"lazy_adam"` where one is large. Two for `WideDeep`, the wide side's first:
             `"ftrl+adagrad"`.
         wide: Arguments of the wide side's optimizer; all others are the deep side's.
         decay: Whether the learning rate falls to zero along a cosine.

@@ -107,6 +107,7 @@ CASES = {
             "activation": "tanh",
             "dropout": 0.5,
             "drop_output": False,
+            "output_activation": "linear",
             **REGULARIZED,
         },
         X,
