@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import logging
 import pathlib
 from typing import Any
 
@@ -60,15 +59,10 @@ def test_train_learns_who_chooses_what(
     assert len(run.history) == run.statistics["epochs"] == (1 if name == "EASE" else 8)
 
 
-def test_the_default_task_of_a_ranker_in_half_precision(halves: Log, caplog: Any) -> None:
+def test_the_default_task_of_a_ranker_in_half_precision(halves: Log) -> None:
     training = Training(epochs=1, mixed_precision=True, verbose=0)
-    with caplog.at_level(logging.WARNING, "tfrec_zoo.training"):
-        try:
-            run = tfrec_zoo.train("FactorizationMachine", halves, training, embedding_dim=4)
-        finally:
-            tf.keras.mixed_precision.set_global_policy("float32")
-    if not tf.config.list_physical_devices("GPU"):
-        assert "going on in single precision" in caplog.text
+    run = tfrec_zoo.train("FactorizationMachine", halves, training, embedding_dim=4)
+    assert tf.keras.mixed_precision.global_policy().name == "float32"
     assert set(run.metrics) == {"auc", "logloss", "gauc"}
     assert np.isfinite(list(run.metrics.values())).all()
     # A log without labels gets impressions, which the protocol says.
@@ -102,8 +96,8 @@ def test_a_task_says_how_it_is_trained_by_default(
     assert [t.patience for t in seen] == [3, 2, None]
     assert found == [
         ("lazy_adam", 0.001, False, None),
-        ("adam", 0.002, True, 0.2),
-        ("adam", 0.002, True, None),
+        (None, 0.002, True, 0.2),
+        (None, 0.002, True, None),
     ]
 
 

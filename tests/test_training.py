@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import logging
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,7 @@ from tfrec_zoo.models import (
 )
 from tfrec_zoo.optimizers import FusedAdam, LazyAdam
 from tfrec_zoo.tasks.specs import choice_spec, id_spec
-from tfrec_zoo.training import KeepBest, Training, cosine, fit, use_half_precision
+from tfrec_zoo.training import KeepBest, Training, cosine, fit
 
 import tensorflow as tf  # isort: skip (after tfrec_zoo, which chooses Keras 2)
 
@@ -321,24 +320,3 @@ def test_what_counts_is_counted_once() -> None:
     model = Popularity(examples.fit_features(id_spec(log)))
     fit(model, examples, Training(epochs=5, verbose=0))
     assert sorted(model.counts.numpy().tolist()) == [1, 2, 3]
-
-
-@pytest.mark.parametrize(
-    ("capabilities", "has_it"),
-    [([], False), ([(7, 0)], True), ([(8, 6), (6, 1)], False), ([(8, 6), (7, 5)], True)],
-)
-def test_half_precision_where_the_device_has_it(
-    capabilities: list, has_it: bool, monkeypatch: pytest.MonkeyPatch, caplog: Any
-) -> None:
-    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: capabilities)
-    monkeypatch.setattr(
-        tf.config.experimental, "get_device_details", lambda gpu: {"compute_capability": gpu}
-    )
-    try:
-        with caplog.at_level(logging.WARNING, "tfrec_zoo.training"):
-            assert use_half_precision() is has_it
-        policy = tf.keras.mixed_precision.global_policy().name
-    finally:
-        tf.keras.mixed_precision.set_global_policy("float32")
-    assert policy == ("mixed_float16" if has_it else "float32")
-    assert ("going on in single precision" in caplog.text) is not has_it

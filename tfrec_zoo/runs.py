@@ -1,7 +1,9 @@
 """Runs: `train` trains a model on a task, and returns what came of it."""
 
+import contextlib
 import dataclasses
 import pathlib
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,11 +15,12 @@ from tfrec_zoo.data import Log
 from tfrec_zoo.evaluation import Result
 from tfrec_zoo.large_tables import suited_negatives, suited_optimizer
 from tfrec_zoo.models import RecommenderModel
+from tfrec_zoo.precision import half_precision
 from tfrec_zoo.serving import Served, export, serve
 from tfrec_zoo.serving.requests import checked_k
 from tfrec_zoo.tasks import Task
 from tfrec_zoo.trainer import Trainer
-from tfrec_zoo.training import Training, use_half_precision
+from tfrec_zoo.training import Training
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +34,8 @@ class Run:
         arguments: Arguments the model was made with, besides the features.
         metrics: Metrics on the test examples.
         history: What was reported after each epoch.
-        statistics: Numbers of parameters and epochs, and others about the model itself.
+        statistics: Numbers of parameters and epochs, seconds of training, and others about the
+            model itself.
     """
 
     model: Any
@@ -180,12 +184,13 @@ def train(
     training = Training(**task.training) if training is None else training
     arguments = {**task.arguments(cls), **arguments}
     arguments = suited_negatives(cls, arguments, task.num_items)
-    if training.mixed_precision:
-        use_half_precision()
     trainer = Trainer()
-    if training.grid:
-        training, arguments = trainer.choose(cls, task, training, arguments)
-    fitted = trainer.fit(cls, task, training, arguments)
+    with half_precision() if training.mixed_precision else contextlib.nullcontext():
+        if training.grid:
+            training, arguments = trainer.choose(cls, task, training, arguments)
+        begin = time.perf_counter()
+        fitted = trainer.fit(cls, task, training, arguments)
+        seconds = time.perf_counter() - begin
     metrics = task.measured(fitted.model, fitted.test)
     if fitted.model.is_iterative:
         optimizer = suited_optimizer(fitted.model, training.optimizer)
@@ -197,5 +202,5 @@ def train(
         arguments,
         {**metrics, **fitted.best_on_test},
         fitted.history,
-        {**fitted.model.statistics(), "epochs": fitted.epochs},
+        {**fitted.model.statistics(), "epochs": fitted.epochs, "seconds": round(seconds, 1)},
     )

@@ -44,7 +44,8 @@ class Training:
             optimizers, such as `"adam"` and `"sgd"`, count repeated rows of a table apart.)
         patience: Epochs without a better validation metric after which training ends, with the best
             weights; None leaves it to the task, which may validate nothing.
-        mixed_precision: Whether to compute in half precision where the device has it.
+        mixed_precision: Whether to compute in half precision where the device has it; see
+            `half_precision`.
         grid: Values to choose from on the validation examples, by the name of a field of `Training`
             or of an argument of the model: `{"epochs": (10, 20), "l2": (0.1, 1.0)}`. Every
             combination is trained, then the best.
@@ -301,17 +302,3 @@ def cosine(learning_rate: float, steps: int, warmup_steps: int = 0) -> Any:
         return schedule(learning_rate, steps)
     rest = max(steps - warmup_steps, 1)
     return schedule(0.0, rest, warmup_target=learning_rate, warmup_steps=warmup_steps)
-
-
-def use_half_precision() -> bool:
-    """Switches Keras to half precision if there are GPUs, and all have it; says whether."""
-    details = [
-        tf.config.experimental.get_device_details(gpu).get("compute_capability", (0, 0))
-        for gpu in tf.config.list_physical_devices("GPU")
-    ]
-    has_it = bool(details) and min(details) >= (7, 0)
-    if has_it:
-        tf.keras.mixed_precision.set_global_policy("mixed_float16")
-    else:
-        logger.warning("No device computes in half precision: going on in single precision.")
-    return has_it

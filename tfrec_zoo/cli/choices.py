@@ -149,7 +149,7 @@ TRAINING: dict[str, tuple[Any, str]] = {
     "warmup": (0.0, "share of the steps in which the learning rate rises from zero"),
     "clipping": (None, "largest norm of all gradients together: clipping=5"),
     "patience": (None, "epochs without a better validation metric after which training ends"),
-    "mixed_precision": (False, "whether to compute in half precision, on GPUs that have it"),
+    "mixed_precision": (False, "whether to compute in half precision, where the device has it"),
     "grid": ({}, "values to choose from on validation: \"grid={'l2':(0.1,1.0)}\""),
     "pretraining": (None, "fields for the models it starts from: \"pretraining={'epochs':10}\""),
     "seed": (0, "seed of the initial weights, of dropout and of shuffling"),
