@@ -197,6 +197,24 @@ def test_the_embedding_column_reads_the_same_ids() -> None:
     assert set(encoded["ids"]) == {history.name, "item"} and encoded["values"] == {}
 
 
+@pytest.mark.parametrize("is_weighed", [True, False])
+def test_short_bags_stay_beside_their_ages(is_weighed: bool) -> None:
+    # Nothing is missing within these windows, whose bags of 2 would otherwise be cut to 2.
+    column: Any = InteractionColumn(BagColumn(HISTORY, 2), ITEM, "age", mass=False)
+    if is_weighed:
+        column = EmbeddingColumn(BagColumn(HISTORY, 2, half_life=3.0, ages="age"))
+    spec = FeatureSpec((column,) if is_weighed else (), (ITEM, *(() if is_weighed else (column,))))
+    quantiles = {name: (0.0, 1.0) for name in getattr(column, "statistics", ())}
+    preprocessor = Preprocessor(fitted(spec, quantiles))
+    examples = choices(9)
+    [(encoded, _)] = examples.dataset(9, preprocessor)
+    expected = preprocessor({key: tf.constant(v) for key, v in examples.raw().items()})
+    [(name, _)] = spec.bag_ages
+    np.testing.assert_array_equal(encoded["ids"][name], expected["ids"][name])
+    np.testing.assert_array_equal(encoded["values"]["age"], expected["values"]["age"])
+    assert encoded["ids"][name].shape == encoded["values"]["age"].shape == (9, 3)
+
+
 def test_an_assembler_gives_the_rows_asked_for() -> None:
     examples, rows = choices(9), tf.constant([7, 0, 7], tf.int64)
     raw = examples.raw()
