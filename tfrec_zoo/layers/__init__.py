@@ -12,6 +12,7 @@ from tfrec_zoo.layers.field_embeddings import (
 )
 from tfrec_zoo.layers.interacting_attention import InteractingAttention
 from tfrec_zoo.layers.interaction_tower import InteractionTower
+from tfrec_zoo.layers.intervals import NUM_INTERVALS, interval_ids
 from tfrec_zoo.layers.linear_features import LinearFeatures
 from tfrec_zoo.layers.logit import Logit
 from tfrec_zoo.layers.matrix_cross import MatrixCross
@@ -27,6 +28,7 @@ from tfrec_zoo.layers.user_item_embeddings import UserItemEmbeddings, align_with
 from tfrec_zoo.layers.vector_cross import VectorCross
 
 __all__ = [
+    "NUM_INTERVALS",
     "BilinearInteraction",
     "CausalAttention",
     "CompressedInteraction",
@@ -48,6 +50,7 @@ __all__ = [
     "align_with",
     "dot_interaction",
     "flatten_fields",
+    "interval_ids",
     "second_order",
     "stack_fields",
     "sum_fields",
