@@ -26,7 +26,8 @@ def suited_negatives(
         arguments: Its arguments; what they say of `negatives` stays.
         num_items: Number of items to learn among.
     """
-    if num_items <= LARGE or not _takes_negatives(cls) or cls.learns_from_pairs(arguments):
+    is_softmax = arguments.get("loss", "softmax") == "softmax"
+    if num_items <= LARGE or not _takes_negatives(cls) or not is_softmax:
         return dict(arguments)
     if "negatives" not in arguments:
         default = inspect.signature(cls).parameters["negatives"].default

@@ -117,8 +117,8 @@ def test_config_has_what_was_set() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"half_life": 3.0}, "`half_life` and `ages` go together"),
-        ({"ages": "age"}, "`half_life` and `ages` go together"),
+        ({"half_life": 3.0}, "`half_life` needs `ages`"),
+        ({"ages": ""}, "`key` must be a string"),
         ({"half_life": 0.0, "ages": "age"}, "must be positive and finite.* Received: 0.0"),
         ({"half_life": NAN, "ages": "age"}, "must be positive and finite"),
         ({"half_life": INF, "ages": "age"}, "must be positive and finite"),

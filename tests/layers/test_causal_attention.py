@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tfrec_zoo.layers import CausalAttention
+from tfrec_zoo.layers import NUM_INTERVALS, CausalAttention
 
 # isort: split
 import tensorflow as tf
@@ -104,3 +104,21 @@ def test_wrong_number_of_heads(num_heads):
 def test_heads_that_do_not_divide_the_width():
     with pytest.raises(ValueError, match="must divide .* Received: 4 heads, width 6"):
         CausalAttention(4)(X)
+
+
+def test_bias_by_interval_by_hand():
+    layer = CausalAttention(2, time_bias=True)
+    x, intervals = np.array([[[2, 2], [4, 4]]], np.float32), tf.constant([[[1, 0], [7, 2]]])
+    layer(x, None, intervals)
+    layer.query.kernel.assign(tf.zeros([2, 2]))
+    layer.value.kernel.assign(tf.eye(2))
+    plain = layer(x, None, intervals)
+    np.testing.assert_allclose(plain, [[[2, 2], [3, 3]]], rtol=1e-6)
+    table = np.zeros([NUM_INTERVALS, 2], np.float32)
+    table[6], table[1] = np.log([3, 1]), np.log([1, 3])  # Of the ids 7 and 2.
+    layer.bias_table.table.assign(table)
+    # The second weighs 2 and 4 as 3 : 1 in one head, as 1 : 3 in the other.
+    np.testing.assert_allclose(layer(x, None, intervals), [[[2, 2], [2.5, 3.5]]], rtol=1e-6)
+    # What is unknown has no bias.
+    np.testing.assert_allclose(layer(x, None, tf.zeros([1, 2, 2], tf.int32)), plain, rtol=1e-6)
+    np.testing.assert_allclose(layer(x), plain, rtol=1e-6)

@@ -66,7 +66,7 @@ REGULARIZED = {"l2": 0.25, "seed": 4}
 #: Arguments, all of them and none as by default, and an input.
 CASES = {
     BilinearInteraction: ({"kind": "each", **REGULARIZED}, FIELDS),
-    CausalAttention: ({"num_heads": 2, "dropout": 0.5, "seed": 4}, FIELDS),
+    CausalAttention: ({"num_heads": 2, "dropout": 0.5, "time_bias": True, "seed": 4}, FIELDS),
     CompressedInteraction: (
         {"layer_sizes": (6, 3), "activation": "relu", "split_half": True, **REGULARIZED},
         FIELDS,
@@ -112,7 +112,7 @@ CASES = {
         },
         X,
     ),
-    TransformerBlock: ({"num_heads": 2, "dropout": 0.5, "seed": 4}, FIELDS),
+    TransformerBlock: ({"num_heads": 2, "dropout": 0.5, "time_bias": True, "seed": 4}, FIELDS),
     TwoSidedDense: ({"units": 5, "activation": "tanh", **REGULARIZED}, PAIR),
     UserItemEmbeddings: (
         {"features": IDS, "dimension": 3, "stddev": 0.5, "batch_l2": 0.125, **REGULARIZED},

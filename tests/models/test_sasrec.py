@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tfrec_zoo import registry
 from tfrec_zoo.features import BagColumn, Features, FeatureSpec, NumericColumn, VocabularyColumn
 from tfrec_zoo.losses import Drawn, Negatives
 from tfrec_zoo.models import SASRec
@@ -81,6 +82,16 @@ def test_bag_that_is_shorter_than_the_history():
     np.testing.assert_allclose(scores(model, "dabc"), scores(same, "bc"), 1e-5, 1e-6)
 
 
+def test_without_ages_it_is_the_papers(reference_of):
+    reference = reference_of(registry.get("SASRec"))
+    model = made(embedding_dim=6, max_history=3)
+    expected = reference.states(model, [2, 4, 3], np.full(3, np.nan))
+    np.testing.assert_allclose(model(bags("bdc"))[0], expected[-1], 1e-5, 1e-5)
+    # As in the reference file, without the tables of intervals.
+    expected = 4 * 6 + 3 * 6 + 2 * (3 * 36 + 2 * 42 + 24) + 12
+    assert model.statistics() == {"parameters": expected}
+
+
 # What it learns from.
 
 
@@ -96,7 +107,7 @@ def test_an_example_trains_as_many_predictions_as_its_history_has_items():
         return np.log(np.exp(found).sum()) - found["abcd".index(item)]
 
     # The positions of a prediction are those that it has in training: counted from the last item.
-    states = model.states(model.sequences(batch[0])).numpy().astype(np.float64)
+    states = model.states(*model.sequences(batch[0])).numpy().astype(np.float64)
     items = model.item_table.table.numpy()
     expected = []
     for row, at, item in ((0, 1, "b"), (0, 2, "c"), (0, 3, "d"), (1, 3, "a")):
@@ -125,7 +136,7 @@ def test_the_binary_loss_is_of_the_item_and_of_one_that_is_not_in_the_sequence()
     # Of a, b, c and d, the sequence has all but b; then all; the second has no negative.
     model = made(loss="binary")
     x, y = bags("acd", "abc"), np.array(["a", "d"])
-    states = model.states(model.sequences(model.encode(x))).numpy().astype(np.float64)
+    states = model.states(*model.sequences(model.encode(x))).numpy().astype(np.float64)
     found = states @ model.item_table.table.numpy().T  # [2, 3, 4]
 
     def softplus(score):
@@ -150,7 +161,7 @@ def test_drawn_negatives_cost_on_average_what_is_evaluated():
 def test_sampled_items_stand_for_all(mask_known):
     model = made(negatives=Negatives("uniform", number=6, mask_known=mask_known))
     x, y = bags("ac", ".c"), np.array(["d", "a"])
-    states = model.states(model.sequences(model.encode(x))).numpy().astype(np.float64)
+    states = model.states(*model.sequences(model.encode(x))).numpy().astype(np.float64)
     found = (states @ model.item_table.table.numpy().T)[[0, 0, 1], [0, 1, 1]]
     own = [2, 3, 0]
     known = [{0, 2, 3}, {0, 2, 3}, {0, 2}] if mask_known else [{item} for item in own]
@@ -195,6 +206,56 @@ def test_the_binary_loss_learns_an_order():
     # An item is never a negative of its own sequence, so that it may come first.
     others = np.where([[c in row for c in "abcd"] for row in rows], -np.inf, scores(model, *rows))
     assert np.array(list("abcd"))[others.argmax(1)].tolist() == y.tolist()
+
+
+# When each item was.
+
+AGED = BagColumn(VocabularyColumn("history", space="item"), 20, ages="age")
+
+
+def aged(**arguments):
+    features = Features.fit(FeatureSpec((AGED,), (ITEM,)), {"item": list("aaaabbbccd")})
+    model = SASRec(features, **{"embedding_dim": 4, "dropout": 0.0, "seed": 1, **arguments})
+    model.build_weights()
+    rng = np.random.default_rng(0)
+    for variable in model.trainable_variables:
+        variable.assign(rng.normal(size=variable.shape) / 2)
+    model.compile(tf.keras.optimizers.SGD(0.0))
+    return model
+
+
+def test_a_position_sees_the_time_from_each_item_to_its_target():
+    model = aged()
+    assert model.raw_keys == {"history", "age"}
+    history = bags("abc")["history"]
+    sequence = model.sequences({"history": history, "age": np.array([[70.0, 30.0, 10.0]])})
+    states = model.states(*sequence).numpy()[0]
+    # As it would have been asked then: b came 40 after a, and c 60 and 20 after both.
+    for length, ages in ((1, [40.0]), (2, [60.0, 20.0]), (3, [70.0, 30.0, 10.0])):
+        asked = aged(max_history=47 + length)
+        weights = model.get_weights()
+        # Positions are counted from the last item, which is `length` then.
+        asked.set_weights([w[: 47 + length] if w.shape == (50, 4) else w for w in weights])
+        then = asked({"history": history[:, :length], "age": np.array([ages])})
+        np.testing.assert_allclose(then[0], states[length - 1], 1e-5, 1e-6)
+
+
+def test_ages_follow_their_items():
+    model = aged()
+    expected = model.scores({**bags("bc"), "age": np.array([[500.0, 3.0]])})
+    for row, ages in (
+        ("b.?c.", [500.0, np.nan, 9.0, 3.0, np.nan]),
+        ("..bc", [7.0, np.nan, 500.0, 3.0]),
+        ("bc..", [500.0, 3.0]),
+        ("bc", [500.0, 3.0, 8.0, 9.0]),
+    ):
+        found = model.scores({**bags(row), "age": np.array([ages])})
+        np.testing.assert_allclose(found, expected, 1e-5, 1e-6, err_msg=row)
+    # An interval of another size is another request; without ages there is an answer, too.
+    for ages in ([500.0, 90.0], [9.0, 3.0], [np.nan, np.nan]):
+        found = model.scores({**bags("bc"), "age": np.array([ages])})
+        assert np.abs(found - expected).max() > 0.01
+        assert np.isfinite(found).all()
 
 
 # What is refused.

@@ -8,7 +8,7 @@ import numpy as np
 from tfrec_zoo.data.catalogue import Catalogue
 from tfrec_zoo.data.coded import interacted_items
 from tfrec_zoo.data.columns import table_columns
-from tfrec_zoo.data.derived import HISTORY, MAX_HISTORY
+from tfrec_zoo.data.derived import HISTORY, HISTORY_AGE, MAX_HISTORY
 from tfrec_zoo.data.entities import user_table
 from tfrec_zoo.data.examples import Examples
 from tfrec_zoo.data.log import Log
@@ -41,7 +41,7 @@ def interaction_examples(
             each example, which is right for splits by time.
         max_history: Bag size of the history.
         before: Whether only those of the known rows that come before the example are its history,
-            and what the user has seen.
+            and what the user has seen. If the log has times, `history_age` then is a feature, too.
 
     Raises:
         ValueError: If weights are asked for and missing, an item has no row in `log.items`, a
@@ -105,7 +105,11 @@ def _history(
     known = np.unique(np.asarray(known, np.int64))
     begin, at = np.searchsorted(known, first), np.searchsorted(known, rows)
     if before:
-        return Windows({HISTORY: items[known]}, begin, at, length)
+        history = Windows({HISTORY: items[known]}, begin, at, length)
+        if not log.has_times:
+            return history
+        time = log.interactions[log.roles.time].to_numpy(np.float64)
+        return dataclasses.replace(history, ages=HISTORY_AGE, time=time[known], now=time[rows])
     is_known = np.append(known, -1)[at] == rows
     return Windows(
         {HISTORY: items[known]},

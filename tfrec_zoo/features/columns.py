@@ -150,7 +150,8 @@ class BagColumn:
         combiner: How the embeddings of the values are pooled.
         half_life: The age that halves the weight of a value in the mean, in the unit of `ages`; see
             `recency_weights`. None weighs all values alike.
-        ages: Key of a numeric bag parallel to the values with the age of each, for `half_life`.
+        ages: Key of a numeric bag parallel to the values with the age of each, for `half_life`, and
+            for models that read the intervals of a history, such as `SASRec`.
     """
 
     values: VocabularyColumn | HashedColumn
@@ -171,14 +172,15 @@ class BagColumn:
             f"`combiner` must be one of {get_args(Combiner)}.",
             self.combiner,
         )
-        require(
-            (self.half_life is None) == (self.ages is None),
-            "`half_life` and `ages` go together.",
-            {"half_life": self.half_life, "ages": self.ages},
-        )
+        if self.ages is not None:
+            check_key(self.ages)
         if self.half_life is None:
             return
-        check_key(self.ages)
+        require(
+            self.ages is not None,
+            "`half_life` needs `ages`.",
+            {"half_life": self.half_life, "ages": self.ages},
+        )
         require(
             0 < self.half_life < math.inf,
             "`half_life` must be positive and finite, or None.",

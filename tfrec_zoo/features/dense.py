@@ -128,7 +128,7 @@ class DenseFeatures(tf.keras.layers.Layer):
         if column.half_life is None or column.ages is None:
             return None
         ids = encoded["ids"][column.name]
-        ages = _as_long_as(encoded["values"][column.ages], tf.shape(ids)[-1])
+        ages = as_long_as(encoded["values"][column.ages], tf.shape(ids)[-1])
         return recency_weights(ids > 0, ages, column.half_life)
 
     def _match(self, column: MatchColumn, ids: Mapping[str, tf.Tensor]) -> tf.Tensor:
@@ -154,7 +154,7 @@ class DenseFeatures(tf.keras.layers.Layer):
         count = tf.reduce_sum(tf.cast(match, tf.float32), axis=-1)
         vectors = [self._normalizations[column.statistics[0]](count)]
         if column.ages:
-            ages = _as_long_as(encoded["values"][column.ages], tf.shape(bag)[-1])
+            ages = as_long_as(encoded["values"][column.ages], tf.shape(bag)[-1])
             never = tf.constant(ages.dtype.max, ages.dtype)
             ages = tf.where(tf.math.is_nan(ages), never, ages)
             ages = tf.where(match, ages[:, None, :] if is_list else ages, never)
@@ -176,8 +176,13 @@ class DenseFeatures(tf.keras.layers.Layer):
         )
 
 
-def _as_long_as(bag: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
-    """Cuts a numeric bag to a length or pads it with NaN: a request may omit some ages."""
+def as_long_as(bag: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
+    """Cuts a numeric bag to a length or pads it with NaN: a request may omit some ages.
+
+    Args:
+        bag: Numbers, [..., n].
+        length: The length of the bag that they are parallel to.
+    """
     missing = tf.maximum(length - tf.shape(bag)[-1], 0)
     nan = tf.constant(float("nan"), bag.dtype)
     padding = [*[[0, 0]] * (bag.shape.rank - 1), [0, missing]]

@@ -14,6 +14,7 @@ from tfrec_zoo.layers.hierarchical_softmax import HierarchicalSoftmax
 from tfrec_zoo.layers.huffman import huffman_leaves, zipf_counts
 from tfrec_zoo.layers.interacting_attention import InteractingAttention
 from tfrec_zoo.layers.interaction_tower import InteractionTower
+from tfrec_zoo.layers.intervals import NUM_INTERVALS, interval_ids
 from tfrec_zoo.layers.linear_features import LinearFeatures
 from tfrec_zoo.layers.logit import Logit
 from tfrec_zoo.layers.matrix_cross import MatrixCross
@@ -29,6 +30,7 @@ from tfrec_zoo.layers.user_item_embeddings import UserItemEmbeddings, align_with
 from tfrec_zoo.layers.vector_cross import VectorCross
 
 __all__ = [
+    "NUM_INTERVALS",
     "BilinearInteraction",
     "CausalAttention",
     "CompressedInteraction",
@@ -52,6 +54,7 @@ __all__ = [
     "dot_interaction",
     "flatten_fields",
     "huffman_leaves",
+    "interval_ids",
     "second_order",
     "stack_fields",
     "sum_fields",

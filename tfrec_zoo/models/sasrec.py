@@ -11,8 +11,9 @@ from typing import Any, Literal
 import tensorflow as tf
 
 from tfrec_zoo.features import EmbeddingTable, Encoded, Features, seed_after
-from tfrec_zoo.layers import TransformerBlock
-from tfrec_zoo.layers.transformer_block import EPSILON
+from tfrec_zoo.features.dense import as_long_as
+from tfrec_zoo.layers import NUM_INTERVALS, TransformerBlock, interval_ids
+from tfrec_zoo.layers.transformer_block import layer_norm
 from tfrec_zoo.losses import (
     expected_binary_losses,
     is_among,
@@ -38,8 +39,12 @@ class SASRec(RetrievalModel):
     for nothing, wherever they are. Without any known item all scores are 0, which ranks the items
     by how frequent they are.
 
+    If the bag of the history is declared with `ages`, the model knows how long before the moment of
+    each prediction every item was: embedded, of the latest one, and as a bias of the attention.
+
     Args:
-        features: Fitted features; the query is one bag of item ids, the history, oldest first.
+        features: Fitted features; the query is one bag of item ids, the history, oldest first,
+            which may have ages.
         embedding_dim: Width of the vectors, d.
         num_blocks: Number of blocks, each of attention and a network of two layers.
         num_heads: Number of heads of each attention.
@@ -69,7 +74,8 @@ class SASRec(RetrievalModel):
     TensorShape([2, 3])
 
     References:
-        Kang & McAuley, ICDM 2018, https://arxiv.org/abs/1808.09781
+        Kang & McAuley, ICDM 2018, https://arxiv.org/abs/1808.09781; the bias by time: Zhai et al.,
+        "Actions Speak Louder than Words", ICML 2024, §3.
     """
 
     reads = "history"
@@ -119,13 +125,21 @@ class SASRec(RetrievalModel):
         self.position_table = EmbeddingTable(
             max_history, embedding_dim, _initializer(seed_after(seed, 1)), name="position_table"
         )
-        self.input_dropout = tf.keras.layers.Dropout(dropout, seed=seed)
+        self.interval_table = None
+        if self.bag.ages is not None:
+            initializer = _initializer(seed_after(seed, 1000))
+            self.interval_table = EmbeddingTable(
+                NUM_INTERVALS, embedding_dim, initializer, name="interval_table"
+            )
+        self.input_dropout = tf.keras.layers.Dropout(dropout, seed=seed, dtype="float32")
         # Each block has five kernels.
         self.blocks = [
-            TransformerBlock(num_heads, dropout, seed_after(seed, 2 + 5 * i))
+            TransformerBlock(
+                num_heads, dropout, self.bag.ages is not None, seed_after(seed, 2 + 5 * i)
+            )
             for i in range(num_blocks)
         ]
-        self.norm = tf.keras.layers.LayerNormalization(epsilon=EPSILON)
+        self.norm = layer_norm()
 
         # Config.
         self.embedding_dim = embedding_dim
@@ -137,12 +151,12 @@ class SASRec(RetrievalModel):
 
     @property
     def raw_keys(self) -> frozenset[str]:
-        """The key of the history."""
-        return frozenset({self.bag.key})
+        """The key of the history, and that of its ages."""
+        return frozenset({self.bag.key} | ({self.bag.ages} if self.bag.ages else set()))
 
     def call(self, inputs: Any, training: bool | None = None) -> tf.Tensor:
         """Returns F at the last item of each history, [batch, dim]; zeros without any."""
-        return self.states(self.sequences(inputs), training)[:, -1]
+        return self.states(*self.sequences(inputs), training)[:, -1]
 
     def candidates(self) -> tf.Tensor:
         """Returns the item vectors m, [items, dim]."""
@@ -152,26 +166,42 @@ class SASRec(RetrievalModel):
         """Returns the vectors m of the given classes, [n, dim]."""
         return self.item_table(classes + 1)
 
-    def sequences(self, inputs: Any) -> tf.Tensor:
-        """Returns the ids of the known items of the histories, [batch, longest], zeros first."""
-        return packed(self.encode(inputs)["ids"][self.bag.name], self.max_history)
+    def sequences(self, inputs: Any) -> tuple[tf.Tensor, tf.Tensor | None]:
+        """Returns the known items of the histories, as ids and ages, [batch, longest], zeros first.
 
-    def states(self, ids: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+        Ages are None if the model does not read them.
+        """
+        encoded = self.encode(inputs)
+        ids, ages = encoded["ids"][self.bag.name], None
+        if self.bag.ages is not None:
+            ages = as_long_as(encoded["values"][self.bag.ages], tf.shape(ids)[1])
+        return packed(ids, self.max_history, ages)
+
+    def states(
+        self, ids: tf.Tensor, ages: tf.Tensor | None = None, training: bool | None = None
+    ) -> tf.Tensor:
         """Returns F, [batch, length, dim]: zeros where there is no item.
 
         Args:
             ids: Ids of the items, [batch, length], as `sequences` returns them.
+            ages: How long before the moment of the last prediction each of them was.
             training: Whether dropout is active.
         """
         is_known = ids > 0
         length = tf.shape(ids)[1]
         positions = tf.range(self.max_history - length, self.max_history) + 1
-        x = self.item_table(ids) * self.embedding_dim**0.5
-        x += self.position_table(tf.where(is_known, positions, 0))
+        x = tf.cast(self.item_table(ids), tf.float32) * self.embedding_dim**0.5
+        x += tf.cast(self.position_table(tf.where(is_known, positions, 0)), tf.float32)
+        intervals = None
+        if self.interval_table is not None and ages is not None:
+            # What is known of a prediction's moment: it is that of the next item, or now.
+            moments = tf.pad(ages[:, 1:], [[0, 0], [0, 1]])
+            x += tf.cast(self.interval_table(interval_ids(ages - moments)), tf.float32)
+            intervals = interval_ids(ages[:, None, :] - moments[:, :, None])
         x = self.input_dropout(x, training=training)
         for block in self.blocks:
-            x = block(x, is_known, training=training)
-        return tf.where(is_known[..., None], tf.cast(self.norm(x), tf.float32), 0.0)
+            x = block(x, is_known, intervals, training=training)
+        return tf.where(is_known[..., None], self.norm(x), 0.0)
 
     def counted(self, inputs: Encoded, label: tf.Tensor | None, training: bool) -> tf.Tensor:
         """Returns the number of predictions of each example, [batch]; 0 if its item is unknown.
@@ -181,7 +211,7 @@ class SASRec(RetrievalModel):
         counted = super().counted(inputs, label, training)
         if not training:
             return counted
-        in_history = tf.reduce_sum(tf.cast(self.sequences(inputs) > 0, tf.int32), axis=1)
+        in_history = tf.reduce_sum(tf.cast(self.sequences(inputs)[0] > 0, tf.int32), axis=1)
         return tf.where(counted, in_history, 0)
 
     def example_losses(
@@ -196,11 +226,11 @@ class SASRec(RetrievalModel):
                 return super().example_losses(inputs, label, training)
             return self._expected_losses(inputs, label)
         classes = self.classes(label)
-        ids = self.sequences(inputs)
+        ids, ages = self.sequences(inputs)
         targets = tf.concat([ids[:, 1:], classes[:, None] + 1], axis=1)
         is_predicted = (ids > 0) & (classes >= 0)[:, None]
         # What is padding costs nothing from here on: [predictions, dim] and [predictions].
-        query = tf.boolean_mask(self.states(ids, training), is_predicted)
+        query = tf.boolean_mask(self.states(ids, ages, training), is_predicted)
         target_classes = tf.boolean_mask(targets, is_predicted) - 1
         # The example of each prediction, and all items of its sequence.
         example = tf.cast(tf.where(is_predicted)[:, 0], tf.int32)
@@ -244,7 +274,7 @@ class SASRec(RetrievalModel):
         self, inputs: Encoded, label: tf.Tensor | None
     ) -> tuple[tf.Tensor, tf.Tensor]:
         classes = self.classes(label)
-        ids = self.sequences(inputs)
+        ids, _ = self.sequences(inputs)
         scores = self.scores(inputs)
         own = tf.concat([ids, classes[:, None] + 1], axis=1) - 1
         losses = expected_binary_losses(tf.cast(scores, tf.float32), tf.maximum(classes, 0), own)

@@ -14,7 +14,7 @@ from tfrec_zoo.data import Examples, NegativeSampling, Split, interaction_exampl
 from tfrec_zoo.evaluation import full_ranking
 from tfrec_zoo.features import FeatureSpec
 from tfrec_zoo.models import RecommenderModel
-from tfrec_zoo.tasks.specs import id_spec, longest_history, next_watch_spec, of_items
+from tfrec_zoo.tasks.specs import history_spec, id_spec, longest_history, of_items
 from tfrec_zoo.tasks.splits import SplitName, make_split
 from tfrec_zoo.tasks.task import Task, TaskExamples
 
@@ -159,8 +159,11 @@ class ItemTask(Task):
         train = interaction_examples(
             self.log, ends, "item", known=self.train_rows, max_history=size, before=True
         )
-        spec = next_watch_spec(self.log, bags=(size,), profile=False)
-        return TaskExamples(train, self._test_histories(size), spec)
+        return TaskExamples(train, self._test_histories(size), self._history_spec(size))
+
+    def _history_spec(self, length: int) -> FeatureSpec:
+        """The history, of so many last items."""
+        return history_spec(self.log, length)
 
     def measure(
         self, model: RecommenderModel, examples: Examples, brief: bool = False

@@ -21,7 +21,7 @@ from tfrec_zoo.data import (
 from tfrec_zoo.data.derived import MAX_HISTORY, longest_bag
 from tfrec_zoo.features import FeatureSpec
 from tfrec_zoo.tasks.item_task import ItemTask
-from tfrec_zoo.tasks.specs import next_watch_spec
+from tfrec_zoo.tasks.specs import history_spec, next_watch_spec
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +44,8 @@ class NextWatch(ItemTask):
         order: Whether the order of the history is fed, and the latest search. If not, the history
             is one bag, the largest of `bags`, and the latest search is withheld, as in the paper.
         moment: Whether the moment of the request is fed: how long ago the last watch was, and how
-            many there were before, at most the largest of `bags`. Requests give `history_age`.
+            many there were before, at most the largest of `bags`; to models of the history alone,
+            how long ago each watch was. Requests give `history_age`.
         half_lives: Half-lives, in the log's unit of time, of further means of the largest bag, each
             fed apart: a watch that is a half-life older weighs half as much. Requests give
             `history_age`.
@@ -174,6 +175,9 @@ class NextWatch(ItemTask):
         label: Any = "chosen" if pairs else "item"
         train = interaction_examples(self.log, self.train_rows, label)
         return train, interaction_examples(self.log, self.test_rows, label)
+
+    def _history_spec(self, length: int) -> FeatureSpec:
+        return history_spec(self.log, length, ages=self.moment)
 
     def _test_histories(self, length: int) -> Examples:
         return next_watch_examples(self.log, self.test_rows, length, serving=True)

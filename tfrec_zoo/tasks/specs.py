@@ -61,6 +61,21 @@ def id_spec(log: Log) -> FeatureSpec:
     return FeatureSpec((user,), (item,))
 
 
+def history_spec(log: Log, length: int, ages: bool = False) -> FeatureSpec:
+    """The history and nothing else, for models of it alone.
+
+    Args:
+        log: The log.
+        length: Number of last items that count.
+        ages: Whether how long ago each of them was is read, too.
+    """
+    r = log.roles
+    item: dict[str, Any] = {"space": r.item, "dtype": _id_type(log.interactions[r.item])}
+    values = VocabularyColumn(HISTORY, **item)
+    bag = BagColumn(values, length, ages=HISTORY_AGE if ages else None)
+    return FeatureSpec((EmbeddingColumn(bag),), (VocabularyColumn(r.item, **item),))
+
+
 def choice_spec(log: Log, embedding_dim: int | None = None) -> FeatureSpec:
     """The ids and columns of users and items, for ranking models on `interaction_examples`.
 
