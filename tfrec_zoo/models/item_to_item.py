@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfrec_zoo.features import BagColumn, Encoded, Features
+from tfrec_zoo.features import Encoded, Features
+from tfrec_zoo.models.history import history_bag
 from tfrec_zoo.models.retrieval import RetrievalModel
 
 
@@ -50,7 +51,7 @@ class ItemToItem(RetrievalModel):
         super().__init__(features, name=name)
         if max_neighbors is not None and max_neighbors < 1:
             raise ValueError(f"`max_neighbors` must be positive or None. Received: {max_neighbors}")
-        self.bag = self._history_bag()
+        self.bag = history_bag(self)
 
         # Layers.
         self.gram = self._add_zeros("gram", self.num_items, tf.float32)
@@ -155,17 +156,6 @@ class ItemToItem(RetrievalModel):
         if self._is_stale:
             self.solve()
         return super().evaluate(*args, **kwargs)
-
-    def _history_bag(self) -> BagColumn:
-        query = self.features.spec.query
-        bags = [getattr(column, "categorical", column) for column in query]
-        if len(bags) == 1 and isinstance(bags[0], BagColumn):
-            if bags[0].space == self.item_column.space:
-                return bags[0]
-        raise ValueError(
-            "An item-to-item model needs one query column, a BagColumn in the items' ID space "
-            f"{self.item_column.space!r}, and no other. Received: {query!r}"
-        )
 
     def _add_zeros(self, name: str, width: int, dtype: tf.DType) -> tf.Variable:
         return self.add_weight(
