@@ -9,6 +9,7 @@ from tfrec_zoo.layers.field_embeddings import (
     stack_fields,
     sum_fields,
 )
+from tfrec_zoo.layers.implicit_least_squares import implicit_least_squares
 from tfrec_zoo.layers.interacting_attention import InteractingAttention
 from tfrec_zoo.layers.interaction_tower import InteractionTower
 from tfrec_zoo.layers.linear_features import LinearFeatures
@@ -44,6 +45,7 @@ __all__ = [
     "align_with",
     "dot_interaction",
     "flatten_fields",
+    "implicit_least_squares",
     "second_order",
     "stack_fields",
     "sum_fields",
