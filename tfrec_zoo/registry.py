@@ -37,6 +37,7 @@ _YOUTUBE = (
 _ITEM_KNN = "Deshpande & Karypis: Item-Based Top-N Recommendation Algorithms, TOIS 2004"
 _EASE = "Steck: Embarrassingly Shallow Autoencoders for Sparse Data, WWW 2019"
 _SASREC = "Kang & McAuley: Self-Attentive Sequential Recommendation, ICDM 2018"
+_IALS = "Hu, Koren & Volinsky: Collaborative Filtering for Implicit Feedback Datasets, ICDM 2008"
 _RICHARDSON = "Richardson, Dominowska & Ragno: Predicting Clicks, WWW 2007"
 _MF = "Koren, Bell & Volinsky: Matrix Factorization Techniques, Computer 2009"
 _NCF = "He et al.: Neural Collaborative Filtering, WWW 2017"
@@ -83,6 +84,14 @@ MODELS: dict[str, Entry] = {
             "ease",
             "next-watch",
             "each item regressed on all others, in closed form",
+        ),
+        Entry(
+            "iALS",
+            "retrieval",
+            _IALS,
+            "ials",
+            "next-watch",
+            "all user-item pairs factorized by alternating least squares; users from their history",
         ),
         Entry(
             "MatrixFactorization",

@@ -160,6 +160,8 @@ WRONG = {
     "seed": [-1, 1.5, "lucky", 2**32],
     "negatives": ["none", 3],
     "margin": [0.0, np.nan],
+    "unobserved_weight": [0.0, -1.0, np.nan, "0.1"],
+    "l2_exponent": [-1.0, np.nan],
     "max_neighbors": [0, 2.5],
     "window": [-1.0, np.nan],
     "stddev": [-1.0, np.inf],

@@ -12,6 +12,7 @@ from tfrec_zoo.layers.field_embeddings import (
 )
 from tfrec_zoo.layers.hierarchical_softmax import HierarchicalSoftmax
 from tfrec_zoo.layers.huffman import huffman_leaves, zipf_counts
+from tfrec_zoo.layers.implicit_least_squares import implicit_least_squares
 from tfrec_zoo.layers.interacting_attention import InteractingAttention
 from tfrec_zoo.layers.interaction_tower import InteractionTower
 from tfrec_zoo.layers.intervals import NUM_INTERVALS, interval_ids
@@ -55,6 +56,7 @@ __all__ = [
     "flatten_fields",
     "huffman_leaves",
     "interval_ids",
+    "implicit_least_squares",
     "second_order",
     "stack_fields",
     "sum_fields",

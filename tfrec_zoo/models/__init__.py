@@ -12,6 +12,7 @@ from tfrec_zoo.models.embedding_ranking import EmbeddingRankingModel
 from tfrec_zoo.models.factorization_machine import FactorizationMachine
 from tfrec_zoo.models.fibinet import FiBiNET
 from tfrec_zoo.models.gmf import GMF
+from tfrec_zoo.models.ials import iALS
 from tfrec_zoo.models.item_knn import ItemKNN
 from tfrec_zoo.models.item_to_item import ItemToItem
 from tfrec_zoo.models.logistic_regression import LogisticRegression
@@ -55,5 +56,6 @@ __all__ = [
     "WideDeep",
     "YouTubeRanking",
     "YouTubeRetrieval",
+    "iALS",
     "xDeepFM",
 ]
