@@ -149,12 +149,6 @@ class Case:
         own = scores[np.arange(len(scores)), data.classes]
         return np.where(data.classes >= 0, np.log(np.exp(scores).sum(1)) - own, 0)
 
-    def training_loss(self, model: Any) -> float:
-        """What a training step of the model as it is reports, by the reference."""
-        if hasattr(self.reference, "training_loss"):
-            return self.reference.training_loss(model, self.data)
-        return self.losses(model)[self.counted].mean()
-
     @property
     def counted(self) -> np.ndarray:
         """[rows] whether an example is in the mean of the losses: unknown items are not."""
