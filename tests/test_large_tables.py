@@ -36,6 +36,7 @@ def test_negatives_by_size(caplog):
     assert suited_negatives(youtube, {"negatives": "mixed"}, 10**6) == {"negatives": "mixed"}
     assert suited_negatives(zoo.TwoTower, {}, 10**6) == {}
     assert suited_negatives(factors, {"loss": "logistic"}, 10**6) == {"loss": "logistic"}
+    assert suited_negatives(zoo.SASRec, {"loss": "binary"}, 10**6) == {"loss": "binary"}
     assert suited_negatives(zoo.EASE, {}, 10**6) == {}
     assert suited_negatives(zoo.DeepFM, {}, 10**6) == {}
     assert logged(caplog) == []

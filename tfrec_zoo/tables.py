@@ -61,7 +61,8 @@ TABLES: dict[str, Table] = {
         "Each user's last watch is ranked among all items; items seen before are left out, or kept "
         'in the column "kept". The rows differ in the bags of last watches that are fed; "moment" '
         'adds how long ago the last watch was and how many there were, "ages" means that halve the '
-        "weight of a watch with its age.",
+        "weight of a watch with its age. SASRec reads the last 100 watches in their order; its "
+        '"moment" is how long ago each of them was.',
         {
             "HR@10": "hit_rate_at_10",
             "NDCG@10": "ndcg_at_10",

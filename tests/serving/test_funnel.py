@@ -10,7 +10,7 @@ from funnel_by_hand import by_hand, check, random_request
 from tfrec_zoo.data import next_watch_examples
 from tfrec_zoo.evaluation import funnel_request
 from tfrec_zoo.features import BagColumn, Features, FeatureSpec, VocabularyColumn
-from tfrec_zoo.models import EASE
+from tfrec_zoo.models import EASE, SASRec
 from tfrec_zoo.serving import Funnel
 
 
@@ -127,14 +127,27 @@ def test_sources_take_turns(world):
         assert set(ids) & set(best)
 
 
+def features_of_history(world):
+    query = (BagColumn(VocabularyColumn("history", space="video_id"), 100),)
+    network = world.sources["network"]
+    spec = FeatureSpec(query, (network.item_column,))
+    return Features.fit(spec, {}, network.features.vocabularies)
+
+
+def test_a_source_of_sequences(world):
+    model = SASRec(features_of_history(world), embedding_dim=4, max_history=20, seed=1)
+    model.build_weights()
+    funnel = Funnel({"sequence": model}, world.ranking, world.log, num_candidates=12, k=10)
+    only = dataclasses.replace(world, funnel=funnel, sources={"sequence": model})
+    for history in (world.items[3:8], world.items[:25], ["no such", world.items[0]]):
+        check(only, history=history, exclude=world.items[40:43])
+
+
 @pytest.mark.parametrize("max_neighbors", [None, 7])
 @pytest.mark.parametrize("is_first", [True, False])
 def test_a_source_that_scores_without_vectors(world, max_neighbors, is_first):
-    query = (BagColumn(VocabularyColumn("history", space="video_id"), 100),)
     network = world.sources["network"]
-    features = Features.fit(FeatureSpec(query, (network.item_column,)), {},
-                            network.features.vocabularies)  # fmt: skip
-    ease = EASE(features, l2=5.0, max_neighbors=max_neighbors)
+    ease = EASE(features_of_history(world), l2=5.0, max_neighbors=max_neighbors)
     watches = next_watch_examples(world.log, np.arange(len(world.log.interactions)))
     ease.compile()
     ease.fit(watches.dataset(256, ease.preprocessor), verbose=0)

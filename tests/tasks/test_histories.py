@@ -6,9 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import tfrec_zoo
 from tfrec_zoo import tasks
 from tfrec_zoo.data import Log, Split
 from tfrec_zoo.models import EASE, SASRec
+from tfrec_zoo.training import Training
 
 
 def taken(rows: list[str], **columns: Any) -> Log:
@@ -81,3 +83,38 @@ def test_what_is_not_predicted_is_not_learned_from() -> None:
     given = tasks.NextWatch(log, min_watch_share=0.5).examples(SASRec)
     assert windows(given.train) == [("p", "r")]
     assert windows(given.test) == [("pqrs", "t")]
+
+
+def test_the_moment_is_the_age_of_each_item() -> None:
+    log = taken(["pqrstu", "xy"])
+    given = tasks.NextWatch(log, moment=True).examples(SASRec, {"max_history": 2})
+    bag = given.spec.query[0].categorical  # type: ignore[union-attr]
+    assert (bag.max_length, bag.ages) == (2, "history_age")
+    assert windows(given.train) == [("p", "q"), ("qr", "s"), ("", "x")]
+    ages = [part.raw(["history_age"])["history_age"] for part in (given.train, given.test)]
+    nan = np.nan
+    np.testing.assert_array_equal(ages[0], [[nan, 1.0], [2.0, 1.0], [nan, nan]])
+    np.testing.assert_array_equal(ages[1], [[2.0, 1.0], [nan, 1.0]])
+    assert tasks.NextWatch(log).examples(SASRec).spec.query[0].categorical.ages is None  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("name", ["SASRec", "EASE"])
+def test_requests_give_the_ages_that_a_model_reads(name: str, small_log: Log) -> None:
+    task = tasks.NextWatch(small_log, moment=True)
+    assert "with query time" in task.protocol
+    arguments = {"embedding_dim": 2} if name == "SASRec" else {}
+    training = Training(epochs=1, verbose=0)
+    run = tfrec_zoo.train(name, task, training, **arguments)
+    item = small_log.interactions["item_id"][0]
+    request = {"history": [[item, item], [item]], "history_age": [[90.0, 5.0], [2.0]]}
+    if name == "EASE":
+        del request["history_age"]
+    found = run.recommend(request, k=3)
+    assert len(found) == 6 and np.isfinite(found["score"]).all()
+
+
+def test_what_reads_the_order_is_not_trained_without() -> None:
+    task = tasks.NextWatch(taken(["pqrst"]), order=False)
+    assert windows(task.examples(EASE).train) == [("pq", "r")]
+    with pytest.raises(ValueError, match="SASRec can't be .* reads the order.* order=False"):
+        task.examples(SASRec)

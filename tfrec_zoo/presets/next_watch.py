@@ -1,4 +1,4 @@
-"""Which history to feed when predicting the next watch, against the whole catalogue."""
+"""What to make of the history when predicting the next watch, against the whole catalogue."""
 
 from typing import Any
 
@@ -8,6 +8,7 @@ from tfrec_zoo.training import Training
 #: Chosen on the validation items (each user's last watch but one) of MovieLens-1M.
 _ARGUMENTS: dict[str, Any] = {"hidden_units": (512, 128), "dropout": 0.1, "tied": True}
 _HISTORY_ALONE: dict[str, Any] = {"profile": False, "example_age": False}
+_SASREC: dict[str, Any] = {"embedding_dim": 64, "max_history": 100, "dropout": 0.2}
 
 
 def _youtube(row: str, bags: tuple[int, ...], epochs: int, **options: Any) -> Preset:
@@ -18,6 +19,22 @@ def _youtube(row: str, bags: tuple[int, ...], epochs: int, **options: Any) -> Pr
         {"bags": bags, **_HISTORY_ALONE, **options},
         _ARGUMENTS,
         Training(epochs=epochs),
+    )
+
+
+def _sasrec(row: str, options: dict[str, Any] | None = None, **arguments: Any) -> Preset:
+    published = {}
+    if not options and not arguments:
+        published = {"hit_rate_at_10": 0.2853, "ndcg_at_10": 0.1603}
+    return Preset(
+        f"next-watch/{row}",
+        "SASRec",
+        "next-watch",
+        {**_HISTORY_ALONE, **(options or {})},
+        {**_SASREC, **arguments},
+        Training(epochs=24, batch_size=64, learning_rate=0.002),
+        published=published,
+        source="Zhai et al., ICML 2024; ties in time in any order, as here" if published else "",
     )
 
 
@@ -37,4 +54,8 @@ NEXT_WATCH = (
     _youtube("bags-1-3-10-50", (1, 3, 10, 50), 5),
     _youtube("bags-1-3-10-50-moment", (1, 3, 10, 50), 5, moment=True),
     _youtube("bags-1-3-10-50-ages", (1, 3, 10, 50), 5, half_lives=(3600.0,)),
+    _sasrec("SASRec"),
+    _sasrec("SASRec-sampled", negatives={"kind": "log-uniform", "number": 1000}),
+    _sasrec("SASRec-binary", loss="binary"),
+    _sasrec("SASRec-moment", {"moment": True}, negatives={"kind": "log-uniform", "number": 1000}),
 )

@@ -7,6 +7,8 @@ that watch is predicted from the past alone.
 import dataclasses
 import functools
 import math
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -20,8 +22,10 @@ from tfrec_zoo.data import (
 )
 from tfrec_zoo.data.derived import MAX_HISTORY, longest_bag
 from tfrec_zoo.features import FeatureSpec
+from tfrec_zoo.models import RecommenderModel
 from tfrec_zoo.tasks.item_task import ItemTask
 from tfrec_zoo.tasks.specs import history_spec, next_watch_spec
+from tfrec_zoo.tasks.task import TaskExamples
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,6 +144,14 @@ class NextWatch(ItemTask):
 
     def _moment_in_words(self) -> list[str]:
         return ["with query time"] if self.moment else []
+
+    def examples(
+        self, model: type[RecommenderModel], arguments: Mapping[str, Any] = MappingProxyType({})
+    ) -> TaskExamples:
+        """The watches to learn from and to be measured on, as the model reads them."""
+        if not self.order and model.history_length(arguments) is not None:
+            raise self._refuse(model, "it reads the order of the history. Received: order=False")
+        return super().examples(model, arguments)
 
     def _spec(self, width: int | None, pairs: bool, items: bool) -> FeatureSpec:
         return next_watch_spec(
