@@ -238,6 +238,14 @@ def test_as_counted_one_by_one(seed, dtype):
     assert Vocabulary.from_values(chunks, dtype, top_n).tokens == naive(values, top_n)
 
 
+def test_text_that_short_offsets_do_not_reach(monkeypatch):
+    monkeypatch.setattr("tfrec_zoo.features.vocabulary._REACH", 0)
+    values = ["b", None, "a", "b", "", "é", "a", "b"]
+    chunks = [pd.Series(values, dtype="str"), Repeated(np.array(["a", "c"]), np.array([2, 0]))]
+    assert Vocabulary.from_values(chunks).tokens == ("a", "b", "é")
+    assert Vocabulary.from_values([[None], []]).tokens == ()
+
+
 def test_ties_are_sorted_as_python_sorts():
     # By code point, which UTF-16 would not do, nor a locale.
     tokens = ["\U00010000", "\uffff", "é", "z", "Z", "a\x00", "a", "aa"]

@@ -98,12 +98,12 @@ class CombinationCounter:
 
     def vocabulary(self) -> Vocabulary:
         """Returns a vocabulary with the keys of the most frequent combinations."""
-        if self.counter.counts.empty:
+        if not len(self.counter.table):
             raise ValueError(
                 f"The data hold no combination of the cross {self.column.name!r}: its rows must "
                 f"have all of its parts. Received none of {[p.key for p in self.column.columns]}"
             )
-        return Vocabulary.from_counts(self.counter.counts, "int64", self.column.top_n)
+        return self.counter.vocabulary(self.column.top_n)
 
     def _ids(self, part: CrossPart, values: Any) -> np.ndarray:
         """Returns the distinct ids of a part, [rows, values], as the preprocessor makes them."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.compute as pc
 
 from tfrec_zoo.features.columns import (
     CategoricalColumn,
@@ -318,12 +319,12 @@ def _vocabulary(
     """The vocabulary of an ID space, cut to the smallest `top_n` of its columns."""
     own = [column for column in columns if column.space == space]
     if counter.dtype == "string":
-        broken = [value for value in counter.counts.index if "\n" in value or "\r" in value]
-        if broken:
+        tokens = counter.table["token"]
+        if broken := tokens.filter(pc.match_substring_regex(tokens, r"[\r\n]"))[:1].to_pylist():
             raise ValueError(
                 f"Features must be text of one line; replace the line breaks of "
                 f"{sorted({c.key for c in own})}, or leave them out of the spec. "
                 f"Received: {broken[0]!r:.80}"
             )
     tops = [column.top_n for column in own if column.top_n is not None]
-    return Vocabulary.from_counts(counter.counts, counter.dtype, min(tops, default=None))
+    return counter.vocabulary(min(tops, default=None))

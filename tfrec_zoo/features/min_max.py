@@ -5,12 +5,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfrec_zoo.features.normalization import Normalization, rounded_alike
+from tfrec_zoo.features.normalization import PairNormalization, rounded_alike
 from tfrec_zoo.features.summaries import Extremes
 
 
 @tf.keras.utils.register_keras_serializable(package="tfrec_zoo")
-class MinMaxNormalization(Normalization):
+class MinMaxNormalization(PairNormalization):
     """Maps the least value to 0 and the greatest to 1, `x~ = (x - low) / (high - low)`.
 
     Flags stay 0 and 1. Values beyond the ends, and infinite ones, are those of the ends; a missing
@@ -44,6 +44,9 @@ class MinMaxNormalization(Normalization):
         normalized to [0, 1]".
     """
 
+    summary = Extremes
+    arguments = ("low", "high")
+
     def __init__(
         self,
         powers: bool = False,
@@ -52,24 +55,12 @@ class MinMaxNormalization(Normalization):
         **kwargs: Any,
     ) -> None:
         super().__init__(powers, **kwargs)
-        ends = [np.nan if end is None else float(end) for end in (low, high)]
-        is_given = low is not None or high is not None
-        if is_given and not (ends[0] <= ends[1] and np.isfinite(ends[1] - ends[0])):
-            raise ValueError(
-                "`low` and `high` must be finite, and `high` at least `low`. "
-                f"Received: low={low!r}, high={high!r}"
-            )
-        self.ends = self._add_learned("ends", ends)
-
-    def adapt(self, data: Any) -> None:
-        """Sets the ends to those of the data, in one pass; NaN and infinite values are ignored.
-
-        Args:
-            data: Array-like or tensor of any shape, or a finite `tf.data.Dataset` of tensors.
-        """
-        summary = Extremes()
-        self._learn(data, summary)
-        self.ends.assign(summary.statistics())
+        self.ends = self._add_pair(
+            "ends",
+            (low, high),
+            lambda low, high: low <= high and np.isfinite(high - low),
+            "`low` and `high` must be finite, and `high` at least `low`.",
+        )
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """Returns the normalized values, float32 [..., 1] or [..., 3]."""
@@ -78,8 +69,3 @@ class MinMaxNormalization(Normalization):
         low, high = ends[0], ends[1]
         x = tf.where(tf.math.is_nan(x), low, tf.clip_by_value(x, low, high))
         return self._with_powers(tf.cast(tf.math.divide_no_nan(x - low, high - low), tf.float32))
-
-    def get_config(self) -> dict[str, Any]:
-        """Returns the constructor arguments as a JSON-serializable dict."""
-        low, high = (None if np.isnan(end) else float(end) for end in self.ends.numpy())
-        return {**super().get_config(), "low": low, "high": high}

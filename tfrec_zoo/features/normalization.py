@@ -1,10 +1,12 @@
 """Normalization: what the layers have in common that bring numbers into a network's range."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
+
+from tfrec_zoo.features.summaries import Summary
 
 
 class Normalization(tf.keras.layers.Layer):
@@ -56,7 +58,7 @@ class Normalization(tf.keras.layers.Layer):
         found = super()._lookup_dependency(name, *args, **kwargs)
         return None if self._is_given and isinstance(found, tf.Variable) else found
 
-    def _learn(self, data: Any, summary: Any) -> None:
+    def _learn(self, data: Any, summary: Summary) -> None:
         """Updates a summary with an array, or with the batches of a finite data set."""
         batches: Iterable[Any] = [data]
         if isinstance(data, tf.data.Dataset):
@@ -99,6 +101,51 @@ class Normalization(tf.keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor arguments as a JSON-serializable dict."""
         return {**super().get_config(), "powers": self.powers}
+
+
+class PairNormalization(Normalization):
+    """Base of normalizations by two numbers, which are arguments or learned by `adapt`."""
+
+    #: Makes what learns the two numbers.
+    summary: Callable[[], Summary]
+    #: What their arguments are called.
+    arguments: tuple[str, str]
+
+    def _add_pair(
+        self,
+        name: str,
+        given: tuple[float | None, float | None],
+        are_valid: Callable[[float, float], Any],
+        demand: str,
+    ) -> tf.Variable:
+        """Adds the weight of the two numbers.
+
+        Args:
+            name: Name of the weight.
+            given: The two arguments.
+            are_valid: Whether two numbers that are given can be used; never if one is NaN.
+            demand: What is asked of them, in words.
+        """
+        pair = [np.nan if value is None else float(value) for value in given]
+        if given != (None, None) and not are_valid(*pair):
+            received = ", ".join(f"{k}={v!r}" for k, v in zip(self.arguments, given, strict=True))
+            raise ValueError(f"{demand} Received: {received}")
+        return self._add_learned(name, pair)
+
+    def adapt(self, data: Any) -> None:
+        """Learns the two numbers of the data, in one pass; NaN and infinite values are ignored.
+
+        Args:
+            data: Array-like or tensor of any shape, or a finite `tf.data.Dataset` of tensors.
+        """
+        summary = type(self).summary()
+        self._learn(data, summary)
+        self.weights[0].assign(summary.statistics())
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor arguments as a JSON-serializable dict."""
+        pair = [None if np.isnan(value) else float(value) for value in self.weights[0].numpy()]
+        return {**super().get_config(), **dict(zip(self.arguments, pair, strict=True))}
 
 
 def rounded_alike(inputs: Any, learned: Sequence[tf.Tensor]) -> tuple[tf.Tensor, list[tf.Tensor]]:

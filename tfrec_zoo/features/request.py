@@ -13,6 +13,9 @@ from tfrec_zoo.features.spec import RawFeature
 #: The missing value of each raw type, which also pads short bags.
 MISSING: dict[str, Any] = {"string": "", "int64": -1, "float64": np.nan, "float32": np.nan}
 
+#: The type of Arrow that each raw type of a vocabulary has.
+ARROW = {"string": pa.large_string(), "int64": pa.int64()}
+
 _EXPECTED = {"string": "strings (UTF-8)", "int64": "whole numbers of 64 bits (int64)"}
 _INT64 = np.iinfo(np.int64)
 _NUMPY: dict[str, Any] = {
@@ -67,20 +70,19 @@ def distinct_values(values: Any, dtype: RawType) -> tuple[np.ndarray, np.ndarray
     >>> codes.tolist(), distinct.tolist()
     ([0, 2, 1, 0], ['b', 'a'])
     """
-    is_extension = pd.api.types.is_extension_array_dtype(values)
-    # By default NumPy would turn numbers and NaNs in a list of strings into strings, and round
-    # pandas' nullable integers.
-    array = np.array(values, object) if isinstance(values, list | tuple) else values
-    flat = array if is_extension else (array := np.asarray(array)).ravel()
-    kind = "O" if is_extension else array.dtype.kind
-    if dtype == "int64" and not is_extension and _fits_int64(flat):
+    array, flat = _flat(values)
+    if dtype == "int64" and _fits_int64(flat):
         codes, distinct = pd.factorize(flat.astype(np.int64))
         return codes.reshape(array.shape), distinct
+    if dtype == "string" and (text := _text(flat)) is not None:
+        encoded = text.dictionary_encode()
+        codes, distinct = encoded.indices, encoded.dictionary
+        codes = codes.fill_null(len(distinct)) if codes.null_count else codes
+        return codes.to_numpy().reshape(array.shape), distinct.to_numpy(zero_copy_only=False)
+    is_extension = not isinstance(flat, np.ndarray)
+    kind = "O" if is_extension else flat.dtype.kind
     if kind not in ("OSU" if dtype == "string" else "Ouf") and not _is_nan(flat):
         raise TypeError(f"Expected {_EXPECTED[dtype]}. Received type {array.dtype}: {array!r:.80}")
-    is_text = kind in "OU" and (not is_extension or isinstance(array.dtype, pd.StringDtype))
-    if dtype == "string" and is_text and (found := _distinct_text(flat)) is not None:
-        return found[0].reshape(array.shape), found[1]
     try:
         codes, found = pd.factorize(flat if kind in "uf" or is_extension else flat.astype(object))
     except TypeError:  # A list, or another value that cannot be hashed.
@@ -91,25 +93,54 @@ def distinct_values(values: Any, dtype: RawType) -> tuple[np.ndarray, np.ndarray
     return np.append(renumbered, len(tokens))[codes].reshape(array.shape), tokens
 
 
-def _distinct_text(values: Any) -> tuple[np.ndarray, np.ndarray] | None:
-    """Returns what `distinct_values` does of an array of strings; None if there is anything else.
+def arrow_values(values: Any, dtype: RawType) -> pa.Array:
+    """Returns values one after another as an array of Arrow, null for None and NaN.
+
+    Args:
+        values: Array-like of any shape, of strings, bytes, whole numbers, None and NaN.
+        dtype: Type of the raw values.
+
+    Raises:
+        TypeError: If a value is not of that type.
+    """
+    flat = _flat(values)[1]
+    if dtype == "int64" and _fits_int64(flat):
+        return pa.array(flat.astype(np.int64))
+    if dtype == "string" and (text := _text(flat)) is not None:
+        return text
+    codes, distinct = distinct_values(values, dtype)
+    codes = codes.ravel()
+    return pa.array(distinct, ARROW[dtype]).take(pa.array(codes, mask=codes == len(distinct)))
+
+
+def _flat(values: Any) -> tuple[Any, Any]:
+    """Returns values as an array, and that flat: NumPy's, or a column of a type of pandas."""
+    if pd.api.types.is_extension_array_dtype(values):
+        return values, values
+    # By default NumPy would turn numbers and NaNs in a list of strings into strings, and round
+    # pandas' nullable integers.
+    is_list = isinstance(values, list | tuple)
+    array = np.array(values, object) if is_list else np.asarray(values)
+    return array, array.ravel()
+
+
+def _text(flat: Any) -> pa.Array | None:
+    """Returns flat values as Arrow's text; None if they are anything else.
 
     Arrow compares bytes, which takes a fraction of the time of comparing Python's objects.
     """
+    if not isinstance(flat.dtype, pd.StringDtype):
+        if not isinstance(flat, np.ndarray) or flat.dtype.kind not in "OU":
+            return None
     try:
-        text = pa.array(values, pa.large_string(), from_pandas=True)
+        text = pa.array(flat, pa.large_string(), from_pandas=True)
     except (pa.ArrowException, UnicodeError):
         return None
-    if isinstance(text, pa.ChunkedArray):
-        text = text.combine_chunks()
-    encoded = text.dictionary_encode()
-    codes, distinct = encoded.indices, encoded.dictionary
-    codes = codes.fill_null(len(distinct)) if codes.null_count else codes
-    return codes.to_numpy(), distinct.to_numpy(zero_copy_only=False)
+    return text.combine_chunks() if isinstance(text, pa.ChunkedArray) else text
 
 
-def _fits_int64(array: np.ndarray) -> bool:
-    kind = array.dtype.kind
+def _fits_int64(array: Any) -> bool:
+    kind = array.dtype.kind if isinstance(array, np.ndarray) else "O"
     return kind in "ib" or (kind == "u" and bool(np.all(array <= _INT64.max)))
 
 

@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tfrec_zoo.features.columns import RawType
-from tfrec_zoo.features.request import distinct_values, raw_array
+from tfrec_zoo.features.request import ARROW, arrow_values, raw_array
 
-_ARROW = {"string": pa.large_string(), "int64": pa.int64()}
+#: Bytes of text that offsets of 32 bits reach.
+_REACH = 2**31
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,12 +70,21 @@ class Vocabulary:
         """Makes a vocabulary from a series of counts indexed by value; ties are sorted by value."""
         if counts.empty:
             return cls((), dtype)
-        counts = counts[counts.index != ""] if dtype == "string" else counts[counts.index >= 0]
+        columns = {"token": pa.array(counts.index, ARROW[dtype]), "count": counts.to_numpy()}
+        return cls.from_table(pa.table(columns), dtype, top_n)
+
+    @classmethod
+    def from_table(
+        cls, counts: pa.Table, dtype: RawType = "string", top_n: int | None = None
+    ) -> "Vocabulary":
+        """Does what `from_counts` does with an Arrow table of the columns `token` and `count`."""
+        tokens = counts["token"]
+        is_there = pc.not_equal(tokens, "") if dtype == "string" else pc.greater_equal(tokens, 0)
+        counts = counts.filter(is_there)
         # Text is compared by its UTF-8 bytes, which is the order of Python's strings.
-        columns = {"token": pa.array(counts.index, _ARROW[dtype]), "count": counts.to_numpy()}
         keys = [("count", "descending"), ("token", "ascending")]
-        tokens = pa.table(columns).sort_by(keys)["token"]
-        return cls(tuple(tokens[:top_n].to_pylist()), dtype)
+        order = pc.sort_indices(counts, keys)[:top_n]
+        return cls(tuple(counts["token"].take(order).to_pylist()), dtype)
 
     @classmethod
     def from_values(
@@ -83,7 +94,7 @@ class Vocabulary:
         counter = VocabularyCounter(dtype)
         for chunk in chunks:
             counter.update(chunk)
-        return cls.from_counts(counter.counts, dtype, top_n)
+        return counter.vocabulary(top_n)
 
     def array(self) -> np.ndarray:
         """The tokens in id order, as an array of their raw type."""
@@ -115,47 +126,68 @@ class VocabularyCounter:
         times = None
         if isinstance(values, Repeated):
             values, times = values.values, values.times
-        codes, tokens = self._distinct(values)
+        columns = {"token": self._column(values)}
         if times is not None:
-            times = np.repeat(times, codes[:1].size)
-        counts = np.bincount(codes.ravel(), times, len(tokens) + 1)[:-1]
-        is_there = counts > 0
-        columns = {"token": pa.array(tokens, _ARROW[self.dtype]), "count": counts.astype(np.int64)}
-        self._parts.append(pa.table(columns).filter(is_there))
+            per_row = len(columns["token"]) // max(len(times), 1)
+            columns["count"] = np.repeat(np.asarray(times, np.int64), per_row)
+        self._parts.append(_added_up(pa.table(columns)))
         if sum(map(len, self._parts[1:])) > len(self._parts[0]):
-            self._add_up()
+            self._parts = [self.table]
+
+    @property
+    def table(self) -> pa.Table:
+        """How often each value was there: the columns `token` and `count`."""
+        if len(self._parts) > 1:
+            self._parts = [_added_up(pa.concat_tables(self._parts))]
+        return self._parts[0] if self._parts else _added_up(pa.table({"token": self._column([])}))
 
     @property
     def counts(self) -> pd.Series:
         """How often each value was there, by value."""
-        self._add_up()
-        if not self._parts:
-            return pd.Series(dtype=np.int64)
-        tokens, counts = (column.to_numpy() for column in self._parts[0].columns)
+        tokens, counts = (column.to_numpy() for column in self.table.columns)
         return pd.Series(counts, pd.Index(tokens, dtype=tokens.dtype))
 
-    def _distinct(self, values: Any) -> tuple[np.ndarray, np.ndarray]:
+    def vocabulary(self, top_n: int | None = None) -> Vocabulary:
+        """The vocabulary of what was there, as `Vocabulary.from_counts` makes it."""
+        return Vocabulary.from_table(self.table, self.dtype, top_n)
+
+    def _column(self, values: Any) -> pa.Array:
+        """Values of any shape one after another, null where they are missing."""
         try:
-            return distinct_values(values, self.dtype)
+            return arrow_values(values, self.dtype)
         except TypeError:
             is_row_wise = str(getattr(values, "dtype", "object")) == "object"
             if not is_row_wise or getattr(values, "ndim", 1) != 1:
                 raise
             if not any(isinstance(row, list | tuple | np.ndarray) for row in values):
                 raise
-        return distinct_values(raw_array(values, self.dtype, True), self.dtype)
+        return arrow_values(raw_array(values, self.dtype, True), self.dtype)
 
-    def _add_up(self) -> None:
-        """Adds the counts of all chunks."""
-        if len(self._parts) > 1:
-            added = pa.concat_tables(self._parts).group_by("token").aggregate([("count", "sum")])
-            self._parts = [added.rename_columns(["token", "count"])]
+
+def _added_up(table: pa.Table) -> pa.Table:
+    """Adds up the counts of each token, one for every row unless there is a column `count`."""
+    tokens = keys = table["token"]
+    encoded = None
+    if tokens.type == pa.large_string():
+        # Arrow groups text with offsets of 32 bits fast; with others it is slow, or crashes.
+        is_short = tokens.get_total_buffer_size() < _REACH
+        encoded = None if is_short else tokens.combine_chunks().dictionary_encode()
+        keys = tokens.cast(pa.string()) if encoded is None else encoded.indices
+    counts = ("count", "sum") if table.num_columns > 1 else ([], "count_all")
+    # In this thread: several are slower than one where there are many tokens.
+    added = table.set_column(0, "key", keys).group_by("key", use_threads=False).aggregate([counts])
+    added = added.rename_columns(["token", "count"])
+    added = added.filter(pc.is_valid(added["token"])).filter(pc.field("count") > 0)
+    if encoded is not None:
+        added = added.set_column(0, "token", encoded.dictionary.take(added["token"]))
+    return added.cast(pa.schema([("token", tokens.type), ("count", pa.int64())])).combine_chunks()
 
 
 def _are_valid(tokens: Sequence[Any], dtype: RawType) -> bool:
     """Whether all tokens can be lines of a vocabulary file."""
     if dtype == "int64":
-        return set(map(type, tokens)) <= {int} and all(0 <= token < 2**63 for token in tokens)
+        is_whole = set(map(type, tokens)) <= {int}
+        return is_whole and (not tokens or (min(tokens) >= 0 and max(tokens) < 2**63))
     if not all(issubclass(kind, str) for kind in set(map(type, tokens))):
         return False
     lines = "\n".join(tokens)

@@ -5,12 +5,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfrec_zoo.features.normalization import Normalization, rounded_alike
+from tfrec_zoo.features.normalization import PairNormalization, rounded_alike
 from tfrec_zoo.features.summaries import Moments
 
 
 @tf.keras.utils.register_keras_serializable(package="tfrec_zoo")
-class ZScoreNormalization(Normalization):
+class ZScoreNormalization(PairNormalization):
     """Maps a number to `x~ = (x - mean) / stddev`, its distance from the mean in deviations.
 
     Outliers stay outliers. Missing and infinite values are 0, which is the mean, and so is a
@@ -38,28 +38,19 @@ class ZScoreNormalization(Normalization):
     [[2.0], [0.0]]
     """
 
+    summary = Moments
+    arguments = ("mean", "stddev")
+
     def __init__(
         self, mean: float | None = None, stddev: float | None = None, **kwargs: Any
     ) -> None:
         super().__init__(**{**kwargs, "powers": False})
-        moments = [np.nan if value is None else float(value) for value in (mean, stddev)]
-        is_given = mean is not None or stddev is not None
-        if is_given and not (np.isfinite(moments).all() and moments[1] >= 0):
-            raise ValueError(
-                "`mean` and `stddev` must be finite, and `stddev` not negative. "
-                f"Received: mean={mean!r}, stddev={stddev!r}"
-            )
-        self.moments = self._add_learned("moments", moments)
-
-    def adapt(self, data: Any) -> None:
-        """Sets the moments to those of the data, in one pass; NaN and infinite values are ignored.
-
-        Args:
-            data: Array-like or tensor of any shape, or a finite `tf.data.Dataset` of tensors.
-        """
-        summary = Moments()
-        self._learn(data, summary)
-        self.moments.assign(summary.statistics())
+        self.moments = self._add_pair(
+            "moments",
+            (mean, stddev),
+            lambda mean, stddev: np.isfinite([mean, stddev]).all() and stddev >= 0,
+            "`mean` and `stddev` must be finite, and `stddev` not negative.",
+        )
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """Returns the normalized values, float32 [..., 1]."""
@@ -69,8 +60,3 @@ class ZScoreNormalization(Normalization):
         return self._with_powers(
             tf.cast(tf.math.divide_no_nan(x - moments[0], moments[1]), tf.float32)
         )
-
-    def get_config(self) -> dict[str, Any]:
-        """Returns the constructor arguments as a JSON-serializable dict."""
-        mean, stddev = (None if np.isnan(value) else float(value) for value in self.moments.numpy())
-        return {**super().get_config(), "mean": mean, "stddev": stddev}

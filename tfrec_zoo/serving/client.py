@@ -11,7 +11,7 @@ import tensorflow as tf
 from tfrec_zoo.data.derived import HISTORY, ITEM_AGE, LAST_WATCHED
 from tfrec_zoo.features import MISSING, RawFeature
 from tfrec_zoo.serving.items import ItemTable
-from tfrec_zoo.serving.ranking import CandidateRanking, may_be_returned
+from tfrec_zoo.serving.ranking import CandidateRanking, Query, may_be_returned
 from tfrec_zoo.serving.requests import (
     checked_k,
     is_missing,
@@ -181,7 +181,7 @@ class Served:
         if candidates is None:
             return self(request)["predictions"]
         arrays = self._asked(request)
-        lists = self._ranking.lists(self._query(arrays), arrays.get(_TIME), candidates)
+        lists = self._ranking.lists(self._query(arrays), candidates)
         return lists.scores
 
     # What the manifest says; those of early exports say less.
@@ -269,8 +269,9 @@ class Served:
             arrays.update((k, v.reshape(history.shape)) for k, v in found.items() if k in wanted)
         return arrays
 
-    def _query(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        return {k: arrays[k] for k in self.request if k in arrays and k not in self.candidate}
+    def _query(self, arrays: Mapping[str, np.ndarray]) -> Query:
+        own = {k: arrays[k] for k in self.request if k in arrays and k not in self.candidate}
+        return Query(own, arrays.get(_TIME))
 
     def _left_out(self, arrays: Mapping[str, np.ndarray], include_history: bool) -> np.ndarray:
         """[rows, n] items that must not be recommended."""
@@ -321,7 +322,7 @@ class Served:
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         k = None if k is None else checked_k(k)
         arrays = self._asked(request)
-        query, now = self._query(arrays), arrays.get(_TIME)
+        query = self._query(arrays)
         if self.item is None:
             raise TypeError(
                 f"{self.manifest['model']} scores impressions and doesn't tell items by their ids: "
@@ -329,8 +330,8 @@ class Served:
             )
         exclude = self._left_out(arrays, include_history)
         if candidates is None:
-            return self._ranking.catalogue(query, now, exclude, arrays[ALLOW], k or _DEFAULT_K)
-        lists = self._ranking.lists(query, now, candidates)
+            return self._ranking.catalogue(query, exclude, arrays[ALLOW], k or _DEFAULT_K)
+        lists = self._ranking.lists(query, candidates)
         if lists.ids is None:
             raise KeyError(
                 f"Candidates must have their ids, {self.item.key!r}, to be told apart. "
@@ -357,7 +358,7 @@ class Served:
             key = next(iter(raw))
             query = {key: [[] if raw[key].is_bag else None for _ in one]}
         arrays = typed_request(raw, query, self.ignored) if query else {}
-        return self._ranking.lists(arrays, None, lists).scores
+        return self._ranking.lists(Query(arrays), lists).scores
 
 
 def as_given(values: np.ndarray) -> np.ndarray:

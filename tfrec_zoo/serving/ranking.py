@@ -77,6 +77,23 @@ class CandidateFeatures:
 
 
 @dataclasses.dataclass(frozen=True)
+class Query:
+    """What candidates are scored for, row by row.
+
+    Args:
+        features: [rows, ...] the query's features, by key.
+        now: [rows] moments that ages are counted to, or None.
+    """
+
+    features: Mapping[str, np.ndarray]
+    now: np.ndarray | None = None
+
+    def __getitem__(self, rows: slice | np.ndarray) -> "Query":
+        features = {key: values[rows] for key, values in self.features.items()}
+        return Query(features, None if self.now is None else self.now[rows])
+
+
+@dataclasses.dataclass(frozen=True)
 class ScoredLists:
     """Lists of candidates and what a ranking model makes of them.
 
@@ -135,18 +152,12 @@ class CandidateRanking:
         self._items = items
 
     def catalogue(
-        self,
-        query: Mapping[str, np.ndarray],
-        now: np.ndarray | None,
-        exclude: np.ndarray,
-        allow: np.ndarray,
-        k: int,
+        self, query: Query, exclude: np.ndarray, allow: np.ndarray, k: int
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Ranks the items that the model knows.
 
         Args:
-            query: [rows, ...] the query's features, by key.
-            now: [rows] moments, or None.
+            query: What they are scored for.
             exclude: [rows, n] items that must not be returned, padded with the missing id.
             allow: [rows, n] the only items that may be returned; all if there is none in a row.
             k: Number of items per row at most.
@@ -175,23 +186,18 @@ class CandidateRanking:
                 allowed = members(self._find(allow[rows]), items.known)
                 banned |= is_restricted[:, None] & ~allowed
             positions = np.flatnonzero(~banned.all(axis=0))
-            moment = None if now is None else now[rows]
-            part = {key: values[rows] for key, values in query.items()}
-            row, rank, at, scores = self._best(part, moment, banned, positions, k)
+            row, rank, at, scores = self._best(query[rows], banned, positions, k)
             parts.append((row + top, rank, known[at], scores))
         if not parts:
             return self._nothing(known)
         row, rank, ids, scores = (np.concatenate(values) for values in zip(*parts, strict=True))
         return row, rank, ids, scores
 
-    def lists(
-        self, query: Mapping[str, np.ndarray], now: np.ndarray | None, candidates: Any
-    ) -> ScoredLists:
+    def lists(self, query: Query, candidates: Any) -> ScoredLists:
         """Scores lists of candidates.
 
         Args:
-            query: [rows, ...] the query's features, by key.
-            now: [rows] moments, or None.
+            query: What they are scored for.
             candidates: A list of item ids per row; or lists of values by key, to which the features
                 that are not given are looked up by the ids.
 
@@ -199,7 +205,7 @@ class CandidateRanking:
             KeyError, TypeError, ValueError: If the candidates are malformed, or the model reads
                 features of theirs that are neither given nor known.
         """
-        rows = num_rows(query) if query else None
+        rows = num_rows(query.features) if query.features else None
         given, lengths = self._given(candidates, rows)
         ids = None if self._item is None else given.get(self._item.key)
         lacking = set(self.features.raw) - set(given)
@@ -220,24 +226,15 @@ class CandidateRanking:
         scores = np.full(index.shape, np.nan, np.float32)
         own = {key: values for key, values in given.items() if key in self.features.raw}
         for part in _blocks(*index.shape):
-            moment = None if now is None else now[part[0]]
-            scores[part] = self._score(
-                {key: values[part[0]] for key, values in query.items()},
-                {
-                    **self.features.of(index[part], moment, set(own)),
-                    **{key: values[part] for key, values in own.items()},
-                },
-            )
+            asked = query[part[0]]
+            looked_up = self.features.of(index[part], asked.now, set(own))
+            candidates = {**looked_up, **{key: values[part] for key, values in own.items()}}
+            scores[part] = self._score(asked.features, candidates)
         scores[np.arange(longest) >= lengths[:, None]] = np.nan
         return ScoredLists(ids, lengths, scores, is_known)
 
     def _best(
-        self,
-        query: Mapping[str, np.ndarray],
-        now: np.ndarray | None,
-        banned: np.ndarray,
-        positions: np.ndarray,
-        k: int,
+        self, query: Query, banned: np.ndarray, positions: np.ndarray, k: int
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """The row, rank, position and score of the best items of a few requests."""
         rows = len(banned)
@@ -247,7 +244,7 @@ class CandidateRanking:
         for left in range(0, len(positions), width):
             part = positions[left : left + width]
             index = np.broadcast_to(part, (rows, len(part)))
-            scores = self._score(query, self.features.of(index, now, set()))
+            scores = self._score(query.features, self.features.of(index, query.now, set()))
             scores = np.where(banned[:, part], -np.inf, scores)
             best = np.concatenate([best, scores], axis=1)
             at = np.concatenate([at, index], axis=1)
