@@ -11,7 +11,13 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfrec_zoo.features import DenseFeatures, Features, make_embedding_tables, seed_after
+from tfrec_zoo.features import (
+    DenseFeatures,
+    Features,
+    PairColumn,
+    make_embedding_tables,
+    seed_after,
+)
 from tfrec_zoo.layers import Tower
 from tfrec_zoo.models.retrieval import NegativesLike, RetrievalModel
 
@@ -89,6 +95,12 @@ class TwoTower(RetrievalModel):
             raise ValueError(f"`temperature` must be positive. Received: {temperature}")
         if not hidden_units:
             raise ValueError("`hidden_units` must have the width of the vectors. Received: ()")
+        pairs = [column for column in features.spec.candidate if isinstance(column, PairColumn)]
+        if pairs:
+            raise ValueError(
+                "Candidate columns that compare the query with the candidate are for ranking "
+                f"models: leave them out. Received: {pairs!r}"
+            )
         self.catalogue = self.encoded_items()
 
         # Layers.
