@@ -279,5 +279,7 @@ def test_other_features():
     for query in ((HISTORY, NumericColumn("age")), (VocabularyColumn("history", space="item"),)):
         spec = FeatureSpec(query, (ITEM,))
         features = Features.fit(spec, {"item": list("ab"), "history": list("ab"), "age": [1.0]})
-        with pytest.raises(ValueError, match="reads the history alone.* Received: "):
+        with pytest.raises(
+            ValueError, match="SASRec needs one query column, a BagColumn.* Received: "
+        ):
             SASRec(features)

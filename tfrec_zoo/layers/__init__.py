@@ -20,6 +20,7 @@ from tfrec_zoo.layers.linear_features import LinearFeatures
 from tfrec_zoo.layers.logit import Logit
 from tfrec_zoo.layers.matrix_cross import MatrixCross
 from tfrec_zoo.layers.mixture_cross import MixtureCross
+from tfrec_zoo.layers.packed import packed
 from tfrec_zoo.layers.residual_unit import ResidualUnit
 from tfrec_zoo.layers.second_order import second_order
 from tfrec_zoo.layers.squeeze_excitation import SqueezeExcitation
@@ -57,6 +58,7 @@ __all__ = [
     "huffman_leaves",
     "interval_ids",
     "implicit_least_squares",
+    "packed",
     "second_order",
     "stack_fields",
     "sum_fields",

@@ -1,52 +1,23 @@
-"""The history that models of it alone read: a bag of items, oldest first."""
+"""The history as the whole query: what models need that read each user's history and no more."""
 
-import tensorflow as tf
+from tfrec_zoo.features import BagColumn
+from tfrec_zoo.models.retrieval import RetrievalModel
 
-from tfrec_zoo.features import BagColumn, Features
 
-
-def history_bag(features: Features) -> BagColumn:
-    """Returns the column of the history, the only one of the query.
+def history_bag(model: RetrievalModel) -> BagColumn:
+    """Returns the query's only column, a bag in the items' ID space.
 
     Args:
-        features: Fitted features.
+        model: A model that is being made.
 
     Raises:
         ValueError: If the query is anything else.
     """
-    spec = features.spec
-    bags = [getattr(column, "categorical", column) for column in spec.query]
-    if len(bags) == 1 and isinstance(bags[0], BagColumn) and bags[0].space == spec.item.space:
+    query, space = model.features.spec.query, model.item_column.space
+    bags = [getattr(column, "categorical", column) for column in query]
+    if len(bags) == 1 and isinstance(bags[0], BagColumn) and bags[0].space == space:
         return bags[0]
     raise ValueError(
-        "The model reads the history alone: it needs one query column, a BagColumn in the items' "
-        f"ID space {spec.item.space!r}, and no other. Received: {spec.query!r}"
+        f"{type(model).__name__} needs one query column, a BagColumn in the items' ID space "
+        f"{space!r}, and no other. Received: {query!r}"
     )
-
-
-def packed(
-    ids: tf.Tensor, max_length: int, ages: tf.Tensor | None = None
-) -> tuple[tf.Tensor, tf.Tensor | None]:
-    """Returns the last known ids of each row side by side, at the end, and their ages.
-
-    Args:
-        ids: Ids, [batch, length]; 0 is unknown or missing, and may be anywhere.
-        max_length: Number of ids to keep.
-        ages: Their ages, [batch, length], or None.
-
-    Returns:
-        Ids, [batch, longest], with zeros before them, and ages; there is at least one column.
-
-    Example:
-
-    >>> ids, _ = packed(tf.constant([[5, 0, 7, 0], [0, 0, 0, 2]]), 50)
-    >>> ids.numpy().tolist()
-    [[5, 7], [0, 2]]
-    """
-    ids = tf.pad(ids, [[0, 0], [1, 0]])
-    is_known = tf.cast(ids > 0, tf.int32)
-    longest = tf.reduce_max(tf.reduce_sum(is_known, axis=1))
-    at = tf.argsort(is_known, stable=True)[:, -tf.clip_by_value(longest, 1, max_length) :]
-    if ages is not None:
-        ages = tf.gather(tf.pad(ages, [[0, 0], [1, 0]]), at, batch_dims=1)
-    return tf.gather(ids, at, batch_dims=1), ages

@@ -51,7 +51,7 @@ class ItemToItem(RetrievalModel):
         super().__init__(features, name=name)
         if max_neighbors is not None and max_neighbors < 1:
             raise ValueError(f"`max_neighbors` must be positive or None. Received: {max_neighbors}")
-        self.bag = history_bag(features)
+        self.bag = history_bag(self)
 
         # Layers.
         self.gram = self._add_zeros("gram", self.num_items, tf.float32)

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from tfrec_zoo.features import EmbeddingTable, Encoded, Features, seed_after
 from tfrec_zoo.features.dense import as_long_as
-from tfrec_zoo.layers import NUM_INTERVALS, TransformerBlock, interval_ids
+from tfrec_zoo.layers import NUM_INTERVALS, TransformerBlock, interval_ids, packed
 from tfrec_zoo.layers.transformer_block import layer_norm
 from tfrec_zoo.losses import (
     expected_binary_losses,
@@ -20,7 +20,7 @@ from tfrec_zoo.losses import (
     shared_softmax_losses,
     uniform_negatives,
 )
-from tfrec_zoo.models.history import history_bag, packed
+from tfrec_zoo.models.history import history_bag
 from tfrec_zoo.models.retrieval import NegativesLike, RetrievalModel
 
 
@@ -101,7 +101,7 @@ class SASRec(RetrievalModel):
         name: str | None = None,
     ) -> None:
         super().__init__(features, negatives, seed, name=name)
-        self.bag = history_bag(features)
+        self.bag = history_bag(self)
         if embedding_dim % num_heads:
             raise ValueError(
                 "`num_heads` must divide `embedding_dim`. "
