@@ -217,7 +217,7 @@ def test_wrong_arguments():
         FeatureSpec((BAG, NumericColumn("age")), (VIDEO,)),
         {"history": ["a"], "age": [1.0], "video": ["a"]},
     )
-    with pytest.raises(ValueError, match=r"needs one query column, a BagColumn .* Received"):
+    with pytest.raises(ValueError, match=r"iALS needs one query column, a BagColumn .* Received"):
         iALS(features)
 
 

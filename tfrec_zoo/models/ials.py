@@ -103,7 +103,7 @@ class iALS(RetrievalModel):
         super().__init__(features, seed=seed, name=name)
         if not l2 > 0:
             raise ValueError(f"`l2` must be positive. Received: {l2}")
-        self.bag = history_bag(features)
+        self.bag = history_bag(self)
 
         # Layers.
         initial = tf.keras.initializers.RandomNormal(
