@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 from references import ials as reference
 
+import tfrec_zoo
+from tfrec_zoo import tasks
 from tfrec_zoo.features import BagColumn, Features, FeatureSpec, NumericColumn, VocabularyColumn
 from tfrec_zoo.models import iALS
 from tfrec_zoo.models.user_item_matrix import UserItemMatrix, distinct_items
 from tfrec_zoo.serving import served
+from tfrec_zoo.training import Training
 
 import tensorflow as tf  # isort: skip (after tfrec_zoo, which chooses Keras 2)
 
@@ -159,6 +162,20 @@ def test_validation_follows_each_sweep():
     for value in history["val_loss"]:
         again.fit(X, Y, verbose=0)
         np.testing.assert_allclose(again.evaluate(*validation, verbose=0), value, rtol=1e-4)
+
+
+def test_validation_chooses_the_number_of_sweeps(small_log):
+    training = Training(epochs=9, patience=1, verbose=0)
+    # The vectors start so far apart that the first sweeps are not the best.
+    arguments = {"embedding_dim": 4, "stddev": 5.0}
+    run = tfrec_zoo.train("iALS", tasks.NextWatch(small_log), training, **arguments)
+    values = [row["val_loss"] for row in run.history]
+    assert len(values) == min(9, run.statistics["epochs"] + 1)
+    assert run.statistics["epochs"] == 1 + np.argmin(values)
+    # The weights are those of that sweep.
+    validation = tasks.NextWatch(small_log).validating().examples(iALS).test
+    batches = validation.dataset(64, run.model.preprocessor)
+    assert run.model.evaluate(batches, verbose=0) == pytest.approx(min(values), rel=1e-5)
 
 
 def test_the_first_vectors_have_a_length_that_does_not_depend_on_their_width():

@@ -19,6 +19,7 @@ _PUBLISHED: dict[str, tuple[float, float, str]] = {
     "Popularity": (0.4533, 0.2542, _DACREMA),
     "ItemKNN": (0.6694, 0.3979, _DACREMA),
     "EASE": (0.7192, 0.4494, _DACREMA),
+    "iALS": (0.7109, 0.4382, _DACREMA),
     "MF-192": (0.7294, 0.4523, "Rendle et al., RecSys 2020"),
     "GMF-32": (0.708, 0.429, _REPRODUCTION),
     "MLP-8": (0.671, 0.399, _PAPER),
@@ -93,6 +94,13 @@ NCF = (
         Training(grid={"max_neighbors": (10, 20, 50, 100), "shrink": (0.0, 20.0)}),
     ),
     _preset("EASE", "EASE", Training(grid={"l2": (500.0, 1000.0, 1500.0, 2000.0)})),
+    # As Rendle et al. (RecSys 2022) train it.
+    _preset(
+        "iALS",
+        "iALS",
+        Training(epochs=12),
+        arguments={"embedding_dim": 192, "unobserved_weight": 0.3, "l2": 0.007},
+    ),
     # As Rendle et al. (RecSys 2020) had it, but for 256 epochs of SGD.
     _preset(
         "MF-192",

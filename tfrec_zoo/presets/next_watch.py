@@ -7,6 +7,7 @@ from tfrec_zoo.training import Training
 
 #: Chosen on the validation items (each user's last watch but one) of MovieLens-1M.
 _ARGUMENTS: dict[str, Any] = {"hidden_units": (512, 128), "dropout": 0.1, "tied": True}
+_IALS: dict[str, Any] = {"embedding_dim": 128, "unobserved_weight": 1.0, "l2": 0.003}
 _HISTORY_ALONE: dict[str, Any] = {"profile": False, "example_age": False}
 _SASREC: dict[str, Any] = {"embedding_dim": 64, "max_history": 100, "dropout": 0.2}
 
@@ -47,7 +48,21 @@ NEXT_WATCH = (
         published={"hit_rate_at_10": 0.0369, "ndcg_at_10": 0.0180},
         source="the same split in the order of the original file",
     ),
+    Preset(
+        "next-watch/ItemKNN",
+        "ItemKNN",
+        "next-watch",
+        training=Training(grid={"max_neighbors": (5, 10, 20, 50), "shrink": (0.0, 20.0)}),
+    ),
     Preset("next-watch/EASE", "EASE", "next-watch", training=Training(grid={"l2": (100.0, 500.0)})),
+    Preset("next-watch/iALS", "iALS", "next-watch", arguments=_IALS, training=Training(epochs=16)),
+    Preset(
+        "next-watch/MF",
+        "MatrixFactorization",
+        "next-watch",
+        arguments={"embedding_dim": 64, "batch_l2": 0.01},
+        training=Training(epochs=5, learning_rate=0.005, optimizer="fused_adam"),
+    ),
     _youtube("bag-50", (50,), 4),
     _youtube("bag-3", (3,), 3),
     _youtube("bag-10-and-last", (10,), 5, last_watched=True),
