@@ -31,6 +31,8 @@ _SUBPACKAGES = (
 
 #: The front door: module by name.
 _NAMES = {
+    "Category": "new_rows",
+    "Content": "new_rows",
     "Log": "data",
     "MineNegatives": "mining",
     "Negatives": "losses",
@@ -42,6 +44,7 @@ _NAMES = {
     "movielens": "data",
     "simulate": "data",
     "train": "runs",
+    "warm_start": "warm_starts",
 }
 
 __all__ = ["__version__", *_SUBPACKAGES, *_NAMES]
