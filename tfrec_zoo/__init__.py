@@ -39,6 +39,7 @@ _NAMES = {
     "Roles": "data",
     "Run": "runs",
     "Training": "training",
+    "add_items": "new_items",
     "from_preset": "pretrained",
     "load": "pretrained",
     "movielens": "data",
