@@ -43,6 +43,7 @@ _NAMES = {
     "from_preset": "pretrained",
     "load": "pretrained",
     "movielens": "data",
+    "retrain": "retraining",
     "simulate": "data",
     "train": "runs",
     "warm_start": "warm_starts",

@@ -31,6 +31,7 @@ class Run:
         metrics: Metrics on the test examples.
         history: What was reported after each epoch.
         statistics: Numbers of parameters and epochs, and others about the model itself.
+        started_from: What is known of the run that the model started from, if it did from one.
     """
 
     model: Any
@@ -40,6 +41,7 @@ class Run:
     metrics: Mapping[str, float]
     history: list[dict[str, float]]
     statistics: Mapping[str, float]
+    started_from: Mapping[str, Any] | None = None
     _serving: dict[int | None, Served] = dataclasses.field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -56,6 +58,8 @@ class Run:
             **config: What the file should say besides, in its `config`.
         """
         arguments = {k: v for k, v in self.model.get_config().items() if k != "features"}
+        if self.started_from is not None:
+            config = {"started_from": dict(self.started_from), **config}
         return Result(
             model=type(self.model).__name__,
             task=self.task.name,
@@ -183,6 +187,27 @@ def train(
     trainer = Trainer()
     if training.grid:
         training, arguments = trainer.choose(cls, task, training, arguments)
+    return run_of(trainer, cls, task, training, arguments)
+
+
+def run_of(
+    trainer: Trainer,
+    cls: type[RecommenderModel],
+    task: Task,
+    training: Training,
+    arguments: Mapping[str, Any],
+    started_from: Mapping[str, Any] | None = None,
+) -> Run:
+    """Fits a model and measures it.
+
+    Args:
+        trainer: Who fits it.
+        cls: Class of the model.
+        task: The task.
+        training: How to train, without a grid.
+        arguments: Arguments of the model.
+        started_from: What is known of the run that the model starts from.
+    """
     fitted = trainer.fit(cls, task, training, arguments)
     metrics = task.measured(fitted.model, fitted.test)
     return Run(
@@ -193,4 +218,5 @@ def train(
         {**metrics, **fitted.best_on_test},
         fitted.history,
         {**fitted.model.statistics(), "epochs": fitted.epochs},
+        started_from,
     )

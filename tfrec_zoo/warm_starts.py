@@ -38,8 +38,8 @@ def warm_start(
     are copied. Before any further training, ids that both know score the same. Numbers are
     normalized as the features of `model` say, so that this takes equal statistics, too.
 
-    If both models are compiled with the same kind of optimizer, what it remembers of each weight is
-    carried over alike, and so is its number of steps.
+    If both models are compiled with the same kind of optimizer, it goes on: what it remembers of
+    each weight is carried over alike, and so is its number of steps.
 
     Args:
         model: The model to start, of the same class, arguments and spec as the old one.
@@ -70,8 +70,7 @@ def warm_start(
     old.build_weights()
     rules = rules_of(new_rows, model.features)
     carrying = _Carrying(old.features, model.features)
-    pairs = list(_pairs(model, old))
-    for pair in pairs:
+    for pair in _pairs(model, old):
         before, values = pair.old.numpy(), carrying.moved(pair, pair.old, pair.new)
         rows = pair.rows
         if rows is not None and rows.has_vectors and rows.spaces[0] in rules:
@@ -83,8 +82,37 @@ def warm_start(
             columns = carrying.moved_columns(pair, values)
             rows.columns.assign(columns)
         pair.new.assign(values)
-    if model.optimizer is not None and old.optimizer is not None:
-        _carry_optimizer(model, old, pairs, carrying)
+    carry_optimizer(model, old)
+
+
+def carry_optimizer(model: RecommenderModel, old: RecommenderModel) -> bool:
+    """Carries over what the optimizer remembers of each variable, and its number of steps.
+
+    `warm_start` does it for a model that is compiled already.
+
+    Args:
+        model: A model that was started from the old one.
+        old: The old one.
+
+    Returns:
+        Whether it was carried over: both models must have the same kind of optimizer.
+    """
+    if model.optimizer is None or old.optimizer is None:
+        return False
+    parts, before = (optimizers.parts_of(m.optimizer, m.trainable_variables) for m in (model, old))
+    kinds, kinds_before = ([type(part).__name__ for part, _ in side] for side in (parts, before))
+    if kinds != kinds_before:
+        logger.info("the optimizer starts anew: %s, and %s before", kinds, kinds_before)
+        return False
+    carrying = _Carrying(old.features, model.features)
+    by_variable = {id(pair.new): pair for pair in _pairs(model, old)}
+    for (part, variables), (part_before, variables_before) in zip(parts, before, strict=True):
+        found = optimizers.slots(part, variables), optimizers.slots(part_before, variables_before)
+        for variable, new, of_old in zip(variables, *found, strict=True):
+            for slot, earlier in zip(new, of_old, strict=True):
+                slot.assign(carrying.moved(by_variable[id(variable)], earlier, slot))
+        part.iterations.assign(part_before.iterations)
+    return True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -221,21 +249,3 @@ def _pairs(model: RecommenderModel, old: RecommenderModel) -> Iterator[_Pair]:
 def _rows_by_variable(model: RecommenderModel) -> dict[int, IdRows]:
     found = [rows for layer in (model, *model.submodules) for rows in getattr(layer, "id_rows", ())]
     return {id(rows.variable): rows for rows in found}
-
-
-def _carry_optimizer(
-    model: RecommenderModel, old: RecommenderModel, pairs: list[_Pair], carrying: _Carrying
-) -> None:
-    """Carries over what the optimizer remembers of each variable, and its number of steps."""
-    by_variable = {id(pair.new): pair for pair in pairs}
-    parts, before = (optimizers.parts_of(m.optimizer, m.trainable_variables) for m in (model, old))
-    kinds, kinds_before = ([type(part).__name__ for part, _ in side] for side in (parts, before))
-    if kinds != kinds_before:
-        logger.info("the optimizer starts anew: %s, and %s before", kinds, kinds_before)
-        return
-    for (part, variables), (part_before, variables_before) in zip(parts, before, strict=True):
-        found = optimizers.slots(part, variables), optimizers.slots(part_before, variables_before)
-        for variable, new, of_old in zip(variables, *found, strict=True):
-            for slot, earlier in zip(new, of_old, strict=True):
-                slot.assign(carrying.moved(by_variable[id(variable)], earlier, slot))
-        part.iterations.assign(part_before.iterations)

@@ -16,6 +16,7 @@ COMMANDS = (
     "quickstart",
     "list",
     "train",
+    "retrain",
     "evaluate",
     "export",
     "recommend",
