@@ -54,7 +54,7 @@ def towers():
 def test_an_item_is_told_by_its_features_alone(towers):
     new = {"item_id": ["d", "e"], "genres": [["pop", "rock", "new"], ["pop"]],
            "cover": [[0.0, 1.0], [1.0, 0.0]]}  # fmt: skip
-    model = zoo.add_items(towers, new)
+    model = zoo.add_items(towers, new, "zeros")
     assert model.features.vocabularies["item"].tokens == ("a", "b", "c", "d", "e")
     assert model.features.vocabularies["genres"] == towers.features.vocabularies["genres"]
     # The known items, with no id: what is left is what a new one is told by.

@@ -14,20 +14,19 @@ from tfrec_zoo.new_rows import Content, Rule
 from tfrec_zoo.warm_starts import warm_start
 
 
-def add_items(model: Any, items: Any, new_rows: Rule | None = None) -> Any:
+def add_items(model: Any, items: Any, new_rows: Rule = "content") -> Any:
     """Makes a retrieval model of a trained one that knows more items.
 
     The scores of the items that it knew stay the same to the bit. What a new one scores depends on
-    the model. A model that reads the items' features, such as `TwoTower`, computes its vector from
-    them, beside a zero embedding of its id. Other models of vectors start it by `new_rows`. A model
-    without vectors (`EASE`, `ItemKNN`, `Popularity`) scores it 0, as one that nobody took.
+    the model. Vectors of new ids start by `new_rows`; a model that reads the items' features, such
+    as `TwoTower`, has these besides. A model without vectors (`EASE`, `ItemKNN`, `Popularity`)
+    scores a new item 0, as one that nobody took.
 
     Args:
         model: A trained retrieval model; it stays as it is.
         items: A frame with the ids and what is known of the items. For a start by content that is
             of the known items as well, where the features of the model do not hold it.
-        new_rows: What the vectors of the new ids start from; see `warm_start`. By default zeros for
-            a model that reads the items' features, else `"content"`.
+        new_rows: What the vectors of the new ids start from; see `warm_start`.
 
     Returns:
         The new model, not compiled.
@@ -57,8 +56,6 @@ def add_items(model: Any, items: Any, new_rows: Rule | None = None) -> Any:
         )
     frame = pd.DataFrame({str(key): list(items[key]) for key in items.keys()})
     features = with_items(with_widths(model), frame)
-    if new_rows is None:
-        new_rows = "zeros" if model.reads_items else "content"
     if new_rows == "content" and not features.items:
         new_rows = Content(frame)
     has_vectors = any(

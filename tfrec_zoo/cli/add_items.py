@@ -22,9 +22,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--new-rows",
+        default="content",
         metavar="RULE",
         help="what vectors of new ids start from: content, mean, zeros, initial or "
-        "category=COLUMN (default: zeros if the model reads the items' features, else content)",
+        "category=COLUMN (default: content)",
     )
     parser.add_argument("--item", metavar="COLUMN", help="the ids (default: as in training)")
     parser.add_argument("--title", metavar="COLUMN", help="the titles (default: title)")
@@ -54,7 +55,7 @@ def run(arguments: argparse.Namespace) -> None:
         raise ValueError(
             f"{arguments.items} must have the columns that are named. Received none of {missing}"
         )
-    rule, is_category, column = (arguments.new_rows or "").partition("=")
+    rule, is_category, column = arguments.new_rows.partition("=")
     new_rows = Category(column) if rule == "category" and is_category else arguments.new_rows
     added = served.add_items(frame.rename(columns=names), arguments.output, new_rows)
     content = {"output": arguments.output, "added": added}

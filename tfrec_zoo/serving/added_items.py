@@ -23,7 +23,7 @@ def export_with_items(
     items: Any,
     output: str | pathlib.Path,
     k: int | None,
-    new_rows: Rule | None = None,
+    new_rows: Rule = "content",
 ) -> int:
     """Writes what `train` wrote once more, with further items in vocabulary, index and titles.
 

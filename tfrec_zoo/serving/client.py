@@ -61,8 +61,7 @@ class Served:
             self.request[entry["key"]] = RawFeature(**rest)
         #: What holds the variables; the signatures do so only weakly.
         self.module: Any = None
-        #: The folder of `train` that it was loaded from.
-        self.directory: pathlib.Path | None = None
+        self.directory: pathlib.Path | None = None  # Of `train`, if it was loaded from one.
         self.is_ranking = "rank" in signatures
         self._read_items = read_items
 
@@ -188,7 +187,9 @@ class Served:
         lists = self._ranking.lists(self._query(arrays), arrays.get(_TIME), candidates)
         return lists.scores
 
-    def add_items(self, items: Any, directory: str | pathlib.Path, new_rows: Any = None) -> int:
+    def add_items(
+        self, items: Any, directory: str | pathlib.Path, new_rows: Any = "content"
+    ) -> int:
         """Writes a new export that knows more items; those that this one knows score the same.
 
         Args:
