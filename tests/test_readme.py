@@ -79,6 +79,15 @@ def test_the_python_blocks_of_the_page_on_serving(shop: pathlib.Path) -> None:
     assert re.findall(r"(sku-\d+) +The", printed)[:5] == found
 
 
+def test_the_python_blocks_of_the_page_on_new_items(shop: pathlib.Path) -> None:
+    page = (ROOT / "docs" / "new-items.md").read_text(encoding="utf-8")
+    program = "\n".join(blocks(page, "python")).replace("epochs=1", "epochs=1, verbose=0")
+    printed = run(program, shop)
+    assert "2 items added" in printed and "hit_rate_at_10" in printed
+    found = re.findall(r"(sku-90[01]) +(A pot|A cup)", printed)
+    assert sorted(found) == [("sku-900", "A pot"), ("sku-901", "A cup")]
+
+
 def commands() -> list[str]:
     """All command lines of tfrec-zoo in the pages."""
     found = []
@@ -104,7 +113,7 @@ def test_the_commands_of_the_pages_parse(command: str) -> None:
 
 
 def test_there_are_commands_and_all_are_in_the_readme() -> None:
-    named = set(re.findall(r"^tfrec-zoo (\w+)", README, flags=re.MULTILINE))
+    named = set(re.findall(r"^tfrec-zoo ([\w-]+)", README, flags=re.MULTILINE))
     assert named | {"quickstart"} == set(cli.COMMANDS)
 
 

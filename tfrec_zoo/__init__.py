@@ -31,17 +31,22 @@ _SUBPACKAGES = (
 
 #: The front door: module by name.
 _NAMES = {
+    "Category": "new_rows",
+    "Content": "new_rows",
     "Log": "data",
     "MineNegatives": "mining",
     "Negatives": "losses",
     "Roles": "data",
     "Run": "runs",
     "Training": "training",
+    "add_items": "new_items",
     "from_preset": "pretrained",
     "load": "pretrained",
     "movielens": "data",
+    "retrain": "retraining",
     "simulate": "data",
     "train": "runs",
+    "warm_start": "warm_starts",
 }
 
 __all__ = ["__version__", *_SUBPACKAGES, *_NAMES]

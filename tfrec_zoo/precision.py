@@ -16,22 +16,25 @@ _CPUINFO = pathlib.Path("/proc/cpuinfo")
 
 
 @contextlib.contextmanager
-def half_precision() -> Iterator[str]:
+def half_precision(is_wanted: bool = True) -> Iterator[str]:
     """Models that are made within compute in half precision, if the device does.
 
     GPUs from compute capability 7.0 on compute in float16, processors with AVX512-BF16 or AMX in
     bfloat16, if there is no GPU. Weights stay in single precision. Where nothing does, a warning
     is logged, and all goes on in single precision.
 
+    Args:
+        is_wanted: Whether to change anything.
+
     Yields:
         The name of Keras's policy.
     """
     before = tf.keras.mixed_precision.global_policy()
-    policy = _suited_policy()
-    if policy is None:
-        logger.warning("No device computes in half precision: going on in single precision.")
-    else:
+    policy = _suited_policy() if is_wanted else None
+    if policy is not None:
         tf.keras.mixed_precision.set_global_policy(policy)
+    elif is_wanted:
+        logger.warning("No device computes in half precision: going on in single precision.")
     try:
         yield tf.keras.mixed_precision.global_policy().name
     finally:

@@ -73,6 +73,8 @@ def load(name: str | pathlib.Path, verify: bool = True) -> Served:
         folder = folder / "model"
     served = load_export(folder, verify)
     checkpoint = folder.parent / "checkpoint"
+    if checkpoint.is_dir() and folder.name == "model":
+        served.directory = folder.parent
     if "item" not in served.manifest and served.is_ranking and checkpoint.is_dir():
         _add_items(served, checkpoint)
     return served

@@ -1,6 +1,5 @@
 """Runs: `train` trains a model on a task, and returns what came of it."""
 
-import contextlib
 import dataclasses
 import pathlib
 import time
@@ -36,6 +35,7 @@ class Run:
         history: What was reported after each epoch.
         statistics: Numbers of parameters and epochs, seconds of training, and others about the
             model itself.
+        started_from: What is known of the run that the model started from, if it did from one.
     """
 
     model: Any
@@ -45,6 +45,7 @@ class Run:
     metrics: Mapping[str, float]
     history: list[dict[str, float]]
     statistics: Mapping[str, float]
+    started_from: Mapping[str, Any] | None = None
     _serving: dict[int | None, Served] = dataclasses.field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -61,6 +62,8 @@ class Run:
             **config: What the file should say besides, in its `config`.
         """
         arguments = {k: v for k, v in self.model.get_config().items() if k != "features"}
+        if self.started_from is not None:
+            config = {"started_from": dict(self.started_from), **config}
         return Result(
             model=type(self.model).__name__,
             task=self.task.name,
@@ -185,12 +188,33 @@ def train(
     arguments = {**task.arguments(cls), **arguments}
     arguments = suited_negatives(cls, arguments, task.num_items)
     trainer = Trainer()
-    with half_precision() if training.mixed_precision else contextlib.nullcontext():
+    with half_precision(training.mixed_precision):
         if training.grid:
             training, arguments = trainer.choose(cls, task, training, arguments)
-        begin = time.perf_counter()
-        fitted = trainer.fit(cls, task, training, arguments)
-        seconds = time.perf_counter() - begin
+        return run_of(trainer, cls, task, training, arguments)
+
+
+def run_of(
+    trainer: Trainer,
+    cls: type[RecommenderModel],
+    task: Task,
+    training: Training,
+    arguments: Mapping[str, Any],
+    started_from: Mapping[str, Any] | None = None,
+) -> Run:
+    """Fits a model and measures it.
+
+    Args:
+        trainer: Who fits it.
+        cls: Class of the model.
+        task: The task.
+        training: How to train, without a grid.
+        arguments: Arguments of the model.
+        started_from: What is known of the run that the model starts from.
+    """
+    begin = time.perf_counter()
+    fitted = trainer.fit(cls, task, training, arguments)
+    seconds = time.perf_counter() - begin
     metrics = task.measured(fitted.model, fitted.test)
     if fitted.model.is_iterative:
         optimizer = suited_optimizer(fitted.model, training.optimizer)
@@ -203,4 +227,5 @@ def train(
         {**metrics, **fitted.best_on_test},
         fitted.history,
         {**fitted.model.statistics(), "epochs": fitted.epochs, "seconds": round(seconds, 1)},
+        started_from,
     )

@@ -10,9 +10,13 @@ import numpy as np
 import tensorflow as tf
 
 from tfrec_zoo.data import Examples
+from tfrec_zoo.features import IndicatorColumn
 from tfrec_zoo.models import RecommenderModel
+from tfrec_zoo.new_items import with_widths
+from tfrec_zoo.new_rows import NewRowsLike
 from tfrec_zoo.tasks import Task, TaskExamples
 from tfrec_zoo.training import KeepBest, Training, best_index, fit
+from tfrec_zoo.warm_starts import warm_start
 
 logger = logging.getLogger(__name__)
 
@@ -37,9 +41,17 @@ class Fitted:
 
 
 class Trainer:
-    """Trains models on a task, and remembers the numbers of epochs that validation chose."""
+    """Trains models on a task, and remembers the numbers of epochs that validation chose.
 
-    def __init__(self) -> None:
+    Args:
+        start: A trained model that the others start from, of their class and with their arguments.
+        new_rows: What the vectors of ids start from that it does not know; see `warm_start`.
+    """
+
+    def __init__(
+        self, start: RecommenderModel | None = None, new_rows: NewRowsLike = "initial"
+    ) -> None:
+        self._start, self._new_rows = start, new_rows
         self._chosen: dict[Any, int] = {}
 
     def choose(
@@ -139,9 +151,11 @@ class Trainer:
         """Trains one model: for given epochs, until validation ends it, or as `training` says."""
         tf.keras.utils.set_random_seed(training.seed)
         examples = task.examples(cls, arguments)
+        if self._start is not None:
+            examples = _with_features_of(examples, self._start)
         model = self._made(cls, task, training, arguments, examples)
         if not self._validates(cls, task, training):
-            history = fit(model, examples.train, training, examples.negatives)
+            history = self._fit(model, examples, training)
             return Fitted(model, examples.test, _rows(history), len(history.epoch))
         patience = task.patience if training.patience is None else training.patience
         training = dataclasses.replace(training, patience=patience)
@@ -152,14 +166,7 @@ class Trainer:
         if task.held_out == "test":
             held_out = task.validating().examples(cls, arguments).test
         if monitor.startswith("val_"):
-            history = fit(
-                model,
-                examples.train,
-                training,
-                examples.negatives,
-                validation=held_out,
-                monitor=monitor,
-            )
+            history = self._fit(model, examples, training, validation=held_out, monitor=monitor)
             values = history.history[monitor]
             return Fitted(model, examples.test, _rows(history), best_index(values, monitor) + 1)
         assert patience is not None
@@ -168,7 +175,7 @@ class Trainer:
             return task.validating().measure(model, held_out, brief=True)
 
         keep = KeepBest(measure, monitor, patience)
-        history = fit(model, examples.train, training, examples.negatives, callbacks=[keep])
+        history = self._fit(model, examples, training, callbacks=[keep])
         return Fitted(model, examples.test, _rows(history, keep.history), keep.best_epoch)
 
     def _refitted(
@@ -185,7 +192,7 @@ class Trainer:
             stop = tf.keras.callbacks.LambdaCallback(
                 on_epoch_end=lambda epoch, _: setattr(model, "stop_training", epoch + 1 >= epochs)
             )
-            history = fit(model, examples.train, training, examples.negatives, callbacks=[stop])
+            history = self._fit(model, examples, training, callbacks=[stop])
             return Fitted(model, examples.test, _rows(history), len(history.epoch))
 
         def measure(model: RecommenderModel) -> dict[str, float]:
@@ -193,11 +200,15 @@ class Trainer:
 
         metric = task.metric if monitor.startswith("val_") else monitor
         keep = KeepBest(measure, metric, training.patience or 0, epochs)
-        history = fit(model, examples.train, training, examples.negatives, callbacks=[keep])
+        history = self._fit(model, examples, training, callbacks=[keep])
         best = keep.history[keep.best_epoch - 1]
         best = {f"best_on_test_{name}": value for name, value in best.items()}
         best["best_on_test_epochs"] = keep.best_epoch
         return Fitted(model, examples.test, _rows(history, keep.history), epochs, best)
+
+    def _fit(self, model: Any, examples: TaskExamples, training: Training, **kwargs: Any) -> Any:
+        """Fits a model on the training examples; returns Keras's history."""
+        return fit(model, examples.train, training, examples.negatives, start=self._start, **kwargs)
 
     def _made(
         self,
@@ -209,6 +220,10 @@ class Trainer:
     ) -> Any:
         """The untrained model, or one that starts from others that are trained first."""
         seeded = {"seed": training.seed, **arguments} if cls.is_iterative else dict(arguments)
+        if self._start is not None:
+            model = cls(examples.fit_features(), **seeded)
+            warm_start(model, self._start, self._new_rows)
+            return model
         if training.pretraining is None:
             return cls(examples.fit_features(), **seeded)
         first = dataclasses.replace(
@@ -224,6 +239,21 @@ class Trainer:
         tf.keras.utils.set_random_seed(training.seed)
         taken = {name for _, given in parts for name in given}
         return cls.from_pretrained(*models, **{k: v for k, v in seeded.items() if k not in taken})
+
+
+def _with_features_of(examples: TaskExamples, start: RecommenderModel) -> TaskExamples:
+    """The examples with the columns of a model, whose widths and indicators stay as they are."""
+    features = with_widths(start)
+    held = {c.categorical.space for c in features.spec.dense if isinstance(c, IndicatorColumn)}
+    vocabularies = {
+        space: features.vocabularies[space] for space in held & {*features.vocabularies}
+    }
+    return dataclasses.replace(
+        examples,
+        spec=features.spec,
+        vocabularies={**examples.vocabularies, **vocabularies},
+        is_guessed=False,
+    )
 
 
 def _rows(history: Any, measured: list[dict[str, float]] | None = None) -> list[dict[str, float]]:

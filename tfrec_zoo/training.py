@@ -16,6 +16,7 @@ from tfrec_zoo.models import RecommenderModel
 from tfrec_zoo.models.inputs import label_array, weight_array
 from tfrec_zoo.tasks.task import is_error
 from tfrec_zoo.typed_fields import check
+from tfrec_zoo.warm_starts import carry_optimizer
 
 logger = logging.getLogger(__name__)
 
@@ -123,6 +124,7 @@ def fit(
     validation: Examples | None = None,
     callbacks: Sequence[tf.keras.callbacks.Callback] = (),
     monitor: str | None = None,
+    start: RecommenderModel | None = None,
 ) -> Any:
     """Compiles and fits a model on examples; returns Keras's history.
 
@@ -135,6 +137,7 @@ def fit(
         callbacks: Further callbacks.
         monitor: The metric of validation that tells the best epoch, as Keras names it; by default
             the model's.
+        start: The model that this one was started from, whose optimizer goes on.
 
     Raises:
         ValueError: If there is no such metric, or labels or weights are not allowed.
@@ -154,11 +157,11 @@ def fit(
     if model.family == "retrieval":
         model.count_items(examples.label)
     epochs = (training.epochs or model.default_epochs) if model.is_iterative else 1
-    model.compile(
-        _optimizer(model, training, len(dataset) * epochs),
-        metrics=[] if validation is None else model.monitor_metrics,
-        steps_per_execution=STEPS_PER_EXECUTION,
-    )
+    steps, metrics = len(dataset) * epochs, [] if validation is None else model.monitor_metrics
+    taken = 0 if start is None or start.optimizer is None else int(start.optimizer.iterations)
+    compile_(model, training, steps, metrics, begin=taken)
+    if start is not None and taken and not carry_optimizer(model, start):
+        compile_(model, training, steps, metrics)
     held_out = None
     if validation is not None:
         held_out = validation.dataset(training.batch_size, model.preprocessor, negatives=negatives)
@@ -281,12 +284,33 @@ class KeepBest(tf.keras.callbacks.Callback):
             self.model.set_weights(self._weights)
 
 
-def _optimizer(model: RecommenderModel, training: Training, steps: int) -> Any:
+def compile_(
+    model: RecommenderModel,
+    training: Training,
+    steps: int,
+    metrics: Sequence[tf.keras.metrics.Metric] = (),
+    begin: int = 0,
+) -> None:
+    """Compiles a model as `training` says.
+
+    Args:
+        model: The model.
+        training: How to train.
+        steps: Number of steps that it is going to be trained for.
+        metrics: Metrics of validation.
+        begin: Number of steps that its optimizer has taken before.
+    """
+    optimizer = _optimizer(model, training, steps, begin)
+    model.compile(optimizer, metrics=list(metrics), steps_per_execution=STEPS_PER_EXECUTION)
+
+
+def _optimizer(model: RecommenderModel, training: Training, steps: int, begin: int = 0) -> Any:
     """What `compile` takes: an optimizer, or one for each side of a model."""
     rate: Any = training.learning_rate
     if training.decay and training.plateau is None:
         steps = max(steps, 1)
         rate = cosine(rate, steps, int(training.warmup * steps))
+        rate = Later(rate, begin) if begin else rate
     *wide, name = suited_optimizer(model, training.optimizer).split("+")
     clip = {} if training.clipping is None else {"global_clipnorm": training.clipping}
     optimizer = optimizers.make(name, learning_rate=rate, **clip)
@@ -302,3 +326,24 @@ def cosine(learning_rate: float, steps: int, warmup_steps: int = 0) -> Any:
         return schedule(learning_rate, steps)
     rest = max(steps - warmup_steps, 1)
     return schedule(0.0, rest, warmup_target=learning_rate, warmup_steps=warmup_steps)
+
+
+class Later(tf.keras.optimizers.schedules.LearningRateSchedule):
+    """A schedule that begins at a later step.
+
+    Args:
+        schedule: The schedule.
+        begin: The step at which it begins.
+    """
+
+    def __init__(self, schedule: Any, begin: int) -> None:
+        self.schedule = schedule
+        self.begin = begin
+
+    def __call__(self, step: Any) -> Any:
+        """Returns the learning rate at a step."""
+        return self.schedule(tf.cast(step, tf.float32) - float(self.begin))
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor arguments."""
+        return {"schedule": self.schedule, "begin": self.begin}

@@ -40,8 +40,8 @@ def test_help_lists_the_commands(capsys: Any) -> None:
     words = capsys.readouterr().out.split()
     assert set(COMMANDS) <= set(words)
     assert set(COMMANDS) == {
-        *("quickstart", "list", "train", "evaluate"),
-        *("export", "recommend", "benchmark", "results"),
+        *("quickstart", "list", "train", "retrain", "evaluate"),
+        *("add-items", "export", "recommend", "benchmark", "results"),
     }
 
 

@@ -16,9 +16,11 @@ COMMANDS = (
     "quickstart",
     "list",
     "train",
+    "retrain",
     "evaluate",
     "export",
     "recommend",
+    "add-items",
     "benchmark",
     "results",
 )
@@ -56,7 +58,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def _module(command: str) -> Any:
-    return importlib.import_module(f"{__name__}.{command}")
+    return importlib.import_module(f"{__name__}.{command.replace('-', '_')}")
 
 
 def _errors() -> tuple[type[Exception], ...]:

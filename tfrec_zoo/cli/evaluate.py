@@ -5,7 +5,7 @@ import pathlib
 
 from tfrec_zoo.cli.arguments import lines, show
 from tfrec_zoo.cli.datasets import add_dataset, load_again
-from tfrec_zoo.cli.trained import make_task_again, read_result
+from tfrec_zoo.cli.trained import read_result
 
 HELP = "evaluate what `train` left, on the test part of its data"
 
@@ -21,14 +21,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Runs the command."""
-    from tfrec_zoo import checkpoints
+    from tfrec_zoo import checkpoints, tasks
     from tfrec_zoo.evaluation.result import without_nan
 
     directory = pathlib.Path(arguments.directory)
     model = checkpoints.restore(directory / "checkpoint")
     result = read_result(directory)
     given = result["config"]["given"]
-    task = make_task_again(result, load_again(given, arguments))
+    task = tasks.make_again(result, load_again(given, arguments))
     if task.checksum != result["checksum"] and not arguments.other_data:
         raise ValueError(
             f"The model was trained on other data: {result['dataset']} with checksum "

@@ -23,6 +23,7 @@ from tfrec_zoo.features.dense_columns import (
 )
 from tfrec_zoo.features.embedding import EmbeddingTable, make_embedding_tables, seed_after, seeded
 from tfrec_zoo.features.features import Features, default_dimension
+from tfrec_zoo.features.id_rows import IdRows, origins, places
 from tfrec_zoo.features.logarithm import LogNormalization
 from tfrec_zoo.features.min_max import MinMaxNormalization
 from tfrec_zoo.features.preprocessing import (
@@ -55,6 +56,7 @@ __all__ = [
     "FeatureSpec",
     "Features",
     "HashedColumn",
+    "IdRows",
     "IndicatorColumn",
     "InteractionColumn",
     "LogNormalization",
@@ -76,7 +78,9 @@ __all__ = [
     "default_dimension",
     "is_encoded",
     "make_embedding_tables",
+    "origins",
     "parse_examples",
+    "places",
     "raw_array",
     "raw_signature",
     "raw_vectors",

@@ -12,6 +12,7 @@ from tfrec_zoo.features.dense_columns import (
     EmbeddingColumn,
 )
 from tfrec_zoo.features.features import Features
+from tfrec_zoo.features.id_rows import IdRows
 from tfrec_zoo.features.scopes import scope_name
 
 
@@ -28,6 +29,7 @@ class EmbeddingTable(tf.keras.layers.Layer):
         regularizer: Regularizer of the whole table, applied in each step.
         batch_l2: L2 penalty on the rows that a batch looks up, averaged over its ids or bags. Its
             cost does not grow with the table, and it shrinks frequent ids more often.
+        space: The ID space of the rows, by which a warm start finds them in another vocabulary.
 
     Example:
 
@@ -43,6 +45,7 @@ class EmbeddingTable(tf.keras.layers.Layer):
         initializer: Any = "uniform",
         regularizer: Any = None,
         batch_l2: float = 0.0,
+        space: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -56,12 +59,19 @@ class EmbeddingTable(tf.keras.layers.Layer):
         self.initializer = tf.keras.initializers.get(initializer)
         self.regularizer = tf.keras.regularizers.get(regularizer)
         self.batch_l2 = batch_l2
+        self.space = space
         self.table = self.add_weight(
             f"{self.name}/table",
             shape=[num_ids, dimension],
             initializer=self.initializer,
             regularizer=self.regularizer,
         )
+
+    @property
+    def id_rows(self) -> tuple[IdRows, ...]:
+        """The table, if it says of which ids."""
+        rows = IdRows(self.table, (self.space, None), has_vectors=True)
+        return () if self.space is None else (rows,)
 
     def call(self, ids: tf.Tensor) -> tf.Tensor:
         """Returns the vectors of ids of any shape, [..., dimension]."""
@@ -121,6 +131,7 @@ class EmbeddingTable(tf.keras.layers.Layer):
             "initializer": tf.keras.initializers.serialize(self.initializer),
             "regularizer": tf.keras.regularizers.serialize(self.regularizer),
             "batch_l2": self.batch_l2,
+            "space": self.space,
         }
 
 
@@ -204,6 +215,7 @@ def make_embedding_tables(
             seeded(initializer, offset=offset),
             regularizer,
             batch_l2,
+            column.categorical.space,
             name=f"table_{scope_name(table)}",
         )
         for offset, (table, column) in enumerate(columns.items())

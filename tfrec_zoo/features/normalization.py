@@ -22,6 +22,9 @@ class Normalization(tf.keras.layers.Layer):
         **kwargs: Arguments of `tf.keras.layers.Layer`.
     """
 
+    #: What is learned comes with the features.
+    is_learned = False
+
     def __init__(self, powers: bool = False, **kwargs: Any) -> None:
         # Autocasting would round the inputs to half precision under a mixed policy.
         super().__init__(autocast=False, **kwargs)

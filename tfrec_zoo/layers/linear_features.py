@@ -80,7 +80,7 @@ class LinearFeatures(tf.keras.layers.Layer):
         regularizer = tf.keras.regularizers.L2(l2) if l2 else None
         self.tables = {
             c.name: EmbeddingTable(
-                features.num_ids(c), 1, "zeros", regularizer, batch_l2, dtype=tf.float32
+                features.num_ids(c), 1, "zeros", regularizer, batch_l2, c.space, dtype=tf.float32
             )
             for c in categorical
         }

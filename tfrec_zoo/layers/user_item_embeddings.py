@@ -79,6 +79,7 @@ class UserItemEmbeddings(tf.keras.layers.Layer):
                 tf.keras.initializers.RandomNormal(stddev=stddev, seed=seed_after(seed, i)),
                 regularizer,
                 batch_l2,
+                column.space,
                 name=f"{self.name}_{side}",
             )
             for i, (column, side) in enumerate(zip(self.columns, ("user", "item"), strict=True))

@@ -29,6 +29,9 @@ class HardNegatives(tf.keras.layers.Layer):
         Classes, int32 [drawn], as many for each query and at least one; −1 before `fill`.
     """
 
+    #: It is filled anew in each training.
+    is_learned = False
+
     def __init__(
         self, pool: int, temperature: float = 1.0, seed: int | None = None, **kwargs: Any
     ) -> None:

@@ -27,6 +27,9 @@ class ItemCounts(tf.keras.layers.Layer):
         alpha: The rate α of the moving average.
     """
 
+    #: It counts the examples of each training.
+    is_learned = False
+
     def __init__(
         self, num_items: int, exponent: float = 1.0, alpha: float = 0.05, **kwargs: Any
     ) -> None:

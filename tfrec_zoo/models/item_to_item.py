@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfrec_zoo.features import Encoded, Features
+from tfrec_zoo.features import Encoded, Features, IdRows
 from tfrec_zoo.models.history import history_bag
 from tfrec_zoo.models.retrieval import RetrievalModel
 
@@ -74,6 +74,15 @@ class ItemToItem(RetrievalModel):
     def raw_keys(self) -> frozenset[str]:
         """The key of the history."""
         return frozenset({self.bag.key})
+
+    @property
+    def id_rows(self) -> tuple[IdRows, ...]:
+        """The counts and the weights."""
+        space = self.item_column.space
+        gram = IdRows(self.gram, (space, space))
+        if self.max_neighbors is None:
+            return gram, IdRows(self.item_weights, (space, space))
+        return gram, IdRows(self.neighbor_weights, (space, None), columns=self.neighbors)
 
     @property
     def training_state(self) -> list[tf.Variable]:

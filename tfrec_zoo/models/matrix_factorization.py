@@ -110,11 +110,15 @@ class MatrixFactorization(RetrievalModel):
         # Layers.
         self.embeddings = UserItemEmbeddings(features, embedding_dim, stddev, l2, batch_l2, seed)
         user, item = self.embeddings.user, self.embeddings.item
-        self.item_bias = EmbeddingTable(item.num_ids, 1, "zeros", name="item_bias")
+        self.item_bias = EmbeddingTable(
+            item.num_ids, 1, "zeros", space=item.space, name="item_bias"
+        )
         # Losses that compare items for one user do not see a bias that depends on the user only.
         self.is_pointwise = loss in ("logistic", "squared")
         if self.is_pointwise:
-            self.user_bias = EmbeddingTable(user.num_ids, 1, "zeros", name="user_bias")
+            self.user_bias = EmbeddingTable(
+                user.num_ids, 1, "zeros", space=user.space, name="user_bias"
+            )
             self.bias = self.add_weight("bias", shape=[1], initializer="zeros")
         if loss != "softmax":
             self.task = tfrs.tasks.Ranking(loss=pair_losses[loss]())

@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfrec_zoo.data.derived import EXAMPLE_AGE
-from tfrec_zoo.features import Encoded, Features, NumericColumn
+from tfrec_zoo.features import Encoded, Features, IdRows, NumericColumn
 from tfrec_zoo.models.retrieval import RetrievalModel
 
 
@@ -61,6 +61,11 @@ class Popularity(RetrievalModel):
 
         # Config.
         self.window = window
+
+    @property
+    def id_rows(self) -> tuple[IdRows, ...]:
+        """The counts."""
+        return (IdRows(self.counts, (self.item_column.space,)),)
 
     @property
     def raw_keys(self) -> frozenset[str]:

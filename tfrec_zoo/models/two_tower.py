@@ -23,6 +23,8 @@ from tfrec_zoo.models.retrieval import NegativesLike, RetrievalModel
 
 #: Number of items whose vectors are computed at a time.
 _ITEMS = 2**15
+#: Number of rows that kernels of matrix products take at once, or a multiple of it.
+_BLOCK = 64
 
 
 class TwoTower(RetrievalModel):
@@ -132,10 +134,14 @@ class TwoTower(RetrievalModel):
 
     def candidates(self) -> tf.Tensor:
         """Returns the item vectors v, [items, dim]."""
-        if tf.executing_eagerly():
-            blocks = tf.split(tf.range(self.num_items), _sizes(self.num_items))
-            return tf.concat([self.item_vectors(block, training=False) for block in blocks], axis=0)
-        return self.item_vectors(tf.range(self.num_items))
+        # The last rows of a product are rounded in another way than whole blocks: without them, an
+        # item's vector does not depend on how many others there are.
+        total = -(-self.num_items // _BLOCK) * _BLOCK
+        classes = tf.minimum(tf.range(total), self.num_items - 1)
+        if not tf.executing_eagerly():
+            return self.item_vectors(classes)[: self.num_items]
+        vectors = [self.item_vectors(c, training=False) for c in tf.split(classes, _sizes(total))]
+        return tf.concat(vectors, axis=0)[: self.num_items]
 
     def item_vectors(self, classes: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         """Returns the vectors v of the given classes, [n, dim]."""

@@ -136,7 +136,12 @@ class YouTubeRetrieval(RetrievalModel):
             self.output_table = self._input_table(dim)
         else:
             self.output_table = EmbeddingTable(
-                self.num_items, dim, _initializer(output_seed), regularizer, name="output_table"
+                self.num_items,
+                dim,
+                _initializer(output_seed),
+                regularizer,
+                space=self.item_column.space,
+                name="output_table",
             )
 
         # Config.

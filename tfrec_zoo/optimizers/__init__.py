@@ -8,6 +8,7 @@ load custom names from that format.
 from tfrec_zoo.optimizers.by_name import make
 from tfrec_zoo.optimizers.fused_adam import FusedAdam
 from tfrec_zoo.optimizers.lazy_adam import LazyAdam
+from tfrec_zoo.optimizers.slots import parts_of, slots
 from tfrec_zoo.optimizers.wide_deep import WideDeepOptimizer
 
 # isort: split
@@ -15,4 +16,4 @@ import tensorflow as tf
 
 tf.keras.utils.get_custom_objects().update({"fused_adam": FusedAdam, "lazy_adam": LazyAdam})
 
-__all__ = ["FusedAdam", "LazyAdam", "WideDeepOptimizer", "make"]
+__all__ = ["FusedAdam", "LazyAdam", "WideDeepOptimizer", "make", "parts_of", "slots"]

@@ -41,6 +41,8 @@ class WideDeepOptimizer(tfrs.experimental.optimizers.CompositeOptimizer):
         name: str = "WideDeepOptimizer",
     ) -> None:
         super().__init__([(wide, wide_variables), (deep, deep_variables)], name=name)
+        #: Functions that return the variables of each side.
+        self.moved = (wide_variables, deep_variables)
 
     def apply_gradients(
         self,

@@ -1,6 +1,7 @@
 """Client: a model that is asked from Python, loaded from its export or still in memory."""
 
 import functools
+import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ import tensorflow as tf
 
 from tfrec_zoo.data.derived import HISTORY, ITEM_AGE, LAST_WATCHED
 from tfrec_zoo.features import MISSING, RawFeature
+from tfrec_zoo.serving.added_items import export_with_items
 from tfrec_zoo.serving.items import ItemTable
 from tfrec_zoo.serving.ranking import CandidateRanking, Query, may_be_returned
 from tfrec_zoo.serving.requests import (
@@ -59,6 +61,7 @@ class Served:
             self.request[entry["key"]] = RawFeature(**rest)
         #: What holds the variables; the signatures do so only weakly.
         self.module: Any = None
+        self.directory: pathlib.Path | None = None  # Of `train`, if it was loaded from one.
         self.is_ranking = "rank" in signatures
         self._read_items = read_items
 
@@ -183,6 +186,26 @@ class Served:
         arrays = self._asked(request)
         lists = self._ranking.lists(self._query(arrays), candidates)
         return lists.scores
+
+    def add_items(
+        self, items: Any, directory: str | pathlib.Path, new_rows: Any = "content"
+    ) -> int:
+        """Writes a new export that knows more items; those that this one knows score the same.
+
+        Args:
+            items: A frame of ids and what is known of the items; see `tfrec_zoo.add_items`.
+            directory: Folder for the new `model`, `checkpoint` and `result.json`.
+            new_rows: What the vectors of the new ids start from.
+
+        Returns:
+            The number of items that were added.
+        """
+        if self.directory is None:
+            raise ValueError(
+                "Items are added to what `tfrec_zoo.load` finds with a checkpoint beside the model "
+                f"(`train` leaves one). Received: {self.manifest['model']} without"
+            )
+        return export_with_items(self.directory, items, directory, self.longest, new_rows)
 
     # What the manifest says; those of early exports say less.
 

@@ -242,6 +242,7 @@ def export(
     metadata: Mapping[str, Any] | None = None,
     log: Log | None = None,
     like: str | pathlib.Path | None = None,
+    items: ItemTable | None = None,
     **kwargs: Any,
 ) -> pathlib.Path:
     """Writes a SavedModel with a `manifest.json`, atomically.
@@ -259,6 +260,7 @@ def export(
             has them without.
         like: Folder of an earlier export of the model, whose items are carried over in place of a
             log's.
+        items: The items to carry, in place of those of `like`.
         **kwargs: `k` and `index`, for retrieval models.
 
     Returns:
@@ -278,11 +280,13 @@ def export(
                 f"Received one with other files: {directory}"
             )
     module = served(model, log, **kwargs)
-    manifest, items = module.manifest(), module.items
+    manifest = module.manifest()
     if like is not None:
         earlier = read_manifest(like)
-        items = ItemTable.read(like, earlier)
+        items = ItemTable.read(like, earlier) if items is None else items
         manifest.update((key, earlier[key]) for key in ("item", "ignored") if key in earlier)
+    elif items is None:
+        items = module.items
     name = type(model).__name__
     with atomic_folder(directory) as folder:
         options = tf.saved_model.SaveOptions(namespace_whitelist=["Scann"])

@@ -15,10 +15,14 @@ from tfrec_zoo.data.derived import (
     HISTORY_AGE,
     RECENT_IMPRESSIONS,
     SEARCH_TOKENS,
+    TITLE,
     attribute_key,
 )
 from tfrec_zoo.data.log import Log
-from tfrec_zoo.features import Vocabulary
+from tfrec_zoo.data.roles import UPLOAD_TIME
+from tfrec_zoo.data.times import as_seconds
+from tfrec_zoo.features import MISSING, Vocabulary, raw_array, raw_vectors
+from tfrec_zoo.features.more_items import stacked
 
 #: Name of the file in an export.
 FILE = "items.parquet"
@@ -91,6 +95,47 @@ class ItemTable:
         if self.titles is None:
             return None
         return np.append(self.titles, np.array([""], object))[self.catalogue.find(ids)]
+
+    def frame(self) -> pd.DataFrame:
+        """The items as a frame: the ids and the features by key, and the titles as `title`."""
+        columns = {k: list(v) if v.ndim > 1 else v for k, v in self.catalogue.columns.items()}
+        if self.titles is not None:
+            columns.setdefault(TITLE, self.titles)
+        return pd.DataFrame(columns)
+
+    def with_items(self, items: pd.DataFrame) -> "ItemTable":
+        """The table with more items that the model knows, after those that it knew.
+
+        Args:
+            items: The items that are new to the model, in columns called as those of `frame`, and
+                `upload_time`; what is not there is missing.
+
+        Raises:
+            TypeError, ValueError: If a value is of another type than the others of its column.
+        """
+        catalogue, known = self.catalogue, self.known
+        is_there = pd.Index(catalogue.ids[known:]).isin(items[catalogue.key])
+
+        def put(column: np.ndarray, name: str) -> np.ndarray:
+            given = items[name].to_list() if name in items else [None] * len(items)
+            if column.ndim > 1 and column.dtype == np.float32:
+                added, fill = raw_vectors(given, column.shape[1]), 0.0
+            else:
+                kind: Any = {"O": "string", "i": "int64"}.get(column.dtype.kind, "float64")
+                added, fill = raw_array(given, kind, is_bag=column.ndim > 1), MISSING[kind]
+            rest = column[known:][~is_there]
+            return stacked(stacked(column[:known], added, fill), rest, fill)
+
+        columns = {key: put(column, key) for key, column in catalogue.columns.items()}
+        titles, upload_time = self.titles, catalogue.upload_time
+        if titles is not None:
+            titles = put(titles, TITLE)
+        if upload_time is not None:
+            if UPLOAD_TIME in items:
+                items = items.assign(**{UPLOAD_TIME: as_seconds(items[UPLOAD_TIME])[0]})
+            upload_time = put(upload_time, UPLOAD_TIME)
+        grown = Catalogue(catalogue.key, columns, upload_time, catalogue.title)
+        return ItemTable(grown, known + len(items), titles, self.now)
 
     def write(self, folder: pathlib.Path) -> dict[str, Any]:
         """Writes the items into the folder of an export; returns what its manifest says of them."""

@@ -1,9 +1,11 @@
 """Tasks: what is predicted, from what, how it is split, and how it is measured."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from tfrec_zoo.data import Log, SampledTest
+from tfrec_zoo.features import FeatureSpec
 from tfrec_zoo.models import RecommenderModel
 from tfrec_zoo.tasks.choice import Choice
 from tfrec_zoo.tasks.clicks import Clicks
@@ -30,6 +32,7 @@ __all__ = [
     "default_task",
     "is_error",
     "make",
+    "make_again",
 ]
 
 #: Tasks by name.
@@ -88,3 +91,21 @@ def make(name: str, log: Log | SampledTest, **options: Any) -> Task:
         log = log.log
     task: Any = TASKS[name]
     return task(log, **options)
+
+
+def make_again(result: Mapping[str, Any], log: Log | SampledTest) -> Task:
+    """Makes the task that a model was trained on, of a log.
+
+    Args:
+        result: What the result file of the model says.
+        log: The log, or what `read_ncf` read. Splits and negatives that came with the data come
+            with it again.
+    """
+    options = {
+        name: value
+        for name, value in result["config"]["options"].items()
+        if not (isinstance(value, dict) and "sha256" in value)
+    }
+    if options.get("spec") is not None:
+        options["spec"] = FeatureSpec.from_json(json.dumps(options["spec"]))
+    return make(result["task"], log, **options)

@@ -1,0 +1,152 @@
+"""What new items are worth to a model that was trained before them, on the simulator.
+
+    python benchmarks/new_items.py --output runs/new-items.json
+
+Everything is trained on the watches before the last days, in which no video that is uploaded in
+them can be. Then these videos are added, without training, and the watches of the last days are
+ranked among all videos: those of new videos, and those of old ones. `TwoTower` reads the new ones'
+channel, topic, series and length; the vectors of `YouTubeRetrieval` start from a regression on the
+same and on the words of the titles, from the mean of the channel or of the topic, from the mean of
+all, or from nothing. The simulator's truth is that a new video is watched for its topic, its
+channel and its series.
+
+The second table is about videos that are in training, but young: with the age of the example as a
+feature, which is zero in serving, and without it, it says what share of the lists of ten are videos
+uploaded in the last days, beside the share of the watches.
+"""
+
+import argparse
+import json
+import logging
+import pathlib
+import time
+from typing import Any
+
+import numpy as np
+
+import tfrec_zoo as zoo
+from tfrec_zoo.data import Log, Split, next_watch_examples, simulate
+from tfrec_zoo.evaluation import full_ranking
+from tfrec_zoo.tasks import NextWatch
+
+DAY = 86_400
+CONTENT = ["video_id", "title", "channel", "topic", "series", "length"]
+
+
+def split_before(log: Log, begin: float) -> Split:
+    """Trains on the watches before a moment, tests on those after it."""
+    times = log.interactions["time"].to_numpy()
+    none = np.empty(0, np.int64)
+    train, test = np.flatnonzero(times < begin), np.flatnonzero(times >= begin)
+    return Split(train, none, test, f"before {begin / DAY:g} days, after them")
+
+
+def of_new_items(arguments: argparse.Namespace, log: Log, begin: float) -> list[dict[str, Any]]:
+    """The rows of the first table."""
+    split = split_before(log, begin)
+    new = log.items[log.items["upload_time"] >= begin]
+    is_new = log.interactions["video_id"].isin(new["video_id"]).to_numpy()[split.test]
+    assert not log.interactions["video_id"].isin(new["video_id"]).to_numpy()[split.train].any()
+    task = NextWatch(log, split=split, example_age=False)
+    training = zoo.Training(epochs=arguments.epochs, seed=arguments.seed, verbose=0)
+    shape: dict[str, Any] = {"hidden_units": (128, 64)}
+    started = time.perf_counter()
+    towers = zoo.train("TwoTower", task, training, **shape).model
+    youtube = zoo.train("YouTubeRetrieval", task, training, **shape).model
+    print(f"trained in {time.perf_counter() - started:.0f} s", flush=True)
+    content = log.items[CONTENT]
+    contenders = {
+        "TwoTower, by features alone": (towers, "zeros"),
+        "TwoTower, ids by its features": (towers, "content"),
+        "TwoTower, ids by content": (towers, zoo.Content(content)),
+        "YouTubeRetrieval, content": (youtube, zoo.Content(content)),
+        "YouTubeRetrieval, mean of channel": (youtube, zoo.Category("channel", content)),
+        "YouTubeRetrieval, mean of topic": (youtube, zoo.Category("topic", content)),
+        "YouTubeRetrieval, mean of all": (youtube, "mean"),
+        "YouTubeRetrieval, zeros": (youtube, "zeros"),
+        "YouTubeRetrieval, as drawn": (youtube, "initial"),
+    }
+    tests = {
+        name: next_watch_examples(log, split.test[rows], serving=True, last_search=True)
+        for name, rows in (("new", is_new), ("old", ~is_new))
+    }
+    rows = []
+    for name, (model, rule) in contenders.items():
+        started = time.perf_counter()
+        grown = zoo.add_items(model, new, rule)
+        row: dict[str, Any] = {"start": name, "seconds": time.perf_counter() - started}
+        for which, examples in tests.items():
+            found = full_ranking(grown, examples)
+            row.update({f"{which}_recall_at_{k}": found[f"hit_rate_at_{k}"] for k in (10, 50)})
+        rows.append(row)
+    print(f"{len(new)} new of {len(log.items)} videos; {is_new.sum()} of {len(is_new)} watches")
+    return rows
+
+
+def of_example_age(arguments: argparse.Namespace, log: Log, begin: float) -> list[dict[str, Any]]:
+    """The rows of the second table: young videos that are in training."""
+    days = arguments.fresh_days
+    split = split_before(log, begin + (days - 1) * DAY)  # The last day is tested on.
+    training = zoo.Training(epochs=arguments.epochs, seed=arguments.seed, verbose=0)
+    young = log.items.loc[log.items["upload_time"] >= begin, "video_id"]
+    watched = log.interactions["video_id"].to_numpy()[split.test]
+    rows = []
+    for name, has_age in (("with example age", True), ("without", False)):
+        task = NextWatch(log, split=split, example_age=has_age)
+        run = zoo.train("YouTubeRetrieval", task, training, hidden_units=(128, 64))
+        item = run.model.features.vocabularies["video_id"].array()
+        is_known = np.isin(watched, item)
+        examples = task.examples(type(run.model), run.arguments).test
+        best = top_ids(run.model, examples)
+        rows.append(
+            {
+                "features": name,
+                "share_of_lists": float(np.isin(item[best], young).mean()),
+                "share_of_watches": float(np.isin(watched[is_known], young).mean()),
+                "recall_at_10": run.metrics["hit_rate_at_10"],
+            }
+        )
+    return rows
+
+
+def top_ids(model: Any, examples: Any, k: int = 10) -> np.ndarray:
+    """[examples, k] classes of the best items."""
+    raw = examples.raw(model.raw_keys)
+    rows = [np.arange(i, min(i + 1024, len(examples))) for i in range(0, len(examples), 1024)]
+    parts = [model.scores({key: raw[key][at] for key in model.raw_keys}).numpy() for at in rows]
+    return np.concatenate([np.argsort(-scores, axis=1, kind="stable")[:, :k] for scores in parts])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--users", type=int, default=2000)
+    parser.add_argument("--items", type=int, default=1000)
+    parser.add_argument("--days", type=int, default=14)
+    parser.add_argument("--fresh-days", type=int, default=2, help="days in which videos are new")
+    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--output", type=pathlib.Path)
+    arguments = parser.parse_args()
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    log = simulate(arguments.users, arguments.items, arguments.days, seed=arguments.seed)
+    begin = (arguments.days - arguments.fresh_days) * DAY
+    tables = {}
+    for name, rows_of in (("new items", of_new_items), ("example age", of_example_age)):
+        tables[name] = rows_of(arguments, log, begin)
+        print(f"\n{shown(tables[name])}\n", flush=True)
+    if arguments.output:
+        arguments.output.parent.mkdir(parents=True, exist_ok=True)
+        given = {k: v for k, v in vars(arguments).items() if k != "output"}
+        text = json.dumps({"arguments": given, **tables}, indent=1) + "\n"
+        arguments.output.write_text(text, encoding="utf-8")
+
+
+def shown(rows: list[dict[str, Any]]) -> str:
+    """Rows as a table in Markdown."""
+    cells = [[f"{v:.4f}" if isinstance(v, float) else str(v) for v in r.values()] for r in rows]
+    lines = [[*rows[0]], ["---"] * len(rows[0]), *cells]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+if __name__ == "__main__":
+    main()

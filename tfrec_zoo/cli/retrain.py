@@ -1,0 +1,56 @@
+"""tfrec-zoo retrain: train what `train` left further, on data that has grown."""
+
+import argparse
+import pathlib
+
+from tfrec_zoo.cli.arguments import add_training, given_training, lines, show, verbosity
+from tfrec_zoo.cli.datasets import add_dataset, given_reading, load_again
+from tfrec_zoo.cli.trained import read_result
+
+HELP = "train what `train` left further, on data that has grown"
+EPILOG = """The task, its options and the arguments of the model are those of the training before;
+so is how it is trained, where nothing else is given. The fields of Training are those of train."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of the command."""
+    parser.add_argument("directory", help="what was --output of train, or of retrain")
+    add_dataset(parser, default=None, default_words="the one it was trained on, as it is by now")
+    parser.add_argument(
+        "--output", required=True, help="folder for model, checkpoint and result.json"
+    )
+    parser.add_argument(
+        "--new-rows",
+        choices=("initial", "zeros", "mean", "content"),
+        default="initial",
+        help="what vectors of new ids start from (default: initial)",
+    )
+    add_training(parser)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Runs the command."""
+    from tfrec_zoo import tasks
+    from tfrec_zoo.retraining import retrain
+    from tfrec_zoo.training import Training
+
+    directory, output = pathlib.Path(arguments.directory), pathlib.Path(arguments.output)
+    result = read_result(directory)
+    before, given = result["config"]["given"], given_training(arguments)
+    given.setdefault("verbose", verbosity(arguments))
+    fields = {**result["config"]["training"], "grid": {}, "pretraining": None, **given}
+    task = tasks.make_again(result, load_again(before, arguments))
+    output.mkdir(parents=True, exist_ok=True)  # Better now than after training.
+    trained = retrain(directory, task, Training(**fields), arguments.new_rows)
+    config = {
+        "preset": result["config"].get("preset"),
+        "given": {
+            "dataset": arguments.dataset or before["dataset"],
+            "data_dir": arguments.data_dir or before["data_dir"],
+            "reading": {**before.get("reading", {}), **given_reading(arguments)},
+        },
+    }
+    trained.save(output, **config)
+    written = trained.result(**config)
+    text = f"{lines(written.metrics)}\n\n{written.protocol}; {written.dataset}\nwritten: {output}"
+    show(arguments, written.to_dict(), text)
