@@ -20,6 +20,7 @@ from tfrec_zoo.features import (
     origins,
     places,
 )
+from tfrec_zoo.layers import HierarchicalSoftmax
 from tfrec_zoo.models.base import RecommenderModel
 from tfrec_zoo.new_rows import NewRowsLike, rules_of, start
 
@@ -78,6 +79,8 @@ def warm_start(
             vectors = start(rules[rows.spaces[0]], before, origin, model.features)
             if vectors is not None:
                 values[origin < 0] = vectors
+        elif rows is not None and not rows.has_vectors and rows.spaces[0] is not None:
+            values[carrying.origins(rows.spaces[0]) < 0] = 0  # Nothing was counted or solved for.
         if rows is not None and rows.columns is not None:
             columns = carrying.moved_columns(pair, values)
             rows.columns.assign(columns)
@@ -209,19 +212,27 @@ def _check_alike(model: RecommenderModel, old: RecommenderModel) -> None:
             )
         for column in layer.columns if isinstance(layer, DenseFeatures) else ():
             if isinstance(column, IndicatorColumn):
-                _require_same_ids(model.features, old.features, column)
+                space = column.categorical.space
+                if not _are_same_ids(model.features, old.features, space):
+                    raise ValueError(
+                        "The values of an IndicatorColumn are inputs of a kernel, which can't be "
+                        f"moved: fit the new features with the old vocabulary of {space!r}, or "
+                        f"embed the column. Received other values of {column.name!r}"
+                    )
+        if isinstance(layer, HierarchicalSoftmax):
+            space = model.features.spec.item.space
+            if not _are_same_ids(model.features, old.features, space):
+                raise ValueError(
+                    "The nodes of a hierarchical softmax belong to one tree of items, which others "
+                    f"change: keep the old vocabulary of {space!r}. Received another"
+                )
 
 
-def _require_same_ids(new: Features, old: Features, column: IndicatorColumn) -> None:
-    """Checks that the ids of an indicator are the same: kernels have a row for each."""
-    space = column.categorical.space
+def _are_same_ids(new: Features, old: Features, space: str) -> bool:
     found = origins(old, new, space)
-    if len(places(old, new, space)) != len(found) or np.any(found != np.arange(len(found))):
-        raise ValueError(
-            "The values of an IndicatorColumn are inputs of a kernel, which can't be moved: fit "
-            f"the new features with the old vocabulary of {space!r}, or embed the column. "
-            f"Received other values of {column.name!r}"
-        )
+    return len(places(old, new, space)) == len(found) and bool(
+        np.all(found == np.arange(len(found)))
+    )
 
 
 def _without_sizes(config: Any) -> Any:

@@ -29,7 +29,8 @@ class EmbeddingTable(tf.keras.layers.Layer):
         regularizer: Regularizer of the whole table, applied in each step.
         batch_l2: L2 penalty on the rows that a batch looks up, averaged over its ids or bags. Its
             cost does not grow with the table, and it shrinks frequent ids more often.
-        space: The ID space of the rows, by which a warm start finds them in another vocabulary.
+        space: The ID space of the rows, by which a warm start finds them in another vocabulary; ""
+            if they are of no vocabulary, such as positions.
 
     Example:
 
@@ -71,7 +72,7 @@ class EmbeddingTable(tf.keras.layers.Layer):
     def id_rows(self) -> tuple[IdRows, ...]:
         """The table, if it says of which ids."""
         rows = IdRows(self.table, (self.space, None), has_vectors=True)
-        return () if self.space is None else (rows,)
+        return (rows,) if self.space else ()
 
     def call(self, ids: tf.Tensor) -> tf.Tensor:
         """Returns the vectors of ids of any shape, [..., dimension]."""

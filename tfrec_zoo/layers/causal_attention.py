@@ -56,7 +56,9 @@ class CausalAttention(tf.keras.layers.Layer):
         self.seed = seed
         self.bias_table = None
         if time_bias:
-            self.bias_table = EmbeddingTable(NUM_INTERVALS, num_heads, "zeros", name="bias_table")
+            self.bias_table = EmbeddingTable(
+                NUM_INTERVALS, num_heads, "zeros", space="", name="bias_table"
+            )
         self.weight_dropout = tf.keras.layers.Dropout(dropout, seed=seed)
 
     def build(self, input_shape: tf.TensorShape) -> None:

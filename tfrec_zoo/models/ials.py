@@ -18,7 +18,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfrec_zoo.features import Encoded, Features
+from tfrec_zoo.features import Encoded, Features, IdRows
 from tfrec_zoo.layers import implicit_least_squares
 from tfrec_zoo.models.history import history_bag
 from tfrec_zoo.models.retrieval import RetrievalModel
@@ -109,9 +109,14 @@ class iALS(RetrievalModel):
         initial = tf.keras.initializers.RandomNormal(
             stddev=stddev / math.sqrt(embedding_dim), seed=seed
         )
-        self.item_factors = self._add_matrix("item_factors", self.num_items, embedding_dim, initial)
-        self.gramian = self._add_matrix("gramian", embedding_dim, embedding_dim, "zeros")
+        self.item_factors = self._add_weight(
+            "item_factors", [self.num_items, embedding_dim], initial
+        )
+        self.gramian = self._add_weight("gramian", [embedding_dim, embedding_dim], "zeros")
+        # How many items the penalty of a user counts: those there were in training.
+        self.items_counted = self._add_weight("items_counted", [], "zeros")
         self._set_items(tf.convert_to_tensor(self.item_factors))
+        self._count_items()
 
         # Config.
         self.embedding_dim = embedding_dim
@@ -119,6 +124,11 @@ class iALS(RetrievalModel):
         self.l2 = l2
         self.l2_exponent = l2_exponent
         self.stddev = stddev
+
+    @property
+    def id_rows(self) -> tuple[IdRows, ...]:
+        """The item vectors; the sum of their products has no part of an item that nobody took."""
+        return (IdRows(self.item_factors, (self.item_column.space, None)),)
 
     @property
     def raw_keys(self) -> frozenset[str]:
@@ -191,6 +201,7 @@ class iALS(RetrievalModel):
             raise ValueError("There must be examples to learn from. Received: none")
         items, lengths, weight = (tf.concat(part, axis=0) for part in zip(*users, strict=True))
         matrix = UserItemMatrix.of(items, lengths, weight, self.num_items)
+        self._count_items()
         try:
             return super().fit(tf.data.Dataset.from_tensors(matrix), **given)
         except tf.errors.InvalidArgumentError as error:
@@ -233,7 +244,8 @@ class iALS(RetrievalModel):
             weight,
         )
         ones = matrix.user_splits[1:] - matrix.user_splits[:-1]
-        of_users = weight * self._penalty(ones, self.num_items) * tf.reduce_sum(users**2, axis=1)
+        penalty_of_users = weight * self._penalty(ones, self.items_counted)
+        of_users = penalty_of_users * tf.reduce_sum(users**2, axis=1)
         # The sums may be large, and nearly equal.
         size, gained, penalty = (
             tf.reduce_sum(tf.cast(values, tf.float64)) for values in (frequency, gain, of_users)
@@ -248,13 +260,16 @@ class iALS(RetrievalModel):
     def _user_vectors(self, items: tf.Tensor, splits: tf.Tensor) -> tf.Tensor:
         """Returns the vectors of users whose items are given, one user after the other."""
         gramian = self.unobserved_weight * self.gramian
-        penalty = self._penalty(splits[1:] - splits[:-1], self.num_items)
+        penalty = self._penalty(splits[1:] - splits[:-1], self.items_counted)
         users, _ = implicit_least_squares(self.item_factors, gramian, penalty, items, splits)
         return users
 
     def _penalty(self, observed: tf.Tensor, all_there_are: Any) -> tf.Tensor:
         observed, every = (tf.cast(number, tf.float32) for number in (observed, all_there_are))
         return self.l2 * (observed + self.unobserved_weight * every) ** self.l2_exponent
+
+    def _count_items(self) -> None:
+        self.items_counted.assign(float(self.num_items))
 
     def _set_items(self, vectors: tf.Tensor) -> None:
         self.item_factors.assign(vectors)
@@ -263,10 +278,10 @@ class iALS(RetrievalModel):
     def _history_ids(self, inputs: Any) -> tf.Tensor:
         return self.encode(inputs)["ids"][self.bag.name]
 
-    def _add_matrix(self, name: str, rows: int, width: int, initializer: Any) -> tf.Variable:
+    def _add_weight(self, name: str, shape: list[int], initializer: Any) -> tf.Variable:
         return self.add_weight(
             name,
-            shape=[rows, width],
+            shape=shape,
             dtype=tf.float32,
             initializer=initializer,
             trainable=False,

@@ -120,16 +120,24 @@ class SASRec(RetrievalModel):
 
         # Layers.
         self.item_table = EmbeddingTable(
-            self.num_items, embedding_dim, _initializer(seed), name="item_table"
+            self.num_items,
+            embedding_dim,
+            _initializer(seed),
+            space=self.item_column.space,
+            name="item_table",
         )
         self.position_table = EmbeddingTable(
-            max_history, embedding_dim, _initializer(seed_after(seed, 1)), name="position_table"
+            max_history,
+            embedding_dim,
+            _initializer(seed_after(seed, 1)),
+            space="",
+            name="position_table",
         )
         self.interval_table = None
         if self.bag.ages is not None:
             initializer = _initializer(seed_after(seed, 1000))
             self.interval_table = EmbeddingTable(
-                NUM_INTERVALS, embedding_dim, initializer, name="interval_table"
+                NUM_INTERVALS, embedding_dim, initializer, space="", name="interval_table"
             )
         self.input_dropout = tf.keras.layers.Dropout(dropout, seed=seed, dtype="float32")
         # Each block has five kernels.
