@@ -7,7 +7,7 @@ from tfrec_zoo.training import Training
 
 #: Chosen on the validation items (each user's last watch but one) of MovieLens-1M.
 _ARGUMENTS: dict[str, Any] = {"hidden_units": (512, 128), "dropout": 0.1, "tied": True}
-_IALS: dict[str, Any] = {"embedding_dim": 128, "unobserved_weight": 1.0, "l2": 0.003}
+_IALS: dict[str, Any] = {"embedding_dim": 256, "unobserved_weight": 1.0, "l2": 0.003}
 _HISTORY_ALONE: dict[str, Any] = {"profile": False, "example_age": False}
 _SASREC: dict[str, Any] = {"embedding_dim": 64, "max_history": 100, "dropout": 0.2}
 
