@@ -18,6 +18,7 @@ from tfrec_zoo.client_program import write_client
 from tfrec_zoo.data import Log, Split, by_time, leave_last_out, leave_random_out
 from tfrec_zoo.evaluation import Result, choose_stage, evenly_spaced
 from tfrec_zoo.folds import train_folds
+from tfrec_zoo.large_tables import suited_negatives
 from tfrec_zoo.models import RetrievalModel
 from tfrec_zoo.runs import Run, train
 from tfrec_zoo.serving import Funnel, export
@@ -32,8 +33,6 @@ from tfrec_zoo.tasks import Choice, ItemTask, NextWatch, WatchTime
 from tfrec_zoo.trainer import Trainer
 from tfrec_zoo.training import Training
 
-#: Items from which on the softmax is sampled.
-_SAMPLED_FROM = 20_000
 #: Interactions to train on from which on batches are large.
 _LONG = 250_000
 #: Interactions that are passed over in all, at most, when retrieval is trained.
@@ -91,9 +90,9 @@ def quickstart(
         registry.get("Popularity").load(), task, Training(seed=seed, verbose=0), {}
     )
     training, arguments = _retrieval_settings(log, rows, Training(seed=seed, verbose=verbose))
-    retrieval = Trainer().fit(
-        registry.get("YouTubeRetrieval").load(), task, training, arguments
-    ).model  # fmt: skip
+    retrieval_class = registry.get("YouTubeRetrieval").load()
+    arguments = suited_negatives(retrieval_class, arguments, task.num_items)
+    retrieval = Trainer().fit(retrieval_class, task, training, arguments).model
     stages = {
         name: Funnel({name: model}, None, log, num_candidates=100, k=20)
         for name, model in (("popularity", popularity.model), ("retrieval", retrieval))
@@ -168,9 +167,6 @@ def _retrieval_settings(
     # A short log makes too few steps of large batches.
     batch_size = 256 if len(rows.train) < _LONG else training.batch_size
     training = dataclasses.replace(training, epochs=epochs, batch_size=batch_size)
-    if log.interactions[log.roles.item].iloc[rows.train].nunique() > _SAMPLED_FROM:
-        arguments["negatives"] = "log-uniform"
-        training = dataclasses.replace(training, optimizer="lazy_adam")
     return training, arguments
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 from tfrec_zoo import checkpoints, registry, tasks
 from tfrec_zoo.data import Log
 from tfrec_zoo.evaluation import Result
+from tfrec_zoo.large_tables import suited_negatives, suited_optimizer
 from tfrec_zoo.models import RecommenderModel
 from tfrec_zoo.serving import Served, export, serve
 from tfrec_zoo.serving.requests import checked_k
@@ -182,6 +183,7 @@ def train(
         task = tasks.make(tasks.default_task(cls, task), task)
     training = Training(**task.training) if training is None else training
     arguments = {**task.arguments(cls), **arguments}
+    arguments = suited_negatives(cls, arguments, task.num_items)
     if training.mixed_precision:
         use_half_precision()
     trainer = Trainer()
@@ -210,6 +212,9 @@ def run_of(
     """
     fitted = trainer.fit(cls, task, training, arguments)
     metrics = task.measured(fitted.model, fitted.test)
+    if fitted.model.is_iterative:
+        optimizer = suited_optimizer(fitted.model, training.optimizer)
+        training = dataclasses.replace(training, optimizer=optimizer)
     return Run(
         fitted.model,
         task,

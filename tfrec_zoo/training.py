@@ -11,6 +11,7 @@ import tensorflow as tf
 from tfrec_zoo import optimizers
 from tfrec_zoo.data import Examples, NegativeSampling
 from tfrec_zoo.divergence import StopDiverging
+from tfrec_zoo.large_tables import suited_optimizer
 from tfrec_zoo.models import RecommenderModel
 from tfrec_zoo.models.inputs import label_array, weight_array
 from tfrec_zoo.tasks.task import is_error
@@ -31,8 +32,9 @@ class Training:
         epochs: Passes over the examples; None for the model's own number.
         batch_size: Examples per step, negatives counted.
         learning_rate: Learning rate at its highest.
-        optimizer: Name of the optimizer. `"lazy_adam"` for large tables, `"fused_adam"` for Adam
-            itself on small ones. Two for `WideDeep`, the wide side's first: `"ftrl+adagrad"`.
+        optimizer: Name of the optimizer; None is Adam, `"fused_adam"` where all tables are small
+            and `"lazy_adam"` where one is large. Two for `WideDeep`, the wide side's first:
+            `"ftrl+adagrad"`.
         wide: Arguments of the wide side's optimizer; all others are the deep side's.
         decay: Whether the learning rate falls to zero along a cosine.
         plateau: If given, the learning rate does not fall along a cosine: after an epoch that did
@@ -56,7 +58,7 @@ class Training:
     epochs: int | None = None
     batch_size: int = 1024
     learning_rate: float = 0.002
-    optimizer: str = "adam"
+    optimizer: str | None = None
     wide: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     decay: bool = True
     plateau: float | None = None
@@ -297,18 +299,18 @@ def compile_(
         metrics: Metrics of validation.
         begin: Number of steps that its optimizer has taken before.
     """
-    optimizer = _optimizer(training, steps, begin)
+    optimizer = _optimizer(model, training, steps, begin)
     model.compile(optimizer, metrics=list(metrics), steps_per_execution=STEPS_PER_EXECUTION)
 
 
-def _optimizer(training: Training, steps: int, begin: int = 0) -> Any:
+def _optimizer(model: RecommenderModel, training: Training, steps: int, begin: int = 0) -> Any:
     """What `compile` takes: an optimizer, or one for each side of a model."""
     rate: Any = training.learning_rate
     if training.decay and training.plateau is None:
         steps = max(steps, 1)
         rate = cosine(rate, steps, int(training.warmup * steps))
         rate = Later(rate, begin) if begin else rate
-    *wide, name = training.optimizer.split("+")
+    *wide, name = suited_optimizer(model, training.optimizer).split("+")
     clip = {} if training.clipping is None else {"global_clipnorm": training.clipping}
     optimizer = optimizers.make(name, learning_rate=rate, **clip)
     if not wide:

@@ -31,20 +31,20 @@ def test_estimate_by_hand():
     counts = ItemCounts(3, alpha=0.25)
     for batch in ([0, 1, -1], [0, 0], [0, 1], [1]):
         counts.update(tf.constant(batch))
-    # Item 0: in steps 1, 2, 3: intervals 1, 1, 1. Item 1: in 1, 3, 4: 1, then .75 · 1 + .25 · 2 =
-    # 1.25, then .75 · 1.25 + .25 · 1 = 1.1875. Item 2 was in none of four batches.
-    odds = counts.expected(tf.constant([0, 1, 2]), tf.constant(99))
-    np.testing.assert_allclose(odds, [1, 1 / 1.1875, 1 / 5], rtol=1e-6)
+    # Choices: 2, 4, 6, 7. Item 0: 2 after 2; twice after 2, 1 each: .5625 · 2 + .4375 · 1 = 1.5625;
+    # .75 · 1.5625 + .25 · 2 = 1.671875. Item 1: 2; .75 · 2 + .25 · 4 = 2.5; .75 · 2.5 + .25 · 1 =
+    # 2.125. Item 2 was none of seven.
+    expected = counts.expected(tf.constant([0, 1, 2]), tf.constant(10))
+    np.testing.assert_allclose(expected, [10 / 1.671875, 10 / 2.125, 10 / 8], rtol=1e-6)
 
 
 def test_estimate_nears_the_odds():
     rng, chance = np.random.default_rng(0), np.array([0.5, 0.3, 0.15, 0.05])
-    counts = ItemCounts(4, alpha=0.02)
+    counts = ItemCounts(4, alpha=0.005)
     update = tf.function(counts.update)
-    for _ in range(1500):
-        update(tf.constant(rng.choice(4, 3, p=chance)))
-    in_batch = 1 - (1 - chance) ** 3
-    np.testing.assert_allclose(counts.expected(tf.range(4), tf.constant(3)), in_batch, rtol=0.25)
+    for _ in range(2000):
+        update(tf.constant(rng.choice(4, 8, p=chance)))
+    np.testing.assert_allclose(counts.expected(tf.range(4), tf.constant(8)), 8 * chance, rtol=0.15)
 
 
 def test_what_can_not_be_counted():

@@ -37,8 +37,8 @@ def add_training(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--optimizer",
-        help="such as adam (the default), or lazy_adam (the default of ncf), which moves the rows "
-        "of a batch only",
+        help="such as fused_adam, which is Adam (the default), or lazy_adam (the default for large "
+        "tables, and of ncf), which moves the rows of a batch only",
     )
     parser.add_argument("--seed", type=int, help="seed of the training (default: 0)")
     add_values(parser, "--training", "another field of Training, such as clipping=5; see below")

@@ -138,7 +138,7 @@ TRAINING: dict[str, tuple[Any, str]] = {
     "epochs": (None, "passes over the examples; None for the model's own number"),
     "batch_size": (1024, "examples per step, negatives counted"),
     "learning_rate": (0.002, "learning rate at its highest"),
-    "optimizer": ("adam", "adam, fused_adam, lazy_adam, sgd, adagrad, ftrl+adagrad (WideDeep), …"),
+    "optimizer": (None, "fused_adam, lazy_adam, adam, sgd, adagrad, ftrl+adagrad (WideDeep), …"),
     "wide": ({}, "arguments of the wide side's optimizer: \"wide={'learning_rate':0.05}\""),
     "decay": (True, "whether the learning rate falls to zero along a cosine"),
     "plateau": (None, "factor of the learning rate after an epoch that did not improve"),

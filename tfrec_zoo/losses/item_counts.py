@@ -1,8 +1,7 @@
 """ItemCounts: how often each item is chosen, given exactly or estimated from the batches.
 
 Yi et al., "Sampling-Bias-Corrected Neural Modeling for Large Corpus Item Recommendations", RecSys
-2019, algorithm 2: the odds of an item to be in a batch are one over the steps between two batches
-that hold it.
+2019, algorithm 2: how likely an item is, is one over the time between two choices of it.
 """
 
 from typing import Any
@@ -15,9 +14,12 @@ class ItemCounts(tf.keras.layers.Layer):
     """Tells the odds that a batch holds an item, and draws items in proportion to counts.
 
     `adapt` gives exact counts. Without them the odds are estimated while training, by the moving
-    average of the steps between two batches that hold the item:
+    average of the number of choices from one of an item to its next,
 
-        B ← (1 − α) B + α (t − A),    A ← t,    odds = 1 / B
+        B ← (1 − α) B + α (t − A),    A ← t,    odds = 1 / B,
+
+    once for each time that a batch holds it. The paper's clock t ticks once a batch, this one once
+    a choice, so that items that are in every batch are told apart.
 
     Args:
         num_items: Number of items.
@@ -48,9 +50,9 @@ class ItemCounts(tf.keras.layers.Layer):
 
         self.share = add("share", [num_items])  # Of all choices; zeros until `adapt`.
         self.bounds = add("bounds", [num_items], "float64")  # Cumulative odds of a draw.
-        self.last_step = add("last_step", [num_items])
+        self.last_time = add("last_time", [num_items], "float64")
         self.interval = add("interval", [num_items])
-        self.step = add("step", [])
+        self.time = add("time", [], "float64")
 
     def adapt(self, classes: Any) -> None:
         """Counts the choices that a model is trained on.
@@ -83,21 +85,24 @@ class ItemCounts(tf.keras.layers.Layer):
         """
         exact = tf.cast(batch, tf.float32) * tf.gather(self.share, classes)
         interval = tf.gather(self.interval, classes)
-        # An item that has not been seen twice tells no more than that it is rare.
-        estimated = 1.0 / tf.maximum(tf.where(interval > 0, interval, self.step + 1.0), 1.0)
-        return tf.where(self.is_exact, exact, estimated)
+        # An item that was never chosen tells no more than that it is rare.
+        interval = tf.where(interval > 0, interval, tf.cast(self.time, tf.float32) + 1.0)
+        return tf.where(self.is_exact, exact, tf.cast(batch, tf.float32) / interval)
 
     def update(self, classes: tf.Tensor) -> None:
         """Takes note of the items of a batch, [batch]; those below 0 are unknown."""
-        self.step.assign_add(1.0)
-        classes = tf.unique(tf.boolean_mask(classes, classes >= 0)).y
-        last, before = tf.gather(self.last_step, classes), tf.gather(self.interval, classes)
-        passed = self.step - last
-        moved = tf.where(before > 0, (1 - self.alpha) * before + self.alpha * passed, passed)
-        self.interval.scatter_update(tf.IndexedSlices(moved, classes))
-        self.last_step.scatter_update(
-            tf.IndexedSlices(tf.fill(tf.shape(classes), self.step.read_value()), classes)
-        )
+        classes = tf.boolean_mask(classes, classes >= 0)
+        self.time.assign_add(tf.cast(tf.size(classes), tf.float64))
+        time = self.time.read_value()
+        chosen = tf.unique_with_counts(classes)
+        times = tf.cast(chosen.count, tf.float32)
+        passed = tf.cast(time - tf.gather(self.last_time, chosen.y), tf.float32) / times
+        before = tf.gather(self.interval, chosen.y)
+        kept = tf.where(before > 0, (1 - self.alpha) ** times, 0.0)
+        moved = kept * before + (1 - kept) * passed
+        self.interval.scatter_update(tf.IndexedSlices(moved, chosen.y))
+        last = tf.fill(tf.shape(chosen.y), time)
+        self.last_time.scatter_update(tf.IndexedSlices(last, chosen.y))
 
     def draw(self, number: int, seed: int | None = None) -> tf.Tensor:
         """Draws items with replacement, in proportion to (number of choices)^exponent.

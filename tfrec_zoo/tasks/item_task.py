@@ -78,6 +78,11 @@ class ItemTask(Task):
         """The interactions that models are measured on."""
         return self.rows.test if self.held_out == "test" else self.rows.validation
 
+    @functools.cached_property
+    def num_items(self) -> int:
+        """Number of items among the interactions that models are trained on."""
+        return len(np.unique(self.log.item_codes[self.train_rows]))
+
     @property
     def protocol(self) -> str:
         """What is predicted, how interactions are split, and what is ranked, in words."""

@@ -146,6 +146,11 @@ class Task(abc.ABC):
         return {}
 
     @property
+    def num_items(self) -> int:
+        """Number of items that a model learns to choose among; 0 where it learns from pairs."""
+        return 0
+
+    @property
     def reports_best_on_test(self) -> bool:
         """Whether a refitted model is also measured on the test examples after each epoch."""
         return False
