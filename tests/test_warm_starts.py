@@ -120,6 +120,9 @@ def test_another_optimizer_starts_anew():
     old.fit(X, X["item"], verbose=0)
     warm_start(model, old)
     assert int(model.optimizer.iterations) == 0
+    model.compile("fused_adam")  # It remembers the same.
+    warm_start(model, old)
+    assert int(model.optimizer.iterations) == 1
     np.testing.assert_array_equal(model.scores(X), old.scores(X))
 
 

@@ -103,7 +103,7 @@ def carry_optimizer(model: RecommenderModel, old: RecommenderModel) -> bool:
     if model.optimizer is None or old.optimizer is None:
         return False
     parts, before = (optimizers.parts_of(m.optimizer, m.trainable_variables) for m in (model, old))
-    kinds, kinds_before = ([type(part).__name__ for part, _ in side] for side in (parts, before))
+    kinds, kinds_before = ([_kind(part) for part, _ in side] for side in (parts, before))
     if kinds != kinds_before:
         logger.info("the optimizer starts anew: %s, and %s before", kinds, kinds_before)
         return False
@@ -116,6 +116,13 @@ def carry_optimizer(model: RecommenderModel, old: RecommenderModel) -> bool:
                 slot.assign(carrying.moved(by_variable[id(variable)], earlier, slot))
         part.iterations.assign(part_before.iterations)
     return True
+
+
+def _kind(optimizer: Any) -> str:
+    """What an optimizer remembers, in a word: those that update rows in other ways are one."""
+    if isinstance(optimizer, tf.keras.optimizers.legacy.Adam):
+        return "AMSGrad" if optimizer.amsgrad else "Adam"
+    return type(optimizer).__name__
 
 
 @dataclasses.dataclass(frozen=True)
