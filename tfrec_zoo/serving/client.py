@@ -61,7 +61,7 @@ class Served:
             self.request[entry["key"]] = RawFeature(**rest)
         #: What holds the variables; the signatures do so only weakly.
         self.module: Any = None
-        self.directory: pathlib.Path | None = None  # Of `train`, if it was loaded from one.
+        self.directory: pathlib.Path | None = None  # Of `train`, if loaded from one.
         self.is_ranking = "rank" in signatures
         self._read_items = read_items
 
