@@ -88,6 +88,14 @@ def test_the_python_blocks_of_the_page_on_new_items(shop: pathlib.Path) -> None:
     assert sorted(found) == [("sku-900", "A pot"), ("sku-901", "A cup")]
 
 
+def test_the_python_blocks_of_the_page_on_large_catalogues(shop: pathlib.Path) -> None:
+    page = (ROOT / "docs" / "large-catalogues.md").read_text(encoding="utf-8")
+    printed = run(
+        "\n".join(blocks(page, "python")).replace("epochs=1", "epochs=1, verbose=0"), shop
+    )
+    assert printed.startswith("Negatives(kind='popularity', number=1000, exponent=0.5")
+
+
 def commands() -> list[str]:
     """All command lines of tfrec-zoo in the pages."""
     found = []
