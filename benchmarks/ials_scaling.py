@@ -21,7 +21,18 @@ from typing import Any
 import numpy as np
 import scipy.linalg
 import scipy.sparse
-from side_by_side import Peer, Turn, about, answer, markdown, peak_mb, rates, ratios, spread, timed
+from side_by_side import (
+    Turn,
+    about,
+    answer,
+    markdown,
+    peak_mb,
+    peer_with,
+    rates,
+    ratios,
+    spread,
+    timed,
+)
 
 from tfrec_zoo.artifacts import atomic_write, versions
 from tfrec_zoo.features import BagColumn, Features, FeatureSpec, VocabularyColumn
@@ -112,28 +123,29 @@ class Plain:
         return found, gain, penalties
 
 
-def take_turns(contender: str, interactions: int, dim: int) -> None:
+def take_turns(contender: str, dim: int, path: str) -> None:
     """Answers with a sweep and what memory the process took so far, as often as it is asked."""
-    items, lengths, num_items = draw(interactions)
-    sweeps: Ours | Plain = Ours(items, lengths, num_items, dim)
-    if contender == "plain":
-        sweeps = Plain(items, lengths, sweeps.model)
-    answer(lambda: {**timed(sweeps.sweep), "peak_mb": peak_mb()}, interactions=len(items))
+    with np.load(path) as arrays:
+        items, lengths, num_items = (arrays[key] for key in ("items", "lengths", "num_items"))
+    ours = Ours(items, lengths, int(num_items), dim)
+    sweep = ours.sweep if contender == "ours" else Plain(items, lengths, ours.model).sweep
+    answer(lambda: {**timed(sweep), "peak_mb": peak_mb()})
 
 
 def scaling(sizes: list[int], dim: int, rounds: int) -> tuple[list[Any], list[Any]]:
     """What each size takes, and how many times as fast ours is."""
     found, faster = [], []
     for size in sizes:
+        items, lengths, num_items = draw(size)
+        arrays = {"items": items, "lengths": lengths, "num_items": num_items}
         with contextlib.ExitStack() as stack:
             turns: list[tuple[dict[str, Any], Turn]] = []
             for name in ("ours", "plain"):
-                words = json.dumps({"contender": name, "interactions": size, "dim": dim})
-                peer = Peer(sys.executable, __file__, "--contender", words)
-                stack.enter_context(contextlib.closing(peer))
-                number = peer.about["interactions"]
-                turns.append(({"interactions": number, "dim": dim, "contender": name}, peer.ask))
-            found += rates(turns, number, rounds)
+                command = (sys.executable, __file__, "--contender", name, "--dim", dim, "--arrays")
+                peer = stack.enter_context(peer_with(arrays, *command))
+                who = {"interactions": len(items), "dim": dim, "contender": name}
+                turns.append((who, peer.ask))
+            found += rates(turns, len(items), rounds)
             faster += ratios(found[-2:], "interactions")
     for row, least in zip(found, found[:2] * len(sizes), strict=True):
         more = row["interactions"] - least["interactions"]
@@ -149,11 +161,12 @@ def main() -> None:
     parser.add_argument("--interactions", type=int, nargs="+", default=[10**n for n in (5, 6, 7)])
     parser.add_argument("--dim", type=int, default=64, help="width of the vectors")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--contender", type=json.loads, help=argparse.SUPPRESS)
+    parser.add_argument("--contender", help=argparse.SUPPRESS)
+    parser.add_argument("--arrays", help=argparse.SUPPRESS)
     parser.add_argument("--output", type=pathlib.Path, help="JSON file to write")
     arguments = parser.parse_args()
     if arguments.contender:
-        take_turns(**arguments.contender)
+        take_turns(arguments.contender, arguments.dim, arguments.arrays)
         return
     found = about(dim=arguments.dim, rounds=arguments.rounds, versions=versions())
     results, found["ratios"] = scaling(

@@ -198,8 +198,10 @@ def test_the_matrix_by_rows_and_by_columns():
     items, splits = distinct_items(tf.constant([[3, 1, 3, 0], [0, 0, 0, 0], [2, 3, 0, 2]]))
     assert splits.numpy().tolist() == [0, 2, 2, 4]
     assert [set(items.numpy()[part]) for part in (slice(0, 2), slice(2, 4))] == [{0, 2}, {1, 2}]
-    weight = tf.constant([0.5, 7.0, 2.0])
-    matrix = UserItemMatrix.of(tf.constant([2, 0, 1, 2]), splits[1:] - splits[:-1], weight, 4)
+    # The second and the last user have none.
+    weight, lengths = tf.constant([0.5, 7.0, 2.0, 1.0]), tf.constant([2, 0, 2, 0])
+    matrix = UserItemMatrix.of(tf.constant([2, 0, 1, 2]), lengths, weight, 4)
+    assert matrix.user_splits.numpy().tolist() == [0, 2, 2, 4, 4]
     assert matrix.users.numpy().tolist() == [0, 2, 0, 2]
     assert matrix.item_splits.numpy().tolist() == [0, 1, 2, 4, 4]
     assert matrix.frequency.numpy().tolist() == [0.5, 2, 2.5, 0]

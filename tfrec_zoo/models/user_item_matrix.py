@@ -36,15 +36,17 @@ class UserItemMatrix(NamedTuple):
             weight: Weight of each user, [users].
             num_items: Number of items.
         """
-        users = tf.repeat(tf.range(tf.size(lengths)), lengths)
+        splits, size = _splits(lengths), tf.size(items)
+        # The user of a one is the number of users that end before it. (`tf.repeat` would take
+        # memory for as many ones as if all users had the most.)
+        ends = tf.math.unsorted_segment_sum(tf.ones_like(lengths), splits[1:], size + 1)
+        users = tf.cumsum(ends[:size])
         by_item = tf.argsort(items, stable=True)
         numbers, frequency = (
             tf.math.unsorted_segment_sum(values, items, num_items)
             for values in (tf.ones_like(items), tf.gather(weight, users))
         )
-        return cls(
-            items, _splits(lengths), tf.gather(users, by_item), _splits(numbers), weight, frequency
-        )
+        return cls(items, splits, tf.gather(users, by_item), _splits(numbers), weight, frequency)
 
 
 def distinct_items(ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
