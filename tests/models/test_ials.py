@@ -71,8 +71,8 @@ def test_sweeps_are_those_of_dense_numpy(l2_exponent, weighted):
 
 
 def test_the_objective_never_rises_and_both_sides_are_at_its_minimum():
-    model = make(stddev=1.0)
-    losses = np.array(model.fit(X, Y, epochs=150, verbose=0).history["loss"])
+    model = make(run_eagerly=False, stddev=1.0)
+    losses = np.array(model.fit(X, Y, epochs=60, verbose=0).history["loss"])
     assert losses[0] > 1.1 * losses[-1]
     assert np.all(np.diff(losses) <= 1e-6)
     # A small step of either side in any direction leads upwards.

@@ -74,7 +74,12 @@ NEXT_WATCH = (
         "TwoTower",
         "next-watch",
         {"example_age": False},
-        {"hidden_units": (512, 128), "temperature": 0.1, "negatives": "mixed", "dropout": 0.1},
+        {
+            "hidden_units": (512, 128),
+            "temperature": 0.1,
+            "negatives": {"kind": "mixed"},
+            "dropout": 0.1,
+        },
         Training(epochs=4),
     ),
     _sasrec("SASRec"),
