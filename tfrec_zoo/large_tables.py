@@ -23,7 +23,7 @@ def suited_negatives(
 
     Args:
         cls: Class of the model.
-        arguments: Its arguments; what they say of `negatives` stays.
+        arguments: Arguments of the model, whose `negatives` stay if there are any.
         num_items: Number of items to learn among.
     """
     is_softmax = arguments.get("loss", "softmax") == "softmax"
