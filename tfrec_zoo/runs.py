@@ -33,8 +33,8 @@ class Run:
         arguments: Arguments the model was made with, besides the features.
         metrics: Metrics on the test examples.
         history: What was reported after each epoch.
-        statistics: Numbers of parameters and epochs, seconds of training, and others about the
-            model itself.
+        statistics: Numbers of parameters and epochs, seconds of training and of its CPU time, and
+            others about the model itself.
         started_from: What is known of the run that the model started from, if it did from one.
     """
 
@@ -212,9 +212,12 @@ def run_of(
         arguments: Arguments of the model.
         started_from: What is known of the run that the model starts from.
     """
-    begin = time.perf_counter()
+    begin, begin_cpu = time.perf_counter(), time.process_time()
     fitted = trainer.fit(cls, task, training, arguments)
-    seconds = time.perf_counter() - begin
+    cost = {
+        "seconds": round(time.perf_counter() - begin, 1),
+        "cpu_seconds": round(time.process_time() - begin_cpu, 1),
+    }
     metrics = task.measured(fitted.model, fitted.test)
     if fitted.model.is_iterative:
         optimizer = suited_optimizer(fitted.model, training.optimizer)
@@ -226,6 +229,6 @@ def run_of(
         arguments,
         {**metrics, **fitted.best_on_test},
         fitted.history,
-        {**fitted.model.statistics(), "epochs": fitted.epochs, "seconds": round(seconds, 1)},
+        {**fitted.model.statistics(), "epochs": fitted.epochs, **cost},
         started_from,
     )

@@ -71,7 +71,7 @@ TABLES: dict[str, Table] = {
             "HR@10, kept": "hit_rate_at_10_seen_kept",
             "coverage": "coverage_at_10",
             "parameters": "parameters",
-            "seconds": "seconds",
+            "CPU seconds": "cpu_seconds",
         },
     ),
     "ncf": Table(
