@@ -90,10 +90,11 @@ class OwnCandidateSoftmax(tf.keras.losses.Loss):
 
     def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
         """Returns the cross-entropies, [batch], of scores [batch, candidates]."""
+        own = tf.range(tf.shape(y_pred)[0])
         if self._own_correction is not None:
-            own = tf.linalg.diag_part(y_pred) + self._own_correction
-            y_pred = tf.linalg.set_diag(y_pred, own)
-        return softmax_losses(y_pred, tf.range(tf.shape(y_pred)[0]))
+            at = tf.stack([own, own], axis=1)
+            y_pred = tf.tensor_scatter_nd_add(y_pred, at, self._own_correction)
+        return softmax_losses(y_pred, own)
 
 
 def sampled_softmax_losses(
