@@ -166,7 +166,9 @@ class Trainer:
         if task.held_out == "test":
             held_out = task.validating().examples(cls, arguments).test
         if monitor.startswith("val_"):
-            history = self._fit(model, examples, training, validation=held_out, monitor=monitor)
+            # A loss compares with that of training when positions are those that were shown.
+            validation = held_out.as_recorded()
+            history = self._fit(model, examples, training, validation=validation, monitor=monitor)
             values = history.history[monitor]
             return Fitted(model, examples.test, _rows(history), best_index(values, monitor) + 1)
         assert patience is not None

@@ -10,6 +10,7 @@ from sklearn.metrics import log_loss, roc_auc_score
 
 import tfrec_zoo
 from tfrec_zoo.data import Log
+from tfrec_zoo.features import FeatureSpec, VocabularyColumn
 from tfrec_zoo.models import GMF, DeepFM, FactorizationMachine
 from tfrec_zoo.tasks import Clicks
 from tfrec_zoo.training import Training
@@ -176,3 +177,27 @@ def test_no_part_may_be_empty(log: Log) -> None:
     few = dataclasses.replace(log, interactions=log.interactions[:3].assign(weight=[5.0, 1, 5]))
     with pytest.raises(ValueError, match="to validate and to test on. Received: 2, 0 and 1"):
         Clicks(few).examples(FactorizationMachine)
+
+
+def test_the_level_is_that_of_the_shown_position_and_the_order_that_of_the_first() -> None:
+    # Four of five clicks at the first position, one of five at the second, whatever the item.
+    size = 1000
+    position = np.arange(size) % 2
+    clicked = np.arange(size) // 2 % 5 != 0
+    shown = pd.DataFrame(
+        {
+            "user_id": np.arange(size) // 10 % 20,
+            "item_id": np.arange(size) % 7,
+            "time": np.arange(size, dtype=float),
+            "position": position,
+            "clicked": np.where(position == 0, clicked, ~clicked).astype(int),
+        }
+    )
+    log = Log("positions", shown[["user_id", "item_id", "time"]], impressions=shown)
+    spec = FeatureSpec((), (VocabularyColumn("position", "int64", serving=0),))
+    training = Training(epochs=60, batch_size=100, learning_rate=0.1)
+    clicks = Clicks(log, spec=spec, split="time")
+    metrics = tfrec_zoo.train("LogisticRegression", clicks, training).metrics
+    entropy = -(0.8 * np.log(0.8) + 0.2 * np.log(0.2))
+    assert metrics["logloss"] == pytest.approx(entropy, abs=0.05)
+    assert metrics["auc"] == 0.5  # Position apart, all are alike.

@@ -13,6 +13,7 @@ from tfrec_zoo.data.derived import RECENT_IMPRESSIONS
 from tfrec_zoo.data.negatives import NegativeSampling
 from tfrec_zoo.data.sources import (
     Rows,
+    Served,
     Source,
     Windows,
     column_ids,
@@ -85,7 +86,7 @@ class Examples:
         """Returns these examples with the values that features of a spec have when serving.
 
         What is known of an example but not of a request, such as the position, must not help a
-        model that is measured.
+        model that is measured; `as_recorded` takes it back.
         """
         fixed = {
             key: np.array([f.serving], object if f.dtype == "string" else f.dtype)
@@ -94,8 +95,19 @@ class Examples:
         }
         if not fixed:
             return self
-        served = Rows(fixed, np.zeros(len(self), np.int64))
+        served = Served(fixed, np.zeros(len(self), np.int64))
         return dataclasses.replace(self, sources=(*self.sources, served))
+
+    def as_recorded(self) -> "Examples":
+        """Returns these examples without what `as_served` put in place of recorded values.
+
+        The level of predictions is measured with them: a label is what came of the position that
+        was shown.
+        """
+        sources = tuple(source for source in self.sources if not isinstance(source, Served))
+        if len(sources) == len(self.sources):
+            return self
+        return dataclasses.replace(self, sources=sources)
 
     def fit_features(
         self,

@@ -60,6 +60,10 @@ class Rows:
         return found
 
 
+class Served(Rows):
+    """What a request says in place of what was recorded, such as the first position."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Windows:
     """One bag per example: the last `length` rows of `[start[i], stop[i])`, oldest first.

@@ -10,7 +10,12 @@ from tfrec_zoo.evaluation.funnel import (
 )
 from tfrec_zoo.evaluation.nominations import candidate_scores, nominate
 from tfrec_zoo.evaluation.out_of_fold import by_fold, user_folds
-from tfrec_zoo.evaluation.pointwise import pointwise, pointwise_metrics, predict
+from tfrec_zoo.evaluation.pointwise import (
+    pointwise,
+    pointwise_metrics,
+    predict,
+    predict_recorded,
+)
 from tfrec_zoo.evaluation.result import Result, command
 from tfrec_zoo.evaluation.sampled_ranking import sample_negatives, sampled_ranking
 from tfrec_zoo.evaluation.stages import StageChoice, choose_stage
@@ -31,6 +36,7 @@ __all__ = [
     "pointwise",
     "pointwise_metrics",
     "predict",
+    "predict_recorded",
     "recommended",
     "sample_negatives",
     "sampled_ranking",

@@ -19,6 +19,21 @@ def predict(model: RecommenderModel, examples: Examples, batch_size: int = 4096)
     return np.concatenate(parts) if parts else np.empty(0, np.float32)
 
 
+def predict_recorded(
+    model: RecommenderModel, examples: Examples, served: np.ndarray, batch_size: int = 4096
+) -> np.ndarray:
+    """The [examples] predictions for what was recorded, such as the positions that were shown.
+
+    Args:
+        model: The model.
+        examples: Examples, perhaps as they are served.
+        served: Their `predict`ions, which these are where requests say all that was recorded.
+        batch_size: Number of examples that are scored at a time.
+    """
+    recorded = examples.as_recorded()
+    return served if recorded is examples else predict(model, recorded, batch_size)
+
+
 def pointwise(
     model: RecommenderModel, examples: Examples, batch_size: int = 4096
 ) -> dict[str, float]:
@@ -27,7 +42,8 @@ def pointwise(
     Returns:
         `auc` of chosen against other impressions; `gauc`, the same within groups;
         `weighted_per_user_loss`, the share of mispredicted watch time within groups (Covington et
-        al. 2016, table 1); and `bias`, the sum of predictions over the sum of labels, minus one.
+        al. 2016, table 1); and `bias`, the sum of predictions over the sum of labels, minus one,
+        with the positions that were recorded, if there are any.
         Metrics that are undefined, because nothing was chosen or everything, are NaN, and a
         warning says why.
 
@@ -35,13 +51,25 @@ def pointwise(
         ValueError: If there are no examples.
     """
     require_examples(examples)
-    return pointwise_metrics(predict(model, examples, batch_size), examples.label, examples.groups)
+    served = predict(model, examples, batch_size)
+    recorded = predict_recorded(model, examples, served, batch_size)
+    return pointwise_metrics(served, examples.label, examples.groups, recorded)
 
 
 def pointwise_metrics(
-    predictions: np.ndarray, label: np.ndarray, groups: np.ndarray | None
+    predictions: np.ndarray,
+    label: np.ndarray,
+    groups: np.ndarray | None,
+    recorded: np.ndarray | None = None,
 ) -> dict[str, float]:
-    """Computes the metrics of `pointwise` from predictions, labels and groups, [examples] each."""
+    """Computes the metrics of `pointwise` from predictions, labels and groups, [examples] each.
+
+    Args:
+        predictions: Predictions, by which examples are ordered.
+        label: What the examples were worth.
+        groups: Group of each example, or None.
+        recorded: Predictions whose level is compared with that of the labels; by default the same.
+    """
     chosen = (label > 0).astype(np.float32)
     auc = ExactAUC()
     auc.update_state(chosen, predictions)
@@ -53,7 +81,8 @@ def pointwise_metrics(
         results["gauc"] = float(gauc.result())
         results["weighted_per_user_loss"] = float(loss.result())
     total = np.sum(label, dtype=np.float64)
-    bias = np.sum(predictions, dtype=np.float64) / total - 1 if total else np.nan
+    level = predictions if recorded is None else recorded
+    bias = np.sum(level, dtype=np.float64) / total - 1 if total else np.nan
     results["bias"] = float(bias)
     undefined = [name for name, value in results.items() if np.isnan(value)]
     if undefined:

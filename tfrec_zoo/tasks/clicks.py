@@ -15,7 +15,7 @@ import numpy as np
 from sklearn.metrics import log_loss
 
 from tfrec_zoo.data import Examples, Log, labelled_examples
-from tfrec_zoo.evaluation import pointwise_metrics, predict
+from tfrec_zoo.evaluation import pointwise_metrics, predict, predict_recorded
 from tfrec_zoo.models import RecommenderModel
 from tfrec_zoo.tasks.impressions import with_impressions
 from tfrec_zoo.tasks.specs import click_spec, id_spec
@@ -177,12 +177,17 @@ class Clicks(Task):
     ) -> dict[str, float]:
         """AUC, log loss, and AUC within users (GAUC).
 
+        Examples are ordered as they would be served; the log loss is of the positions that were
+        shown, if there are any, as the labels are.
+
         Args:
             model: A model trained on this task.
             examples: The test examples.
             brief: Makes no difference: all are cheap.
         """
-        return click_metrics(predict(model, examples), examples)
+        predictions = predict(model, examples)
+        recorded = predict_recorded(model, examples, predictions)
+        return click_metrics(predictions, examples, recorded)
 
     @property
     def baselines(self) -> dict[str, Callable[[], dict[str, float]]]:
@@ -201,11 +206,13 @@ class Clicks(Task):
         positives = np.bincount(index[0], train.label, size)
         shown = np.bincount(index[0], minlength=size)
         rate = (positives + damping * train.label.mean()) / (shown + damping)
-        return click_metrics(rate[index[1]], test)
+        return click_metrics(rate[index[1]], test, rate[index[1]])
 
 
-def click_metrics(predictions: np.ndarray, examples: Examples) -> dict[str, float]:
-    """AUC, log loss and AUC within users (GAUC) of [examples] probabilities."""
+def click_metrics(
+    predictions: np.ndarray, examples: Examples, recorded: np.ndarray
+) -> dict[str, float]:
+    """AUC and AUC within users (GAUC) of [examples] predictions, log loss of `recorded` ones."""
     found = pointwise_metrics(predictions, examples.label, examples.groups)
-    loss = float(log_loss(examples.label, predictions.astype(np.float64), labels=[0, 1]))
+    loss = float(log_loss(examples.label, recorded.astype(np.float64), labels=[0, 1]))
     return {"auc": found["auc"], "logloss": loss, "gauc": found["gauc"]}

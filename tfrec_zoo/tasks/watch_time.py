@@ -20,6 +20,7 @@ from tfrec_zoo.evaluation import (
     nominate,
     pointwise_metrics,
     predict,
+    predict_recorded,
 )
 from tfrec_zoo.features import Vocabulary
 from tfrec_zoo.models import RecommenderModel, RetrievalModel
@@ -267,7 +268,8 @@ class WatchTime(Task):
         """AUC, AUC within pages (GAUC), weighted per-user loss, and bias of watch times.
 
         On the simulator, whose true expected watch times are known, `bias_to_truth` and the means
-        of predictions and truth by tenths of the predictions, too.
+        of predictions and truth by tenths of the predictions, too. Examples are ordered as they
+        would be served; biases are of the positions that were shown, as labels and truth are.
 
         Args:
             model: A model trained on this task.
@@ -275,11 +277,12 @@ class WatchTime(Task):
             brief: Makes no difference: all are cheap.
         """
         predictions = predict(model, examples)
-        metrics = pointwise_metrics(predictions, examples.label, examples.groups)
+        recorded = predict_recorded(model, examples, predictions)
+        metrics = pointwise_metrics(predictions, examples.label, examples.groups, recorded)
         if model.predicts != "watch time":
             del metrics["bias"]  # Probabilities are no watch times.
         elif self._truth() is not None:
-            metrics.update(calibration(predictions, self._truth()))
+            metrics.update(calibration(recorded, self._truth()))
         return metrics
 
     def _truth(self, column: str = "true_watch_time") -> Any:
