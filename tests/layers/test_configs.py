@@ -27,6 +27,7 @@ from tfrec_zoo.layers import (
     BilinearInteraction,
     CausalAttention,
     CompressedInteraction,
+    Dropout,
     FieldEmbeddings,
     HierarchicalSoftmax,
     InteractingAttention,
@@ -71,6 +72,7 @@ CASES = {
         {"layer_sizes": (6, 3), "activation": "relu", "split_half": True, **REGULARIZED},
         FIELDS,
     ),
+    Dropout: ({"rate": 0.5, "seed": 4}, X),
     HierarchicalSoftmax: ({"leaves": (0, 1, 1, 2), "dimension": 4, "l2": 0.25}, X),
     InteractingAttention: (
         {"head_dim": 3, "num_heads": 4, "residual": False, **REGULARIZED},

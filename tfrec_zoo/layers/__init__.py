@@ -4,6 +4,7 @@ from tfrec_zoo.layers.bilinear_interaction import BilinearInteraction
 from tfrec_zoo.layers.causal_attention import CausalAttention
 from tfrec_zoo.layers.compressed_interaction import CompressedInteraction
 from tfrec_zoo.layers.dot_interaction import dot_interaction
+from tfrec_zoo.layers.dropout import Dropout
 from tfrec_zoo.layers.field_embeddings import (
     FieldEmbeddings,
     flatten_fields,
@@ -36,6 +37,7 @@ __all__ = [
     "BilinearInteraction",
     "CausalAttention",
     "CompressedInteraction",
+    "Dropout",
     "FieldEmbeddings",
     "HierarchicalSoftmax",
     "InteractingAttention",

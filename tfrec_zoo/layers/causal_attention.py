@@ -5,6 +5,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfrec_zoo.features import EmbeddingTable, seed_after
+from tfrec_zoo.layers.dropout import Dropout
 from tfrec_zoo.layers.intervals import NUM_INTERVALS
 
 
@@ -59,7 +60,7 @@ class CausalAttention(tf.keras.layers.Layer):
             self.bias_table = EmbeddingTable(
                 NUM_INTERVALS, num_heads, "zeros", space="", name="bias_table"
             )
-        self.weight_dropout = tf.keras.layers.Dropout(dropout, seed=seed)
+        self.weight_dropout = Dropout(dropout, seed=seed)
 
     def build(self, input_shape: tf.TensorShape) -> None:
         """Makes the projections, which are as wide as the input."""

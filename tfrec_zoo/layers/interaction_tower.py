@@ -5,6 +5,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfrec_zoo.features import Encoded, Features, seed_after
+from tfrec_zoo.layers.dropout import Dropout
 from tfrec_zoo.layers.tower import Tower
 from tfrec_zoo.layers.two_sided_dense import TwoSidedDense
 from tfrec_zoo.layers.user_item_embeddings import UserItemEmbeddings, align_with
@@ -59,7 +60,7 @@ class InteractionTower(tf.keras.layers.Layer):
         self.seed = seed
         if hidden_units:
             self.first = TwoSidedDense(hidden_units[0], activation, l2, seed)
-            self.dropout = tf.keras.layers.Dropout(dropout, seed=seed)
+            self.dropout = Dropout(dropout, seed=seed)
             rest_seed = seed_after(seed, 2)  # The first layer has two kernels.
             self.rest = Tower(hidden_units[1:], activation, dropout, l2, rest_seed)
 

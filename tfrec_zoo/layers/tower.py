@@ -6,6 +6,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfrec_zoo.features import seed_after
+from tfrec_zoo.layers.dropout import Dropout
 
 
 class Tower(tf.keras.layers.Layer):
@@ -70,7 +71,7 @@ class Tower(tf.keras.layers.Layer):
             )
         ]
         self.dropouts = [
-            tf.keras.layers.Dropout(dropout, seed=layer_seed)
+            Dropout(dropout, seed=layer_seed)
             for layer_seed in (seeds if drop_output else seeds[:-1])
         ]
 

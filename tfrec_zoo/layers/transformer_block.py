@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from tfrec_zoo.features import seed_after
 from tfrec_zoo.layers.causal_attention import CausalAttention
+from tfrec_zoo.layers.dropout import Dropout
 
 
 def layer_norm() -> tf.keras.layers.LayerNormalization:
@@ -55,7 +56,7 @@ class TransformerBlock(tf.keras.layers.Layer):
         self.seed = seed
         self.attention = CausalAttention(num_heads, dropout, time_bias, seed)
         self.norms = [layer_norm() for _ in range(2)]
-        self.dropouts = [tf.keras.layers.Dropout(dropout, seed=seed_after(seed, i)) for i in (1, 2)]
+        self.dropouts = [Dropout(dropout, seed=seed_after(seed, i)) for i in (1, 2)]
 
     def build(self, input_shape: tf.TensorShape) -> None:
         """Makes the network, which is as wide as the input."""

@@ -11,6 +11,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfrec_zoo import draws
+
 
 class HardNegatives(tf.keras.layers.Layer):
     """Keeps vectors of a pool of items, and draws for each query from what is near it.
@@ -61,7 +63,7 @@ class HardNegatives(tf.keras.layers.Layer):
         query = tf.stop_gradient(tf.cast(query, tf.float32))
         scores = tf.linalg.matmul(query, tf.convert_to_tensor(self.vectors), transpose_b=True)
         if self.temperature:
-            uniform = tf.random.uniform(tf.shape(scores), 1e-7, 1.0, seed=self.seed)
+            uniform = draws.uniform(tf.shape(scores), self.seed, 1e-7, 1.0)
             # The best of scores with Gumbel noise are a sample without replacement.
             scores = scores / self.temperature - tf.math.log(-tf.math.log(uniform))
         is_own = positives[:, None] == tf.convert_to_tensor(self.classes)

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfrec_zoo import draws
+
 
 class ItemCounts(tf.keras.layers.Layer):
     """Tells the odds that a batch holds an item, and draws items in proportion to counts.
@@ -119,7 +121,7 @@ class ItemCounts(tf.keras.layers.Layer):
             tf.constant(0, tf.float64),
             "Items are drawn by how often they were chosen: call the model's `count_items` first.",
         )
-        uniform = tf.random.uniform([number], dtype=tf.float64, seed=seed)
+        uniform = draws.uniform([number], seed, dtype=tf.float64)
         classes = tf.searchsorted(tf.convert_to_tensor(self.bounds), uniform, side="right")
         return tf.minimum(classes, self.num_items - 1)
 

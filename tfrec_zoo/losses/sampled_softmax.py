@@ -4,11 +4,13 @@ s̃_ij = s_ij − log E[times that j is among the candidates],    loss_i = −lo
 """
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
 
+from tfrec_zoo import draws
 from tfrec_zoo.losses.negatives import Negatives
 from tfrec_zoo.losses.softmax import softmax_losses
 from tfrec_zoo.recommenders import tfrs
@@ -44,8 +46,23 @@ def draw_log_uniform(
         num_classes: Number of classes.
         seed: Seed of the draw.
     """
-    classes, of_positives, expected = _distinct(
-        tf.random.log_uniform_candidate_sampler, positives, number, num_classes, seed
+    scale = math.log(num_classes + 1)
+
+    def proposed(uniform: tf.Tensor) -> tf.Tensor:
+        ranks = tf.cast(tf.exp(uniform * scale), tf.int32) - 1
+        return tf.minimum(ranks, num_classes - 1)
+
+    def chance(classes: tf.Tensor) -> tf.Tensor:
+        rank = tf.cast(classes, tf.float32)
+        return tf.math.log1p(1.0 / (rank + 1.0)) / scale
+
+    if number >= num_classes:
+        return _all(positives, num_classes)
+    classes, tries = _distinct(proposed, number, seed)
+    # The chance to be among them after so many tries.
+    expected, of_positives = (
+        -tf.math.expm1(tf.cast(tries, tf.float32) * tf.math.log1p(-chance(c)))
+        for c in (classes, positives)
     )
     return Drawn(classes, expected, of_positives)
 
@@ -54,27 +71,55 @@ def draw_uniform(
     positives: tf.Tensor, number: int, num_classes: int, seed: int | None = None
 ) -> Drawn:
     """Draws distinct classes, each as likely as any; see `draw_log_uniform`."""
-    sampler = tf.random.uniform_candidate_sampler
-    classes, of_positives, expected = _distinct(sampler, positives, number, num_classes, seed)
-    # TensorFlow estimates this from the number of its tries.
-    chance = min(number, num_classes) / num_classes
-    return Drawn(
-        classes, tf.fill(tf.shape(expected), chance), tf.fill(tf.shape(of_positives), chance)
+
+    def proposed(uniform: tf.Tensor) -> tf.Tensor:
+        return tf.minimum(tf.cast(uniform * num_classes, tf.int32), num_classes - 1)
+
+    if number >= num_classes:
+        return _all(positives, num_classes)
+    classes, _ = _distinct(proposed, number, seed)
+    expected, of_positives = (
+        tf.fill(tf.shape(c), number / num_classes) for c in (classes, positives)
     )
+    return Drawn(classes, expected, of_positives)
+
+
+def _all(positives: tf.Tensor, num_classes: int) -> Drawn:
+    return Drawn(tf.range(num_classes), tf.ones([num_classes]), tf.ones(tf.shape(positives)))
 
 
 def _distinct(
-    sampler: Callable[..., Any], positives: tf.Tensor, number: int, num_classes: int, seed: Any
-) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    classes, of_positives, expected = sampler(
-        true_classes=tf.cast(positives, tf.int64)[:, None],
-        num_true=1,
-        num_sampled=min(number, num_classes),
-        unique=True,
-        range_max=num_classes,
-        seed=seed,
+    proposed: Callable[[tf.Tensor], tf.Tensor], number: int, seed: int | None
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Draws until there are as many distinct classes, and tells after how many tries there were.
+
+    Args:
+        proposed: Function from numbers that are uniform on [0, 1), float64 [n], to classes.
+        number: Number of classes, fewer than there are.
+        seed: Seed of the draw.
+
+    Returns:
+        The classes in the order of the draw, int32 [number], and the number of tries.
+    """
+    base = draws.stateless_seed(seed)
+
+    def more(round_: tf.Tensor, drawn: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        # A seed of its own for each round: those of a step differ in their lower half alone.
+        size = [number * 2 ** tf.minimum(round_, 4)]
+        own = base + tf.stack([tf.cast(round_, tf.int64) * 2**56, tf.constant(0, tf.int64)])
+        uniform = tf.random.stateless_uniform(size, own, dtype=tf.float64, alg="philox")
+        return round_ + 1, tf.concat([drawn, proposed(uniform)], axis=0)
+
+    def is_short(_: tf.Tensor, drawn: tf.Tensor) -> tf.Tensor:
+        return tf.size(tf.unique(drawn).y) < number
+
+    start = more(tf.constant(0), tf.zeros([0], tf.int32))
+    _, drawn = tf.while_loop(
+        is_short, more, start, shape_invariants=(tf.TensorShape([]), tf.TensorShape([None]))
     )
-    return tf.cast(classes, tf.int32), of_positives[:, 0], expected
+    distinct, place = tf.unique(drawn)
+    tries = 1 + tf.argmax(place == number - 1, output_type=tf.int32)
+    return distinct[:number], tries
 
 
 class OwnCandidateSoftmax(tf.keras.losses.Loss):

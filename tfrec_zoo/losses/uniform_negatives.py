@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from tfrec_zoo import draws
+
 
 def uniform_negatives(
     own: tf.Tensor, number: int | tf.Tensor, num_classes: int, seed: int | None = None
@@ -31,11 +33,11 @@ def uniform_negatives(
     is_class = own < num_classes
     free = num_classes - tf.reduce_sum(tf.cast(is_class, tf.int32), axis=1, keepdims=True)
     shape = [tf.shape(own)[0], number]
-    draws = tf.random.uniform(shape, maxval=2**62, dtype=tf.int64, seed=seed)
-    draws = tf.cast(draws % tf.cast(tf.maximum(free, 1), tf.int64), tf.int32)
+    drawn = draws.uniform(shape, seed, maxval=2**62, dtype=tf.int64)
+    drawn = tf.cast(drawn % tf.cast(tf.maximum(free, 1), tf.int64), tf.int32)
     # The number of free classes before each own one.
     before = tf.where(is_class, own - tf.range(tf.shape(own)[1]), num_classes)
-    return tf.where(free > 0, draws + tf.searchsorted(before, draws, side="right"), -1)
+    return tf.where(free > 0, drawn + tf.searchsorted(before, drawn, side="right"), -1)
 
 
 def expected_binary_losses(scores: tf.Tensor, classes: tf.Tensor, own: tf.Tensor) -> tf.Tensor:

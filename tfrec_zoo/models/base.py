@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 import tfrec_zoo.optimizers  # noqa: F401 (registers their names with `compile`)
+from tfrec_zoo.draws import at_step
 from tfrec_zoo.features import (
     Encoded,
     Features,
@@ -270,7 +271,7 @@ class RecommenderModel(KerasMethods):
 
     def train_step(self, inputs: Any) -> dict[str, tf.Tensor]:
         """Takes one step of gradient descent."""
-        with tf.GradientTape() as tape:
+        with at_step(self.optimizer.iterations), tf.GradientTape() as tape:
             loss = self.compute_loss(inputs, training=True)
             scaled = loss
             if hasattr(self.optimizer, "get_scaled_loss"):

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from tfrec_zoo.features import EmbeddingTable, Encoded, Features, seed_after
 from tfrec_zoo.features.dense import as_long_as
-from tfrec_zoo.layers import NUM_INTERVALS, TransformerBlock, interval_ids, packed
+from tfrec_zoo.layers import NUM_INTERVALS, Dropout, TransformerBlock, interval_ids, packed
 from tfrec_zoo.layers.transformer_block import layer_norm
 from tfrec_zoo.losses import (
     expected_binary_losses,
@@ -139,7 +139,7 @@ class SASRec(RetrievalModel):
             self.interval_table = EmbeddingTable(
                 NUM_INTERVALS, embedding_dim, initializer, space="", name="interval_table"
             )
-        self.input_dropout = tf.keras.layers.Dropout(dropout, seed=seed, dtype="float32")
+        self.input_dropout = Dropout(dropout, seed=seed, dtype="float32")
         # Each block has five kernels.
         self.blocks = [
             TransformerBlock(

@@ -18,7 +18,7 @@ from tfrec_zoo.features import (
     make_embedding_tables,
     seed_after,
 )
-from tfrec_zoo.layers import Tower
+from tfrec_zoo.layers import Dropout, Tower
 from tfrec_zoo.models.retrieval import NegativesLike, RetrievalModel
 
 #: Number of items whose vectors are computed at a time.
@@ -111,7 +111,7 @@ class TwoTower(RetrievalModel):
         self.tables = make_embedding_tables(features, initializer, regularizer)
         self.query_inputs = DenseFeatures(features, features.spec.query, self.tables)
         self.item_inputs = DenseFeatures(features, features.spec.candidate, self.tables)
-        self.input_dropout = tf.keras.layers.Dropout(dropout, seed=seed)
+        self.input_dropout = Dropout(dropout, seed=seed)
         self.query_tower, self.item_tower = (
             Tower(hidden_units, activation, dropout, l2, seed_after(seed, 100 * side),
                   drop_output=False, output_activation="linear")

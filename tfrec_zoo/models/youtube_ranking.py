@@ -12,7 +12,7 @@ from typing import Any, Literal
 import tensorflow as tf
 
 from tfrec_zoo.features import DenseFeatures, Features, make_embedding_tables, seed_after, seeded
-from tfrec_zoo.layers import Tower, TwoSidedDense
+from tfrec_zoo.layers import Dropout, Tower, TwoSidedDense
 from tfrec_zoo.losses import WeightedLogistic
 from tfrec_zoo.models.ranking import RankingModel
 
@@ -92,7 +92,7 @@ class YouTubeRanking(RankingModel):
         self.candidate_layer = DenseFeatures(features, features.spec.candidate, self.tables)
         if hidden_units:
             self.first = TwoSidedDense(hidden_units[0], activation, l2, tower_seed)
-            self.first_dropout = tf.keras.layers.Dropout(dropout, seed=seed)
+            self.first_dropout = Dropout(dropout, seed=seed)
             rest_seed = seed_after(tower_seed, 2)  # The first layer has two kernels.
             self.tower = Tower(tuple(hidden_units)[1:], activation, dropout, l2, rest_seed)
             logit_seed = seed_after(rest_seed, len(hidden_units))

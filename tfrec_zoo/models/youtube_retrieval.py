@@ -19,7 +19,7 @@ from tfrec_zoo.features import (
     make_embedding_tables,
     seed_after,
 )
-from tfrec_zoo.layers import HierarchicalSoftmax, Tower, huffman_leaves, zipf_counts
+from tfrec_zoo.layers import Dropout, HierarchicalSoftmax, Tower, huffman_leaves, zipf_counts
 from tfrec_zoo.models.retrieval import NegativesLike, RetrievalModel
 
 
@@ -122,7 +122,7 @@ class YouTubeRetrieval(RetrievalModel):
         output_seed = seed_after(seed, 1000)
         self.tables = make_embedding_tables(features, _initializer(seed), regularizer)
         self.inputs_layer = DenseFeatures(features, features.spec.query, self.tables)
-        self.input_dropout = tf.keras.layers.Dropout(dropout, seed=seed)
+        self.input_dropout = Dropout(dropout, seed=seed)
         if hidden_units:
             self.tower = Tower(hidden_units, activation, dropout, l2, seed, drop_output=False)
         else:
