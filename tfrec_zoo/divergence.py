@@ -33,13 +33,17 @@ class StopDiverging(tf.keras.callbacks.Callback):
     def __init__(self, dataset: tf.data.Dataset) -> None:
         super().__init__()
         self._dataset = dataset
-        self._good: list[np.ndarray] | None = None
+        self._good: list[np.ndarray] = []
+        self._since = "of before training"
         self._next_copy = 0.0
         self._epoch = 0
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Remembers the number of the epoch."""
+        """Remembers the number of the epoch, and the weights that training begins with."""
         self._epoch = epoch + 1
+        if not self._good:
+            self.model.build_weights()
+            self._good = _values(self.model)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Looks at the loss so far, and copies the weights if it is time."""
@@ -58,7 +62,7 @@ class StopDiverging(tf.keras.callbacks.Callback):
         """Copies the weights, or ends training where one is not finite."""
         weights = _values(self.model)
         if all(np.isfinite(array).all() for array in weights):
-            self._good = weights
+            self._good, self._since = weights, "that were last all finite"
         else:
             self._end("a weight is not finite")
 
@@ -67,16 +71,16 @@ class StopDiverging(tf.keras.callbacks.Callback):
             self._end(f"the {name} is {float(logs[name])}")
 
     def _end(self, what: str) -> None:
-        diverged, good = _values(self.model), self._good
-        since = "of before training" if good is None else "that were last all finite"
-        for variable, value in zip(self.model.learned, good or _initial(self.model), strict=True):
+        diverged = _values(self.model)
+        for variable, value in zip(self.model.learned, self._good, strict=True):
             variable.assign(value)
         first = first_not_finite(self.model, self._dataset.take(_BATCHES))
         first = first or _first_weight(self.model, diverged)
         self.model.reset_metrics()
         raise FloatingPointError(
-            f"Training diverged in epoch {self._epoch}: {what}. The model has the weights {since}. "
-            "Try a smaller `learning_rate`, or `clipping`. The first tensor that is not finite. "
+            f"Training diverged in epoch {self._epoch}: {what}. The model has the weights "
+            f"{self._since}. Try a smaller `learning_rate`, or `clipping`. The first tensor that "
+            "is not finite. "
             f"Received: {first}"
         )
 
@@ -136,10 +140,3 @@ def _first_weight(model: RecommenderModel, weights: list[np.ndarray]) -> str:
 
 def _values(model: RecommenderModel) -> list[np.ndarray]:
     return [variable.numpy() for variable in model.learned]
-
-
-def _initial(model: RecommenderModel) -> list[np.ndarray]:
-    """The weights of an untrained model of the same configuration."""
-    untrained = type(model).from_config(model.get_config())
-    untrained.build_weights()
-    return _values(untrained)

@@ -39,6 +39,8 @@ class MineNegatives(tf.keras.callbacks.Callback):
     4
     """
 
+    remembered = ("times", "seconds", "_next")
+
     def __init__(self, every: int = 500, seed: int = 0) -> None:
         super().__init__()
         if every < 1:

@@ -1,20 +1,24 @@
 """Training: how a model is compiled and fitted on examples."""
 
 import dataclasses
+import hashlib
 import logging
-from collections.abc import Callable, Mapping, Sequence
+import pathlib
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import tensorflow as tf
 
 from tfrec_zoo import optimizers
 from tfrec_zoo.data import Examples, NegativeSampling
 from tfrec_zoo.divergence import StopDiverging
+from tfrec_zoo.early_stopping import early_stopping
 from tfrec_zoo.large_tables import suited_optimizer
 from tfrec_zoo.models import RecommenderModel
 from tfrec_zoo.models.inputs import label_array, weight_array
-from tfrec_zoo.tasks.task import is_error
+from tfrec_zoo.resuming import Resume, key_of
 from tfrec_zoo.typed_fields import check
 from tfrec_zoo.warm_starts import carry_optimizer
 
@@ -53,6 +57,10 @@ class Training:
         pretraining: How the models that the model starts from are trained, such as GMF and MLP
             before `NeuMF`; None starts from scratch.
         seed: Seed of the initial weights, of dropout and of shuffling.
+        checkpoint_dir: Folder that the state of training is kept in, after every epoch. The same
+            training, if it is ended from outside, goes on from there, and has in the end the same
+            weights as one that was not. What is finished is not trained again.
+        checkpoint_minutes: Minutes after which the state is kept within an epoch.
         verbose: As in `model.fit`: 0 is silent, 1 shows progress bars, 2 a line per epoch.
     """
 
@@ -70,6 +78,8 @@ class Training:
     grid: Mapping[str, Sequence[Any]] = dataclasses.field(default_factory=dict)
     pretraining: "Training | None" = None
     seed: int = 0
+    checkpoint_dir: str | None = None
+    checkpoint_minutes: float = 10.0
     verbose: int = 1
 
     def __post_init__(self) -> None:
@@ -78,7 +88,7 @@ class Training:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"`{name}` must be a positive whole number. Received: {value!r}")
-        for name in ("learning_rate", "plateau", "clipping"):
+        for name in ("learning_rate", "plateau", "clipping", "checkpoint_minutes"):
             value = getattr(self, name)
             if value is not None and not 0 < value < np.inf:
                 finite = "" if np.isfinite(value) else " and finite"
@@ -108,8 +118,9 @@ class Training:
                     dataclasses.replace(self, grid={}, **{name: value})
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns the fields as a JSON-serializable dict."""
+        """Returns the fields as a JSON-serializable dict, but where and when state is kept."""
         config = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        del config["checkpoint_dir"], config["checkpoint_minutes"]
         config["wide"] = dict(self.wide)
         config["grid"] = {name: list(values) for name, values in self.grid.items()}
         config["pretraining"] = self.pretraining and self.pretraining.to_dict()
@@ -147,21 +158,26 @@ def fit(
     for part in (examples, validation):
         if part is not None:
             _check_numbers(part)
-    dataset = examples.dataset(
-        training.batch_size,
-        model.preprocessor,
-        shuffle=True,
-        seed=training.seed,
-        negatives=negatives,
-    )
     if model.family == "retrieval":
         model.count_items(examples.label)
     epochs = (training.epochs or model.default_epochs) if model.is_iterative else 1
-    steps, metrics = len(dataset) * epochs, [] if validation is None else model.monitor_metrics
+
+    def batches(begin: int = 0) -> tf.data.Dataset:
+        return examples.dataset(
+            training.batch_size,
+            model.preprocessor,
+            shuffle=True,
+            seed=training.seed,
+            negatives=negatives,
+            epochs=epochs,
+            begin=begin,
+        )
+
+    dataset, metrics = batches(), [] if validation is None else model.monitor_metrics
     taken = 0 if start is None or start.optimizer is None else int(start.optimizer.iterations)
-    compile_(model, training, steps, metrics, begin=taken)
+    compile_(model, training, len(dataset), metrics, begin=taken)
     if start is not None and taken and not carry_optimizer(model, start):
-        compile_(model, training, steps, metrics)
+        compile_(model, training, len(dataset), metrics)
     held_out = None
     if validation is not None:
         held_out = validation.dataset(training.batch_size, model.preprocessor, negatives=negatives)
@@ -171,20 +187,64 @@ def fit(
         reported = ["val_loss", *(f"val_{metric.name}" for metric in model.monitor_metrics)]
         if monitor not in reported:
             raise ValueError(f"`monitor` must be one of {reported}. Received: {monitor!r}")
-        callbacks = [*_early_stopping(monitor, training), *callbacks]
+        callbacks = [*early_stopping(monitor, training.patience, training.plateau), *callbacks]
     guard = StopDiverging(dataset)
+    steps, initial, resume = len(dataset) // epochs, 0, None
+    if model.is_iterative:
+        callbacks = [guard, *callbacks]
+        if training.checkpoint_dir is not None:
+            model.build_weights()
+            callbacks = [*callbacks, *model.callbacks(callbacks)]
+            steps_kept = 1 if model.takes_all_at_once else steps
+            resume = Resume(
+                _state_folder(model, examples, training, monitor, taken),
+                steps_kept,
+                callbacks,
+                training.checkpoint_minutes,
+            )
+            callbacks = [*callbacks, resume]
+            initial = epochs if resume.is_finished else resume.position // steps_kept
+            if resume.position and not model.takes_all_at_once:
+                dataset = batches(resume.position)
     history = model.fit(
         dataset,
         validation_data=held_out,
         epochs=epochs,
-        callbacks=[guard, *callbacks] if model.is_iterative else callbacks,
+        initial_epoch=initial,
+        steps_per_epoch=steps,
+        callbacks=callbacks,
         verbose=training.verbose,
     )
+    if resume is not None:
+        history.epoch = list(range(len(resume.history)))
+        names = resume.history[0] if resume.history else {}
+        history.history = {name: [row[name] for row in resume.history] for name in names}
     if model.is_iterative:
         guard.check_weights()
     else:
         model.require_finite()
     return history
+
+
+def _state_folder(
+    model: RecommenderModel,
+    examples: Examples,
+    training: Training,
+    monitor: str | None,
+    taken: int,
+) -> pathlib.Path:
+    """The folder of a training, which another has another of."""
+    config = {k: v for k, v in model.get_config().items() if k != "name"}
+    label = hashlib.sha256(pd.util.hash_array(examples.label).tobytes()).hexdigest()
+    key = key_of(
+        model=type(model).__name__,
+        config=config,
+        training=training.to_dict(),
+        label=label,
+        monitor=monitor,
+        taken=taken,
+    )
+    return pathlib.Path(str(training.checkpoint_dir)) / key
 
 
 def _check_numbers(examples: Examples) -> None:
@@ -193,95 +253,6 @@ def _check_numbers(examples: Examples) -> None:
         label_array(examples.label)
     if examples.weight is not None:
         weight_array(examples.weight)
-
-
-def best_index(values: Sequence[float], metric: str) -> int:
-    """The place of the best value of a metric, the first of equals; NaN is worse than any."""
-    worst = np.inf if is_error(metric) else -np.inf
-    array = np.nan_to_num(np.asarray(values, np.float64), nan=worst, posinf=np.inf, neginf=-np.inf)
-    return int(np.argmin(array) if is_error(metric) else np.argmax(array))
-
-
-def _early_stopping(monitor: str, training: Training) -> list[tf.keras.callbacks.Callback]:
-    mode = "min" if is_error(monitor) else "max"
-    patience = 2 if training.patience is None else training.patience
-    stop = tf.keras.callbacks.EarlyStopping(
-        monitor, mode=mode, patience=patience, restore_best_weights=True
-    )
-    if training.plateau is None:
-        return [stop]
-    return [
-        stop,
-        _DropFromTheBest(monitor, training.plateau, patience=1, mode=mode, min_delta=0.0),
-    ]
-
-
-class _DropFromTheBest(tf.keras.callbacks.ReduceLROnPlateau):
-    """Where it drops the learning rate, goes back to the weights that were best."""
-
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        best = self.best
-        super().on_epoch_end(epoch, logs)
-        if self.monitor_op(self.best, best):
-            self.best_weights = self.model.get_weights()
-        else:
-            self.model.set_weights(self.best_weights)
-
-
-class KeepBest(tf.keras.callbacks.Callback):
-    """Measures after each epoch, and keeps the weights of one: a given one, or the best.
-
-    Training ends when the metric has not improved for `patience` epochs (and the given epoch is
-    over).
-
-    Args:
-        measure: Returns metrics of the model as it is.
-        metric: Name of the metric that tells the best epoch.
-        patience: Epochs to wait for an improvement.
-        epoch: The epoch, from 1, whose weights are kept; None for the best.
-
-    Attributes:
-        history: The metrics after each epoch.
-    """
-
-    def __init__(
-        self,
-        measure: Callable[[RecommenderModel], dict[str, float]],
-        metric: str,
-        patience: int,
-        epoch: int | None = None,
-    ) -> None:
-        super().__init__()
-        self._measure, self._metric = measure, metric
-        self._patience, self._epoch = patience, epoch
-        self.history: list[dict[str, float]] = []
-        self._weights: list[np.ndarray] = []
-
-    @property
-    def best_epoch(self) -> int:
-        """The epoch of the best metric, from 1; the first of equals."""
-        return 1 + best_index([metrics[self._metric] for metrics in self.history], self._metric)
-
-    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-        """Measures, keeps the weights if they are to be kept, and ends training if it is time."""
-        metrics = self._measure(self.model)
-        if self._metric not in metrics:
-            raise ValueError(
-                f"`monitor` must be one of {sorted(metrics)}. Received: {self._metric!r}"
-            )
-        self.history.append(metrics)
-        named = ", ".join(f"{name} {value:.4f}" for name, value in metrics.items())
-        logger.info("epoch %d, loss %.4f: %s", epoch + 1, (logs or {}).get("loss", np.nan), named)
-        best, now = self.best_epoch, epoch + 1
-        if now == self._epoch or (self._epoch is None and best == now):
-            self._weights = self.model.get_weights()
-        if now - best >= self._patience and now >= (self._epoch or 0):
-            self.model.stop_training = True
-
-    def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
-        """Gives the model the weights that were kept."""
-        if self._weights:
-            self.model.set_weights(self._weights)
 
 
 def compile_(

@@ -193,6 +193,8 @@ class Examples:
         seed: int = 0,
         keys: Iterable[str] | None = None,
         negatives: NegativeSampling | None = None,
+        epochs: int | None = None,
+        begin: int = 0,
     ) -> tf.data.Dataset:
         """Makes a tf.data pipeline of batches `(features, label)` or `(features, label, weight)`.
 
@@ -213,9 +215,13 @@ class Examples:
             keys: Keys of the raw features to include, by default all. A preprocessor includes its
                 own.
             negatives: How to draw negatives, which needs `candidates` and `groups` (users).
+            epochs: Number of epochs of one iteration. Their orders and negatives follow from the
+                seed and the number of the epoch, however often the pipeline is iterated. By default
+                an iteration is one epoch, and each differs from the one before.
+            begin: Number of batches, of all `epochs` together, that are left out at the beginning.
 
         Returns:
-            The batches of one epoch per iteration.
+            The batches of one epoch per iteration, or of `epochs`.
 
         Raises:
             ValueError: If `batch_size` is not positive, or no example has negatives.
@@ -229,19 +235,33 @@ class Examples:
             batch_size = max(batch_size // (1 + negatives.number), 1)
         kept = None if negatives is None else self._with_negatives(negatives)
         size = len(self) if kept is None else len(kept)
-        chunk = batch_size * max(_CHUNK // batch_size, 1)
+        steps, at_once = -(-size // batch_size), max(_CHUNK // batch_size, 1)
+        chunk = batch_size * at_once
 
-        def epoch(seed: tf.Tensor) -> tf.data.Dataset:
+        def batches(seed: tf.Tensor, skipped: Any = 0) -> tf.data.Dataset:
             order = tf.range(size, dtype=tf.int64) if kept is None else tf.constant(kept, tf.int64)
             if shuffle:
                 order = tf.random.experimental.stateless_shuffle(order, [seed, -1])
-            chunks = tf.data.Dataset.range(0, size, chunk)
-            return chunks.map(lambda begin: (order[begin : begin + chunk], [seed, begin]))
+            chunks = tf.data.Dataset.range(0, size, chunk).skip(skipped // at_once)
+            chunks = chunks.map(lambda first: (order[first : first + chunk], [seed, first]))
+            batches = chunks.map(assemble, num_parallel_calls=2).rebatch(batch_size)
+            return batches.skip(skipped % at_once)
 
-        # Every epoch draws one new number, the seed of its order and of its negatives.
-        epochs = tf.data.Dataset.random(seed, rerandomize_each_iteration=True).take(1)
-        dataset = epochs.flat_map(epoch).map(assemble, num_parallel_calls=2).rebatch(batch_size)
-        dataset = dataset.apply(tf.data.experimental.assert_cardinality(-(-size // batch_size)))
+        if epochs is None:
+            # Every iteration draws one new number, the seed of its order and of its negatives.
+            seeds = tf.data.Dataset.random(seed, rerandomize_each_iteration=True).take(1)
+            dataset, total = seeds.flat_map(batches), steps
+        else:
+
+            def numbered(epoch: tf.Tensor) -> tf.data.Dataset:
+                own = tf.random.stateless_uniform([], [seed, epoch], None, None, tf.int64)
+                skipped = tf.maximum(begin - epoch * steps, 0)
+                return batches(own, skipped)
+
+            first = min(begin // max(steps, 1), epochs)
+            dataset = tf.data.Dataset.range(first, epochs).flat_map(numbered)
+            total = max(steps * epochs - begin, 0)
+        dataset = dataset.apply(tf.data.experimental.assert_cardinality(total))
         options = tf.data.Options()
         # Waiting for the autotune thread can stall short epochs for seconds.
         options.autotune.enabled = False

@@ -1,7 +1,7 @@
 """Base of all models: raw features in, a comparable loss out, and Keras's own `fit`."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal
 
@@ -61,6 +61,8 @@ class RecommenderModel(KerasMethods):
     default_epochs: ClassVar[int] = 5
     #: Whether further passes change the model. One that counts or solves learns in a single pass.
     is_iterative: ClassVar[bool] = True
+    #: Whether `fit` collects all examples first, and an epoch is one step over all of them.
+    takes_all_at_once: ClassVar[bool] = False
     #: Arguments with which it trains in seconds on a small log.
     quick_arguments: ClassVar[Mapping[str, Any]] = MappingProxyType({})
 
@@ -313,6 +315,10 @@ class RecommenderModel(KerasMethods):
     @property
     def monitor_metrics(self) -> list[tf.keras.metrics.Metric]:
         """The metrics to compile, besides the loss, for `monitor` to be there."""
+        return []
+
+    def callbacks(self, given: Sequence[Any]) -> list[tf.keras.callbacks.Callback]:
+        """The callbacks that training needs besides those that are given."""
         return []
 
     @property

@@ -86,6 +86,7 @@ class iALS(RetrievalModel):
 
     reads = "history"
     default_epochs = 16
+    takes_all_at_once = True
     quick_arguments = MappingProxyType({"embedding_dim": 16})
 
     def __init__(

@@ -1,7 +1,7 @@
 """Base of the retrieval models, which match a query vector with one vector per item."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -140,9 +140,13 @@ class RetrievalModel(RecommenderModel):
         """Fits; hard negatives are mined again every so many steps."""
         if self.hard_negatives is not None:
             callbacks = list(kwargs.get("callbacks") or ())
-            if not any(isinstance(callback, MineNegatives) for callback in callbacks):
-                kwargs["callbacks"] = [*callbacks, MineNegatives()]
+            kwargs["callbacks"] = [*callbacks, *self.callbacks(callbacks)]
         return super().fit(*args, **kwargs)
+
+    def callbacks(self, given: Sequence[Any]) -> list[tf.keras.callbacks.Callback]:
+        """Returns MineNegatives for hard negatives, unless it is given."""
+        is_mined = any(isinstance(callback, MineNegatives) for callback in given)
+        return [] if self.hard_negatives is None or is_mined else [MineNegatives()]
 
     def build_weights(self) -> None:
         """Creates all weights, including those of the item vectors."""
