@@ -20,6 +20,7 @@ from tfrec_zoo.evaluation import Result, choose_stage, evenly_spaced
 from tfrec_zoo.folds import train_folds
 from tfrec_zoo.large_tables import suited_negatives
 from tfrec_zoo.models import RetrievalModel
+from tfrec_zoo.resuming import unfinished
 from tfrec_zoo.runs import Run, train
 from tfrec_zoo.serving import Funnel, export
 from tfrec_zoo.stages import (
@@ -47,6 +48,7 @@ def quickstart(
     seed: int = 0,
     quiet: bool = False,
     ranker: str = "YouTubeRanking",
+    resume: bool = False,
 ) -> dict[str, Any]:
     """Trains retrieval and ranking on a log, and leaves the better of them, ready to be asked.
 
@@ -61,12 +63,12 @@ def quickstart(
         seed: Seed of all random numbers.
         quiet: Whether to print nothing.
         ranker: Name of the ranking model; any that reads features.
+        resume: Whether to go on from what one that was killed left in `output`.
 
     Returns:
         The contents of `result.json`. `exported` names the stage, `reason` says why it is, `shown`
         names the metric by which it is, and `validation` holds that of each stage.
     """
-    begin = time.perf_counter()
     ranker_class = registry.get(ranker).load()
     if (ranker_class.family, ranker_class.reads) != ("ranking", "features"):
         raise ValueError(
@@ -75,6 +77,14 @@ def quickstart(
     output = pathlib.Path(output)
     # An unusable folder is found now, not after the training.
     output.mkdir(parents=True, exist_ok=True)
+    with unfinished(output, resume) as state:
+        return _quickstart(log, output, seed, quiet, ranker_class, state)
+
+
+def _quickstart(
+    log: Log, output: pathlib.Path, seed: int, quiet: bool, ranker_class: Any, state: str
+) -> dict[str, Any]:
+    begin = time.perf_counter()
     verbose = 0 if quiet else 1 if sys.stdout.isatty() else 2
 
     def say(text: str) -> None:
@@ -89,7 +99,8 @@ def quickstart(
     popularity = Trainer().fit(
         registry.get("Popularity").load(), task, Training(seed=seed, verbose=0), {}
     )
-    training, arguments = _retrieval_settings(log, rows, Training(seed=seed, verbose=verbose))
+    given = Training(seed=seed, verbose=verbose, checkpoint_dir=state)
+    training, arguments = _retrieval_settings(log, rows, given)
     retrieval_class = registry.get("YouTubeRetrieval").load()
     arguments = suited_negatives(retrieval_class, arguments, task.num_items)
     retrieval = Trainer().fit(retrieval_class, task, training, arguments).model
@@ -106,9 +117,9 @@ def quickstart(
         folds = train_folds(retrieval, task, training)
         say("\nRanking")
         ranking = train(
-            ranker,
+            ranker_class,
             _ranking_task(log, rows, retrieval, folds),
-            Training(epochs=2, seed=seed, verbose=verbose),
+            dataclasses.replace(given, epochs=2),
             **ranker_class.quick_arguments,
         )
         sources = {"retrieval": retrieval}
@@ -124,7 +135,7 @@ def quickstart(
     measured = measure_stages(stages, log, rows, validation, test)
     metric = _shown_metric(measured, ranking)
     choice = choose_stage(measured.validation[metric], metric, first="retrieval")
-    result = _result(task, log, measured, ranking, seed, ranker)
+    result = _result(task, log, measured, ranking, seed, ranker_class.__name__)
     result.update(shown=metric, exported=choice.name, reason=choice.reason)
     result["validation"] = {
         name: float(value.mean()) for name, value in measured.validation[metric].items()

@@ -17,6 +17,7 @@ import tensorflow as tf
 from tfrec_zoo import presets, registry
 from tfrec_zoo.evaluation import Result
 from tfrec_zoo.presets import Preset
+from tfrec_zoo.resuming import unfinished
 from tfrec_zoo.tasks import Task
 
 logger = logging.getLogger(__name__)
@@ -164,6 +165,8 @@ def run(
 ) -> list[dict[str, Any]]:
     """Runs presets for every seed; what draws no random numbers is run for the first alone.
 
+    A table that was killed goes on where it was, within a training too.
+
     Args:
         wanted: The presets.
         log: The log, or what `read_ncf` read.
@@ -188,7 +191,8 @@ def run(
             path = pathlib.Path(output) / f"{preset.row}-{seed}.json"
             if not path.exists():
                 logger.info("%s, seed %d", preset.row, seed)
-                result_of(preset, task, seed, verbose).write(path)
+                with unfinished(output, True, path.stem) as state:
+                    result_of(preset, task, seed, verbose, state).write(path)
                 tf.keras.backend.clear_session()
             contents = json.loads(path.read_text(encoding="utf-8"))
             if contents["checksum"] != task.checksum:
@@ -200,10 +204,21 @@ def run(
     return results
 
 
-def result_of(preset: Preset, task: Task, seed: int = 0, verbose: int = 0) -> Result:
-    """Trains the model of a preset, or measures its baseline."""
+def result_of(
+    preset: Preset, task: Task, seed: int = 0, verbose: int = 0, state: str | None = None
+) -> Result:
+    """Trains the model of a preset, or measures its baseline.
+
+    Args:
+        preset: The preset.
+        task: The task that it made.
+        seed: Seed of the training.
+        verbose: As in `model.fit`.
+        state: Folder for the state of training, with which it goes on if it was killed.
+    """
     if not preset.is_baseline(task):
-        return preset.train(task, seed=seed, verbose=verbose).result(preset=preset.name)
+        run = preset.train(task, seed=seed, verbose=verbose, checkpoint_dir=state)
+        return run.result(preset=preset.name)
     return Result(
         model=preset.model,
         task=task.name,

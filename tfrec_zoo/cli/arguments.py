@@ -41,6 +41,11 @@ def add_training(parser: argparse.ArgumentParser) -> None:
         "tables, and of ncf), which moves the rows of a batch only",
     )
     parser.add_argument("--seed", type=int, help="seed of the training (default: 0)")
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on from what the same command left in --output when it was killed, if it was",
+    )
     add_values(parser, "--training", "another field of Training, such as clipping=5; see below")
 
 

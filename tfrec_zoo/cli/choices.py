@@ -153,6 +153,8 @@ TRAINING: dict[str, tuple[Any, str]] = {
     "grid": ({}, "values to choose from on validation: \"grid={'l2':(0.1,1.0)}\""),
     "pretraining": (None, "fields for the models it starts from: \"pretraining={'epochs':10}\""),
     "seed": (0, "seed of the initial weights, of dropout and of shuffling"),
+    "checkpoint_dir": (None, "folder for the state of training; see --resume"),
+    "checkpoint_minutes": (10.0, "minutes after which the state is kept within an epoch"),
     "verbose": (1, "0 is silent, 1 shows progress bars, 2 a line per epoch"),
 }
 

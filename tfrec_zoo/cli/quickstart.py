@@ -15,6 +15,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", default="quickstart", help="folder for the funnel and results")
     parser.add_argument("--ranker", default="YouTubeRanking", help="a ranking model; see: list")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--resume", action="store_true", help="go on from what a killed one left in --output"
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -24,7 +27,12 @@ def run(arguments: argparse.Namespace) -> None:
     pathlib.Path(arguments.output).mkdir(parents=True, exist_ok=True)
     log = load_given(arguments)
     result = quickstart(
-        log, arguments.output, arguments.seed, quiet=arguments.json, ranker=arguments.ranker
+        log,
+        arguments.output,
+        arguments.seed,
+        quiet=arguments.json,
+        ranker=arguments.ranker,
+        resume=arguments.resume,
     )
     if arguments.json:
         print(json.dumps(result))

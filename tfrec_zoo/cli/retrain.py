@@ -31,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Runs the command."""
     from tfrec_zoo import tasks
+    from tfrec_zoo.resuming import unfinished
     from tfrec_zoo.retraining import retrain
     from tfrec_zoo.training import Training
 
@@ -41,7 +42,6 @@ def run(arguments: argparse.Namespace) -> None:
     fields = {**result["config"]["training"], "grid": {}, "pretraining": None, **given}
     task = tasks.make_again(result, load_again(before, arguments))
     output.mkdir(parents=True, exist_ok=True)  # Better now than after training.
-    trained = retrain(directory, task, Training(**fields), arguments.new_rows)
     config = {
         "preset": result["config"].get("preset"),
         "given": {
@@ -50,7 +50,10 @@ def run(arguments: argparse.Namespace) -> None:
             "reading": {**before.get("reading", {}), **given_reading(arguments)},
         },
     }
-    trained.save(output, **config)
+    with unfinished(output, arguments.resume) as state:
+        fields["checkpoint_dir"] = fields.get("checkpoint_dir") or state
+        trained = retrain(directory, task, Training(**fields), arguments.new_rows)
+        trained.save(output, **config)
     written = trained.result(**config)
     text = f"{lines(written.metrics)}\n\n{written.protocol}; {written.dataset}\nwritten: {output}"
     show(arguments, written.to_dict(), text)

@@ -46,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Runs the command."""
     from tfrec_zoo import presets, registry, tasks
+    from tfrec_zoo.resuming import unfinished
     from tfrec_zoo.runs import train
     from tfrec_zoo.tables import result_of
     from tfrec_zoo.training import Training
@@ -95,13 +96,17 @@ def run(arguments: argparse.Namespace) -> None:
         result.write(output / "result.json")
     else:
         try:
-            trained = train(model, task, training, **made)
+            with unfinished(output, arguments.resume) as state:
+                kept = dataclasses.replace(
+                    training, checkpoint_dir=training.checkpoint_dir or state
+                )
+                trained = train(model, task, kept, **made)
+                trained.save(output, **config)
         except TypeError as error:
             if not arguments.set:
                 raise
             # A wrong value is often found out far from where its name is known.
             raise TypeError(f"{error}. Received: --set {dict(arguments.set)}") from error
-        trained.save(output, **config)
         result = trained.result(**config)
     text = f"{lines(result.metrics)}\n\n{result.protocol}; {result.dataset}\nwritten: {output}"
     show(arguments, result.to_dict(), text)
