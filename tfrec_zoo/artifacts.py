@@ -1,12 +1,14 @@
 """Artifacts: files and folders that are written atomically, with a manifest of their contents."""
 
 import contextlib
+import ctypes
 import hashlib
 import json
 import os
 import pathlib
 import platform
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from importlib import metadata
@@ -42,25 +44,72 @@ def atomic_folder(target: str | pathlib.Path) -> Iterator[pathlib.Path]:
     if target.exists() and not target.is_dir():
         raise FileExistsError(f"Expected a folder, or nothing there yet. Received a file: {target}")
     target.parent.mkdir(parents=True, exist_ok=True)
-    folder = pathlib.Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    folder = scratch(target.parent, f".{target.name}.")
     try:
-        folder.chmod(0o755)
         yield folder
-        old = None
-        if target.exists():
-            old = pathlib.Path(tempfile.mkdtemp(prefix=f".{target.name}.old.", dir=target.parent))
-            os.replace(target, old / target.name)
-        try:
-            os.replace(folder, target)
-        except BaseException:
-            if old is not None:
-                os.replace(old / target.name, target)
-            raise
-        finally:
-            if old is not None:
+        synced(folder)
+        if not _exchange(folder, target):
+            old = scratch(target.parent, f".{target.name}.")
+            if target.exists():
+                os.replace(target, old / target.name)
+            try:
+                os.replace(folder, target)
+            except BaseException:
+                if (old / target.name).exists():
+                    os.replace(old / target.name, target)
+                raise
+            finally:
                 shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _exchange(folder: pathlib.Path, target: pathlib.Path) -> bool:
+    """Lets two folders change places at once, so that there is one at any moment.
+
+    Returns:
+        Whether it could be done: Linux can, where the file system can.
+    """
+    if sys.platform != "linux" or not target.exists():
+        return False
+    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if rename is None:
+        return False
+    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    return rename(here, os.fsencode(folder), here, os.fsencode(target), exchange) == 0
+
+
+def scratch(parent: pathlib.Path, prefix: str) -> pathlib.Path:
+    """Makes a folder to work in, and removes those that killed processes left.
+
+    Args:
+        parent: Folder to make it in.
+        prefix: What its name begins with. The machine and the process follow, so that folders of
+            processes that live, or that nobody here can tell of, are left alone.
+    """
+    host = platform.node().replace(".", "-") or "here"
+    for other in parent.glob(f"{prefix}{host}.*"):
+        pid = other.name[len(prefix) + len(host) + 1 :].partition(".")[0]
+        if pid.isdigit() and int(pid) != os.getpid() and not _is_alive(int(pid)):
+            # What was moved away to be replaced, but was not, comes back.
+            for moved in other.glob(prefix.strip(".")):
+                if not (parent / moved.name).exists():
+                    os.replace(moved, parent / moved.name)
+            shutil.rmtree(other, ignore_errors=True)
+    own = f"{prefix}{host}.{os.getpid()}."
+    folder = pathlib.Path(tempfile.mkdtemp(prefix=own, dir=parent))
+    folder.chmod(0o755)
+    return folder
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass  # It is somebody else's.
+    return True
 
 
 def atomic_write(path: str | pathlib.Path, text: str) -> None:
@@ -71,11 +120,31 @@ def atomic_write(path: str | pathlib.Path, text: str) -> None:
     try:
         with open(handle, "w", encoding="utf-8") as file:
             file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
         os.chmod(name, 0o644)
         os.replace(name, path)
     except BaseException:
         os.unlink(name)
         raise
+
+
+def synced(folder: pathlib.Path, contents: bool = True) -> None:
+    """Waits until a folder, and the files in it, are on the disk.
+
+    Args:
+        folder: The folder.
+        contents: Whether the files in it, at any depth, count.
+    """
+    paths = [path for path in folder.rglob("*") if not path.is_symlink()] if contents else []
+    for path in (*paths, folder):
+        if path.is_dir() and os.name == "nt":
+            continue  # Windows syncs files alone.
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def file_hashes(folder: pathlib.Path) -> dict[str, str]:

@@ -11,6 +11,7 @@ import tensorflow as tf
 from tfrec_zoo import registry
 from tfrec_zoo.artifacts import MANIFEST, atomic_folder, read_manifest, write_manifest
 from tfrec_zoo.features import Features
+from tfrec_zoo.generations import finish
 from tfrec_zoo.models.base import RecommenderModel
 
 _CONFIG, _ARRAYS = "model.json", "arrays"
@@ -59,6 +60,7 @@ def restore(directory: str | pathlib.Path) -> RecommenderModel:
         ValueError: If it is damaged: a file is missing, or its checksum is wrong.
     """
     folder = pathlib.Path(directory)
+    finish(folder.parent)
     if not (folder / _CONFIG).is_file() and not (folder / MANIFEST).is_file():
         raise FileNotFoundError(f"There is no checkpoint: no {_CONFIG} in {folder}.")
     try:

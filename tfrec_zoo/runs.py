@@ -12,6 +12,7 @@ import pandas as pd
 from tfrec_zoo import checkpoints, registry, tasks
 from tfrec_zoo.data import Log
 from tfrec_zoo.evaluation import Result
+from tfrec_zoo.generations import generation_of, next_generation
 from tfrec_zoo.large_tables import suited_negatives, suited_optimizer
 from tfrec_zoo.models import RecommenderModel
 from tfrec_zoo.precision import half_precision
@@ -20,6 +21,9 @@ from tfrec_zoo.serving.requests import checked_k
 from tfrec_zoo.tasks import Task
 from tfrec_zoo.trainer import Trainer
 from tfrec_zoo.training import Training
+
+#: What a run is saved as.
+PARTS = ("model", "checkpoint", "result.json")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,15 +140,20 @@ class Run:
     def save(self, directory: str | pathlib.Path, **config: Any) -> pathlib.Path:
         """Writes `model` (the SavedModel), `checkpoint` and `result.json` into a folder.
 
+        The three replace those of an earlier run together, whenever the process may be killed.
+
         Args:
             directory: Folder to write.
             **config: What `result.json` should say besides, in its `config`.
         """
         directory = pathlib.Path(directory)
         result = self.result(**config)
-        checkpoints.save(self.model, directory / "checkpoint")
-        export(self.model, directory / "model", result.to_dict(), log=self.task.log)
-        result.write(directory / "result.json")
+        with next_generation(directory) as folder:
+            checkpoints.save(self.model, folder / "checkpoint")
+            generation = generation_of(folder / "checkpoint")
+            result = dataclasses.replace(result, generation=generation)
+            export(self.model, folder / "model", result.to_dict(), log=self.task.log)
+            result.write(folder / "result.json")
         return directory
 
 

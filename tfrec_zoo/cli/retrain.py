@@ -31,8 +31,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Runs the command."""
     from tfrec_zoo import tasks
+    from tfrec_zoo.generations import require_own
     from tfrec_zoo.resuming import unfinished
     from tfrec_zoo.retraining import retrain
+    from tfrec_zoo.runs import PARTS
     from tfrec_zoo.training import Training
 
     directory, output = pathlib.Path(arguments.directory), pathlib.Path(arguments.output)
@@ -41,7 +43,7 @@ def run(arguments: argparse.Namespace) -> None:
     given.setdefault("verbose", verbosity(arguments))
     fields = {**result["config"]["training"], "grid": {}, "pretraining": None, **given}
     task = tasks.make_again(result, load_again(before, arguments))
-    output.mkdir(parents=True, exist_ok=True)  # Better now than after training.
+    require_own(output, PARTS)  # Better now than after training.
     config = {
         "preset": result["config"].get("preset"),
         "given": {

@@ -46,8 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Runs the command."""
     from tfrec_zoo import presets, registry, tasks
+    from tfrec_zoo.generations import require_own
     from tfrec_zoo.resuming import unfinished
-    from tfrec_zoo.runs import train
+    from tfrec_zoo.runs import PARTS, train
     from tfrec_zoo.tables import result_of
     from tfrec_zoo.training import Training
 
@@ -83,7 +84,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.task is None and arguments.preset is None:
         name = tasks.default_task(model, log)
     output = pathlib.Path(arguments.output)
-    output.mkdir(parents=True, exist_ok=True)  # Better now than after training.
+    require_own(output, PARTS)  # Better now than after training.
     task = tasks.make(name, log, **options)
     config: dict[str, Any] = {
         "preset": arguments.preset,

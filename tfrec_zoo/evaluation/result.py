@@ -27,6 +27,7 @@ class Result:
         seed: Seed of the run.
         statistics: Numbers about the model itself, such as its number of parameters.
         config: Options of the task, arguments of the model and of training.
+        generation: What the saved model and checkpoint of the run are told by, if there are any.
     """
 
     model: str
@@ -39,6 +40,7 @@ class Result:
     seed: int
     statistics: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     config: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    generation: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the result as a JSON-serializable dict, in which NaN is None.
@@ -46,6 +48,8 @@ class Result:
         The dict includes the command and the versions that made the result.
         """
         contents = {**dataclasses.asdict(self), "command": command(), "versions": versions()}
+        if self.generation is None:
+            del contents["generation"]
         return without_nan(contents)
 
     def write(self, path: str | pathlib.Path) -> None:

@@ -7,9 +7,10 @@ from typing import Any
 import pandas as pd
 
 from tfrec_zoo import checkpoints
-from tfrec_zoo.artifacts import read_manifest
+from tfrec_zoo.artifacts import atomic_write, read_manifest
 from tfrec_zoo.features import RawFeature
 from tfrec_zoo.features.more_items import item_ids
+from tfrec_zoo.generations import generation_of, next_generation
 from tfrec_zoo.models.retrieval import RetrievalModel
 from tfrec_zoo.new_items import add_items
 from tfrec_zoo.new_rows import Rule
@@ -61,19 +62,20 @@ def export_with_items(
     result = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     result = {**result, "config": {**result.get("config", {}), "added_items": added}}
     [index] = manifest["indexes"].values()
-    checkpoints.save(more, output / "checkpoint")
-    export(
-        more,
-        output / "model",
-        {key: value for key, value in result.items() if key != "model"},
-        like=earlier,
-        items=None if table is None else table.with_items(frame[is_new]),
-        k=k,
-        index=index["kind"],
-    )
-    if path.is_file():
-        text = json.dumps(result, indent=1) + "\n"
-        (output / "result.json").write_text(text, encoding="utf-8")
+    with next_generation(output) as folder:
+        checkpoints.save(more, folder / "checkpoint")
+        result["generation"] = generation_of(folder / "checkpoint")
+        export(
+            more,
+            folder / "model",
+            {key: value for key, value in result.items() if key != "model"},
+            like=earlier,
+            items=None if table is None else table.with_items(frame[is_new]),
+            k=k,
+            index=index["kind"],
+        )
+        if path.is_file():
+            atomic_write(folder / "result.json", json.dumps(result, indent=1) + "\n")
     return added
 
 

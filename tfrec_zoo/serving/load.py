@@ -5,6 +5,7 @@ import pathlib
 import tensorflow as tf
 
 from tfrec_zoo.artifacts import read_manifest
+from tfrec_zoo.generations import finish
 from tfrec_zoo.scann_ops import load_scann_ops
 from tfrec_zoo.serving.client import Served
 from tfrec_zoo.serving.items import ItemTable
@@ -42,6 +43,7 @@ def load(directory: str | pathlib.Path, verify: bool = True) -> Served:
     ['b', 'a', 'a']
     """
     directory = pathlib.Path(directory)
+    finish(directory.parent)
     manifest = read_manifest(directory, verify)
     try:
         custom_ops = [str(op) for op in manifest["custom_ops"]]

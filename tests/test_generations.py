@@ -1,0 +1,162 @@
+"""Generations: what a kill leaves is whole, of one generation, and of nobody else."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from tfrec_zoo import artifacts, generations
+from tfrec_zoo.artifacts import scratch, versions, write_manifest
+from tfrec_zoo.generations import finish, next_generation, require_own
+
+PARTS = ("model", "checkpoint", "result.json")
+
+
+class Killed(BaseException):
+    """Stands for the end of the process."""
+
+
+def write(output: pathlib.Path, text: str) -> None:
+    with next_generation(output) as folder:
+        for name in ("model", "checkpoint"):
+            (folder / name).mkdir()
+            (folder / name / "weights").write_text(text)
+            write_manifest(folder / name, {})
+        (folder / "result.json").write_text(json.dumps({"text": text, "versions": versions()}))
+
+
+def found(output: pathlib.Path) -> list[str]:
+    texts = [(output / name / "weights").read_text() for name in ("model", "checkpoint")]
+    return [*texts, json.loads((output / "result.json").read_text())["text"]]
+
+
+def test_parts_are_replaced_and_others_stay(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    write(tmp_path, "old")
+    write(tmp_path, "new")
+    assert found(tmp_path) == ["new"] * 3
+    assert {p.name for p in tmp_path.iterdir()} == {*PARTS, "notes.txt"}
+
+
+@pytest.mark.parametrize("moves", range(8))
+def test_a_kill_at_any_move_leaves_one_generation(
+    tmp_path: pathlib.Path, moves: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, "old")
+    replace, left = os.replace, [moves]
+
+    def move(source: pathlib.Path, target: pathlib.Path) -> None:
+        # The first moves are those of manifests; what counts begins with the folder as a whole.
+        if pathlib.Path(target).parent == tmp_path or pathlib.Path(source).parent == tmp_path:
+            left[0] -= 1
+            if left[0] < 0:
+                raise Killed
+        replace(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(generations.os, "replace", move)
+        if moves < 7:  # The folder as a whole, then each part away and in.
+            with pytest.raises(Killed):
+                write(tmp_path, "new")
+        else:
+            write(tmp_path, "new")
+    finish(tmp_path)
+    assert found(tmp_path) == [["old"] * 3, ["new"] * 3][moves > 0]
+    write(tmp_path, "last")
+    assert found(tmp_path) == ["last"] * 3
+    assert {p.name for p in tmp_path.iterdir() if not p.name.startswith(".old")} == {*PARTS}
+
+
+def test_an_error_changes_nothing(tmp_path: pathlib.Path) -> None:
+    write(tmp_path, "old")
+    with pytest.raises(OSError, match="full"), next_generation(tmp_path) as folder:
+        (folder / "model").mkdir()
+        raise OSError("full")
+    assert found(tmp_path) == ["old"] * 3 and {p.name for p in tmp_path.iterdir()} == {*PARTS}
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_what_is_not_ours_is_refused_before_and_after(tmp_path: pathlib.Path, name: str) -> None:
+    foreign = tmp_path / name
+    if name == "result.json":
+        foreign.write_text('{"votes": 3}')
+    else:
+        foreign.mkdir()
+        (foreign / "photo.png").write_bytes(b"mine")
+    for act in (lambda: require_own(tmp_path, PARTS), lambda: write(tmp_path, "new")):
+        with pytest.raises(FileExistsError, match=f"{name} would be replaced, but is not what"):
+            act()
+    assert {p.name for p in tmp_path.iterdir()} == {name}
+    assert foreign.is_file() or (foreign / "photo.png").read_bytes() == b"mine"
+
+
+def test_a_folder_that_cannot_be_written_is_found_first(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError):
+        require_own(tmp_path / "file" / "output", PARTS)
+
+
+def test_leftovers_of_dead_processes_alone_are_removed(tmp_path: pathlib.Path) -> None:
+    program = (
+        "import pathlib, sys; from tfrec_zoo.artifacts import scratch; "
+        "print(scratch(pathlib.Path(sys.argv[1]), '.x.'), flush=True); sys.stdin.read()"
+    )
+    processes = [
+        subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], text=True,
+                         stdin=subprocess.PIPE, stdout=subprocess.PIPE) for _ in range(2)
+    ]  # fmt: skip
+    dead, living = (pathlib.Path(process.stdout.readline().strip()) for process in processes)
+    processes[0].kill()
+    processes[0].wait()
+    elsewhere = tmp_path / ".x.another-machine.1.abc"
+    elsewhere.mkdir()
+    mine = scratch(tmp_path, ".x.")
+    assert {p.name for p in tmp_path.iterdir()} == {living.name, elsewhere.name, mine.name}
+    assert dead.parent == tmp_path and not dead.exists()
+    processes[1].communicate("")
+
+
+def test_folders_of_a_killed_write_are_removed_by_the_next(tmp_path: pathlib.Path) -> None:
+    program = (
+        "import os, signal, sys; from tfrec_zoo.artifacts import atomic_folder\n"
+        "with atomic_folder(sys.argv[1]) as folder:\n"
+        "    (folder / 'half').write_text('x'); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    target = tmp_path / "export"
+    process = subprocess.run([sys.executable, "-c", program, str(target)], check=False)
+    assert process.returncode < 0 and len(list(tmp_path.iterdir())) == 1
+    with artifacts.atomic_folder(target) as folder:
+        (folder / "whole").write_text("x")
+    assert [p.name for p in tmp_path.iterdir()] == ["export"]
+
+
+@pytest.mark.parametrize("can_exchange", [True, False])
+def test_a_folder_that_was_moved_away_comes_back(
+    tmp_path: pathlib.Path, can_exchange: bool
+) -> None:
+    program = (
+        "import os, pathlib, signal, sys; from tfrec_zoo import artifacts\n"
+        "replace, target = os.replace, pathlib.Path(sys.argv[1])\n"
+        "if sys.argv[2] == 'False': artifacts._exchange = lambda *_: False\n"
+        "def dying(source, to):\n"
+        "    if pathlib.Path(to) == target: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    replace(source, to)\n"
+        "os.replace = dying\n"
+        "with artifacts.atomic_folder(target) as folder: (folder / 'new').write_text('x')"
+    )
+    target = tmp_path / "export"
+    with artifacts.atomic_folder(target) as folder:
+        (folder / "old").write_text("x")
+    command = [sys.executable, "-c", program, str(target), str(can_exchange)]
+    process = subprocess.run(command, check=False)
+    if can_exchange:
+        assert process.returncode == 0 and [p.name for p in target.iterdir()] == ["new"]
+    else:
+        assert process.returncode < 0 and not target.exists()
+        with pytest.raises(OSError, match="full"), artifacts.atomic_folder(target):
+            raise OSError("full")
+        assert [p.name for p in target.iterdir()] == ["old"]
+    assert [p.name for p in tmp_path.iterdir()] == ["export"]
