@@ -103,6 +103,14 @@ def show(arguments: argparse.Namespace, content: Any, text: str) -> None:
     print(json.dumps(content) if arguments.json else text)
 
 
+def show_result(arguments: argparse.Namespace, output: pathlib.Path) -> None:
+    """Prints what was measured, as it was written."""
+    result = json.loads((output / "result.json").read_text(encoding="utf-8"))
+    metrics = {k: float("nan") if v is None else v for k, v in result["metrics"].items()}
+    words = f"{result['protocol']}; {result['dataset']}\nwritten: {output}"
+    show(arguments, result, f"{lines(metrics)}\n\n{words}")
+
+
 def lines(metrics: Mapping[str, float]) -> str:
     """A line for each metric."""
     return "\n".join(f"{name:36s} {value:.4f}" for name, value in metrics.items())

@@ -3,7 +3,7 @@
 import argparse
 import pathlib
 
-from tfrec_zoo.cli.arguments import add_training, given_training, lines, show, verbosity
+from tfrec_zoo.cli.arguments import add_training, given_training, show_result, verbosity
 from tfrec_zoo.cli.datasets import add_dataset, given_reading, load_again
 from tfrec_zoo.cli.trained import read_result
 
@@ -56,6 +56,4 @@ def run(arguments: argparse.Namespace) -> None:
         fields["checkpoint_dir"] = fields.get("checkpoint_dir") or state
         trained = retrain(directory, task, Training(**fields), arguments.new_rows)
         trained.save(output, **config)
-    written = trained.result(**config)
-    text = f"{lines(written.metrics)}\n\n{written.protocol}; {written.dataset}\nwritten: {output}"
-    show(arguments, written.to_dict(), text)
+    show_result(arguments, output)

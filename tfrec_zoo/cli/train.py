@@ -10,8 +10,7 @@ from tfrec_zoo.cli.arguments import (
     add_values,
     given_options,
     given_training,
-    lines,
-    show,
+    show_result,
     verbosity,
 )
 from tfrec_zoo.cli.choices import TASKS, train_epilog
@@ -108,6 +107,4 @@ def run(arguments: argparse.Namespace) -> None:
                 raise
             # A wrong value is often found out far from where its name is known.
             raise TypeError(f"{error}. Received: --set {dict(arguments.set)}") from error
-        result = trained.result(**config)
-    text = f"{lines(result.metrics)}\n\n{result.protocol}; {result.dataset}\nwritten: {output}"
-    show(arguments, result.to_dict(), text)
+    show_result(arguments, output)
