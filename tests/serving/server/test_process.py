@@ -76,7 +76,8 @@ def test_a_version_is_taken_and_what_is_being_answered_is_answered_before_the_en
             except OSError:
                 break
         opened.sendall(body[9:])
-        assert b'"title":"Other 1"' in received(opened)
+        answered = received(opened)
+    assert b'"title":"Other 1"' in answered and b"\r\nconnection: close\r\n" in answered
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (0, "")
     assert "version 4 is served after 3" in err and len(err.splitlines()) == 1

@@ -76,34 +76,46 @@ def make_server(
         options: The limits.
         on_ready: Called when requests are answered.
     """
-    limits = {
-        "max_connections": options.max_connections,
-        "read_timeout": options.read_timeout,
-    }
     # What clients do wrong is told to them, and counted.
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
-    config = uvicorn.Config(
-        app,
-        http=type("Protocol", (LimitedProtocol,), limits),
-        ws="none",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        lifespan="on",
-        timeout_keep_alive=_KEEP_ALIVE,
-        timeout_graceful_shutdown=int(options.timeout) + 1,
-    )
-    return _Server(config, on_ready)
+    return _Server(app, options, on_ready)
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server, which says when it is ready."""
+    """uvicorn's server, which says when it is ready, and to its clients when it is about to end."""
 
-    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], Any]) -> None:
+    def __init__(self, app: Any, options: ServerOptions, on_ready: Callable[[], Any]) -> None:
+        limits = {
+            "max_connections": options.max_connections,
+            "read_timeout": options.read_timeout,
+        }
+        config = uvicorn.Config(
+            self._answer,
+            interface="asgi3",
+            http=type("Protocol", (LimitedProtocol,), limits),
+            ws="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            lifespan="on",
+            timeout_keep_alive=_KEEP_ALIVE,
+            timeout_graceful_shutdown=int(options.timeout) + 1,
+        )
         super().__init__(config)
+        self._app = app
         self._on_ready = on_ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
             self._on_ready()
+
+    async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
+        async def sending(message: Any) -> None:
+            if self.should_exit and message["type"] == "http.response.start":
+                # Or a client would ask again on a connection that is closed meanwhile.
+                headers = [*message.get("headers", ()), (b"connection", b"close")]
+                message = {**message, "headers": headers}
+            await send(message)
+
+        await self._app(scope, receive, sending)
