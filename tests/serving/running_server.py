@@ -25,7 +25,6 @@ class Client:
 
     def __init__(self, port: int) -> None:
         self.port = port
-        self.app: Any = None
 
     def ask(self, path: str, body: Any = None, method: str | None = None, **headers: str) -> Answer:
         """Gets a path, or posts a body: text, bytes, or what is written as JSON."""
@@ -69,16 +68,20 @@ def _answer(response: http.client.HTTPResponse) -> Answer:
 def running(folder: Any, options: ServerOptions | None = None, **kwargs: Any) -> Iterator[Client]:
     """Serves a folder in a thread meanwhile."""
     options = options or ServerOptions()
-    app = make_app(folder, options, **kwargs)
+    with answering(make_app(folder, options, **kwargs), options) as client:
+        yield client
+
+
+@contextlib.contextmanager
+def answering(app: Any, options: ServerOptions | None = None) -> Iterator[Client]:
+    """Serves an application in a thread meanwhile."""
     address, ready = listen("127.0.0.1", 0), threading.Event()
-    server = make_server(app, options, ready.set)
+    server = make_server(app, options or ServerOptions(), ready.set)
     thread = threading.Thread(target=server.run, args=([address],))
     thread.start()
-    client = Client(address.getsockname()[1])
-    client.app = app
     try:
         assert ready.wait(60)
-        yield client
+        yield Client(address.getsockname()[1])
     finally:
         server.should_exit = True
         thread.join(60)

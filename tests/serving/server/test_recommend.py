@@ -19,7 +19,7 @@ from tfrec_zoo.serving.server import ServerOptions
 
 @pytest.fixture(scope="module")
 def client(films):
-    with running(films, ServerOptions(max_rows=8)) as client:
+    with running(films, ServerOptions(max_rows=8, workers=2)) as client:
         yield client
 
 
