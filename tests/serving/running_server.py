@@ -5,7 +5,8 @@ import http.client
 import json
 import socket
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from tfrec_zoo.serving.server import ServerOptions, make_app
@@ -23,8 +24,9 @@ class Answer(NamedTuple):
 class Client:
     """Asks a server, with a connection for each request."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, server: Any = None) -> None:
         self.port = port
+        self.server = server
 
     def ask(self, path: str, body: Any = None, method: str | None = None, **headers: str) -> Answer:
         """Gets a path, or posts a body: text, bytes, or what is written as JSON."""
@@ -34,6 +36,10 @@ class Client:
         with contextlib.closing(connection):
             connection.request(method or ("GET" if body is None else "POST"), path, body, headers)
             return _answer(connection.getresponse())
+
+    def counts(self, line: str) -> bool:
+        """Whether the metrics have a line."""
+        return line in self.ask("/metrics").content
 
     def send(self, *parts: bytes) -> bytes:
         """Sends bytes as they are; returns what comes until the server closes the connection."""
@@ -45,6 +51,13 @@ class Client:
     def open(self) -> socket.socket:
         """A connection."""
         return socket.create_connection(("127.0.0.1", self.port), timeout=60)
+
+
+def until(condition: Callable[[], Any]) -> None:
+    """Waits until something holds."""
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end, "waited for a minute"
 
 
 def received(opened: socket.socket) -> bytes:
@@ -81,7 +94,7 @@ def answering(app: Any, options: ServerOptions | None = None) -> Iterator[Client
     thread.start()
     try:
         assert ready.wait(60)
-        yield Client(address.getsockname()[1])
+        yield Client(address.getsockname()[1], server)
     finally:
         server.should_exit = True
         thread.join(60)

@@ -1,6 +1,7 @@
 """Items that wait are answered together, those of one key, each with its own answer."""
 
 import asyncio
+import dataclasses
 import threading
 
 import numpy as np
@@ -8,7 +9,9 @@ import pytest
 
 pytest.importorskip("uvicorn", reason='the server needs pip install "tfrec_zoo[serve]"')
 
+from tfrec_zoo.serving import load
 from tfrec_zoo.serving.server.batching import Batcher, each_by_itself
+from tfrec_zoo.serving.server.loaded_model import LoadedModel
 from tfrec_zoo.serving.server.predict import stacked
 
 
@@ -110,6 +113,19 @@ def test_faults_stay_with_who_made_them():
     found = asyncio.run(main())
     assert [found[0], found[2], found[4]] == [12, 4, 3]
     assert isinstance(found[1], ZeroDivisionError) and isinstance(found[3], ZeroDivisionError)
+
+
+def test_rows_that_are_too_many_for_one_call(films):
+    """Of a large catalogue, the scores of a few rows are held at once."""
+    model = LoadedModel.read(films, 1, load)
+    whole = model.signatures["serving_default"]
+    parts = dataclasses.replace(whole, rows_at_once=2)
+    history = np.array([[b"f0"], [b"f2"], [b"f4"], [b"f1"], [b""]], object)
+    arrays = {"history": history, "exclude": history}
+    found, expected = parts(arrays), whole(arrays)
+    assert found["ids"][:4, 0].tolist() == [b"f1", b"f3", b"f5", b"f0"]
+    for name in ("ids", "scores"):
+        assert found[name].tolist() == expected[name].tolist()
 
 
 def test_arrays_are_padded_with_what_is_missing():

@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("uvicorn", reason='the server needs pip install "tfrec_zoo[serve]"')
 
-from running_server import received, running
+from running_server import received, running, until
 
 from tfrec_zoo.serving import load
 from tfrec_zoo.serving.server import ServerOptions
@@ -113,8 +113,7 @@ def test_what_is_cut_off(half):
         with half.open() as opened:
             opened.sendall(sent)
     alive(half)
-    counted = half.ask("/metrics").content
-    assert "tfrec_zoo_open_requests 1.0" in counted  # This one.
+    until(lambda: half.counts("tfrec_zoo_open_requests 1.0"))  # The one that asks.
 
 
 def test_too_many_requests(half):
@@ -122,8 +121,7 @@ def test_too_many_requests(half):
         opened = [stack.enter_context(half.open()) for _ in range(3)]
         for one in opened:
             one.sendall(PREDICT + CLOSE + length(len(BODY)) + BODY[:5])
-        while "tfrec_zoo_open_requests 4.0" not in half.ask("/metrics").content:
-            pass
+        until(lambda: half.counts("tfrec_zoo_open_requests 4.0"))
         answer = half.ask("/v1/models/model:predict", BODY)
         assert answer.status == 503 and answer.headers["retry-after"] == "1"
         assert "3 requests are being answered" in answer.content["error"]
@@ -149,15 +147,29 @@ def test_too_many_bytes(half_plus_three):
         body = BODY + b" " * 70
         with client.open() as opened:
             opened.sendall(PREDICT + CLOSE + length(len(body)) + body[:60])
-            while "tfrec_zoo_open_requests 2.0" not in client.ask("/metrics").content:
-                pass
             # 60 bytes are held, or will be.
-            while (answer := client.ask("/v1/models/model:predict", body)).status == 200:
-                pass
+            until(lambda: client.ask("/v1/models/model:predict", body).status != 200)
+            answer = client.ask("/v1/models/model:predict", body)
             assert answer.status == 503 and "fill the memory" in answer.content["error"]
             opened.sendall(body[60:])
             assert parsed(received(opened)) == (200, {"predictions": [3.5]})
         assert client.ask("/v1/models/model:predict", body).status == 200
+
+
+def test_an_answer_that_nobody_takes(half_plus_three):
+    """It is dropped; who takes it, takes it whole."""
+    text = "x" * 16_000_000
+    body = json.dumps({"signature_name": "text", "instances": [text]}).encode()
+    limits = {"max_body": 1 << 25, "read_timeout": 0.5}
+    with running(half_plus_three, ServerOptions(**limits)) as client:
+        with client.open() as opened:
+            opened.sendall(PREDICT + CLOSE + length(len(body)) + body)
+            # The answer has begun when the request is counted.
+            until(lambda: client.counts('path="predict",status="200"} 1.0'))
+            until(lambda: not client.server.server_state.connections)
+            assert len(received(opened)) < len(text)
+        answer = client.ask("/v1/models/model:predict", body)
+        assert answer.content == {"predictions": [text]}
 
 
 def test_no_answer_in_time(films):
@@ -181,8 +193,8 @@ def test_no_answer_in_time(films):
             assert answer.status == 504
             assert answer.content == {"error": "There was no answer within 0.2 seconds."}
         is_open.set()
-        while (answer := client.ask("/recommend", {"request": {"history": ["f0"]}})).status == 504:
-            pass
+        until(lambda: client.ask("/recommend", {"request": {}}).status == 200)
+        answer = client.ask("/recommend", {"request": {"history": ["f0"]}})
         assert answer.content["recommendations"][0]["id"] == "f1"
 
 

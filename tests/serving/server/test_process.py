@@ -14,7 +14,7 @@ import pytest
 
 pytest.importorskip("uvicorn", reason='the server needs pip install "tfrec_zoo[serve]"')
 
-from running_server import Client, received
+from running_server import Client, received, until
 
 from tfrec_zoo.cli import main
 from tfrec_zoo.cli.serve import _LIMITS
@@ -61,26 +61,31 @@ def test_a_version_is_taken_and_what_is_being_answered_is_answered_before_the_en
     assert (first["model_version"], first["recommendations"][0]["title"]) == ("3", "Film 1")
     shutil.copytree(other_films, tmp_path / ".4")
     os.replace(tmp_path / ".4", tmp_path / "4")
-    while (answer := client.ask("/recommend", body)).content["model_version"] == "3":
-        assert answer.status == 200
-    assert answer.content["recommendations"][0]["title"] == "Other 1"
+    answers = [client.ask("/recommend", body)]
+    until(lambda: answers.append(client.ask("/recommend", body)) or answers[-1].content != first)
+    assert {answer.status for answer in answers} == {200}
+    assert answers[-1].content["model_version"] == "4"
+    assert answers[-1].content["recommendations"][0]["title"] == "Other 1"
     with client.open() as opened:
         head = b"POST /recommend HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body)
         opened.sendall(head + body[:9])
-        while "tfrec_zoo_open_requests 2.0" not in client.ask("/metrics").content:
-            pass
+        until(lambda: client.counts("tfrec_zoo_open_requests 2.0"))
         process.send_signal(signal.SIGTERM)
-        while True:  # It takes no more connections.
-            try:
-                client.open().close()
-            except OSError:
-                break
+        until(lambda: not takes_connections(client))
         opened.sendall(body[9:])
         answered = received(opened)
     assert b'"title":"Other 1"' in answered and b"\r\nconnection: close\r\n" in answered
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (0, "")
     assert "version 4 is served after 3" in err and len(err.splitlines()) == 1
+
+
+def takes_connections(client):
+    try:
+        client.open().close()
+    except OSError:
+        return False
+    return True
 
 
 def fails(capsys, *arguments):
