@@ -80,9 +80,7 @@ class Batcher:
                 task = self._executor.submit(batch[0].work, items)
                 loop = batch[0].future.get_loop()
                 done = functools.partial(self._done, batch)
-                task.add_done_callback(
-                    lambda task, loop=loop, done=done: _call(loop, done, task)  # type: ignore[misc]
-                )
+                task.add_done_callback(functools.partial(_call, loop, done))
                 self._observe(sum(pending.rows for pending in batch))
 
     def _take(self) -> list[_Pending]:
