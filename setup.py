@@ -12,6 +12,7 @@ setup(
     package_dir={"tfrec_zoo.saved_models": str(_MODELS)},
     package_data={
         "tfrec_zoo": ["py.typed"],
+        "tfrec_zoo.serving.server": ["page.html", "page.css", "page.js"],
         "tfrec_zoo.saved_models": [
             path.relative_to(_MODELS).as_posix()
             for path in _MODELS.glob("*/*/**/*")

@@ -25,6 +25,8 @@ def test_there_are_examples():
 
 @pytest.mark.parametrize("name", MODULES)
 def test_examples(name, tmp_path, monkeypatch):
+    if name.startswith("tfrec_zoo.serving.server"):
+        pytest.importorskip("uvicorn", reason='the server needs pip install "tfrec_zoo[serve]"')
     monkeypatch.chdir(tmp_path)  # What they write is gone afterwards.
     report = []
     runner = doctest.DocTestRunner()

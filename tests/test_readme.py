@@ -5,12 +5,13 @@ import re
 import shlex
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from tfrec_zoo import cli, presets, registry
+from tfrec_zoo import Log, cli, presets, registry, train
 from tfrec_zoo.data import simulate
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -68,7 +69,7 @@ def test_the_python_blocks_of_the_page_on_logs(shop: pathlib.Path) -> None:
 
 def test_the_python_blocks_of_the_page_on_serving(shop: pathlib.Path) -> None:
     page = (ROOT / "docs" / "serving.md").read_text(encoding="utf-8")
-    ask, alone = blocks(page, "python")
+    ask, alone, _ = blocks(page, "python")
     ask = ask.replace("epochs=1", "epochs=1, verbose=0")
     printed = run(ask, shop)
     assert len(re.findall(r"The sku-\d+", printed)) == 10 + 2 + 5 + 2
@@ -77,6 +78,37 @@ def test_the_python_blocks_of_the_page_on_serving(shop: pathlib.Path) -> None:
     assert len(set(found) - {"sku-12", "sku-7"}) == 5
     # The history is left out, so that these are the first that the package prints.
     assert re.findall(r"(sku-\d+) +The", printed)[:5] == found
+
+
+def test_the_requests_of_the_page_on_serving(shop: pathlib.Path) -> None:
+    """They are answered by an application that is mounted as the page says."""
+    pytest.importorskip("uvicorn", reason='the server needs pip install "tfrec_zoo[serve]"')
+    from running_server import answering
+
+    page = (ROOT / "docs" / "serving.md").read_text(encoding="utf-8")
+    log = Log.read(
+        shop / "purchases.csv", user="customer", item="sku", time="bought_at",
+        items=shop / "products.parquet",
+    )  # fmt: skip
+    train("EASE", log).export(shop / "ease")
+    names: dict[str, Any] = {}
+    exec(blocks(page, "python")[2].replace('"ease"', repr(str(shop / "ease")), 1), names)
+    requests = re.findall(r"^curl localhost:8501(\S+) -d +\\?\s*'(.*?)'$", page, flags=re.MULTILINE)
+    requests = [
+        (path, body) for path, body in requests if "funnel" not in path and "deepfm" not in path
+    ]
+    assert [path for path, _ in requests] == ["/recommend"] * 3 + ["/v1/models/ease:predict"]
+    with answering(names["app"]) as client:
+        found = [client.ask(f"/recommender{path}", body) for path, body in requests]
+        assert client.ask("/recommender/").status == 200
+        assert client.ask("/recommender/v1/models/ease").status == 200
+    assert [answer.status for answer in found] == [200] * 4, found
+    first, many, again, rows = (answer.content for answer in found)
+    assert [one["title"] for one in first["recommendations"]] == [
+        f"The {one['id']}" for one in first["recommendations"]
+    ]
+    assert len(first["recommendations"]) == 2 and len(many["recommendations"]) == 2
+    assert len(again["recommendations"]) == 1 and len(rows["predictions"]) == 2
 
 
 def test_the_python_blocks_of_the_page_on_new_items(shop: pathlib.Path) -> None:

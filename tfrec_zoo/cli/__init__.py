@@ -20,6 +20,7 @@ COMMANDS = (
     "evaluate",
     "export",
     "recommend",
+    "serve",
     "add-items",
     "benchmark",
     "results",

@@ -2,6 +2,7 @@
 
 import argparse
 import pathlib
+from typing import Any
 
 from tfrec_zoo.cli.arguments import show
 from tfrec_zoo.cli.trained import read_result
@@ -18,6 +19,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("auto", "exact", "scann", "beam"),
         help="how a retrieval model searches the items (default: auto, exact for small catalogues; "
         "beam is for a hierarchical output)",
+    )
+    parser.add_argument(
+        "--version",
+        metavar="N",
+        help="write a folder of that number into --output, where `serve` finds it; next: one more "
+        "than the latest there",
     )
     parser.add_argument("--k", type=int, help="longest list of a retrieval model (default: 100)")
 
@@ -39,5 +46,9 @@ def run(arguments: argparse.Namespace) -> None:
         )
     earlier = directory / "model"
     like = earlier if (earlier / MANIFEST).is_file() else None
-    export(model, arguments.output, read_result(directory), like=like, **options)
-    show(arguments, {"output": arguments.output}, f"written: {arguments.output}")
+    version: Any = arguments.version
+    if version is not None and version != "next":
+        version = int(version) if version.isdecimal() else version
+    result = read_result(directory)
+    written = export(model, arguments.output, result, like=like, version=version, **options)
+    show(arguments, {"output": str(written)}, f"written: {written}")

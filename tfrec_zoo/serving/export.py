@@ -31,6 +31,7 @@ from tfrec_zoo.serving.signatures import (
     input_specs,
     signature,
 )
+from tfrec_zoo.serving.version_folders import new_version_folder
 from tfrec_zoo.serving.weights import (
     ServedWeights,
     allowed_rows,
@@ -243,6 +244,7 @@ def export(
     log: Log | None = None,
     like: str | pathlib.Path | None = None,
     items: ItemTable | None = None,
+    version: int | Literal["next"] | None = None,
     **kwargs: Any,
 ) -> pathlib.Path:
     """Writes a SavedModel with a `manifest.json`, atomically.
@@ -253,7 +255,7 @@ def export(
 
     Args:
         model: A trained model, or a funnel.
-        directory: Folder to write.
+        directory: Folder to write; with a `version`, the folder that has all versions.
         metadata: Further entries of the manifest, such as metrics, data set, seed and command.
         log: The log the model was trained on. The titles of its items, and the features that a
             ranking model reads of them, are left beside the SavedModel in a Parquet file. A funnel
@@ -261,18 +263,23 @@ def export(
         like: Folder of an earlier export of the model, whose items are carried over in place of a
             log's.
         items: The items to carry, in place of those of `like`.
+        version: Number of the version to write, in a folder of that name in `directory`, where a
+            server that watches it finds it; or `"next"`, one more than the latest there.
         **kwargs: `k` and `index`, for retrieval models.
 
     Returns:
-        The directory.
+        The folder of the SavedModel.
 
     Raises:
-        FileExistsError: If `directory` is a file, or a folder that contains something else.
+        FileExistsError: If `directory` is a file, or a folder that contains something else; or if
+            there is that version.
         FloatingPointError: If a weight is not finite, because training diverged.
     """
     if isinstance(model, RecommenderModel):
         model.require_finite()
     directory = pathlib.Path(directory)
+    if version is not None:
+        directory = new_version_folder(directory, version)
     if directory.is_dir() and any(directory.iterdir()):
         if not any((directory / name).is_file() for name in (MANIFEST, "saved_model.pb")):
             raise FileExistsError(
