@@ -129,7 +129,7 @@ class Run:
 
         Args:
             directory: Folder to write.
-            **kwargs: `k` and `index`, for retrieval models.
+            **kwargs: `k`, `index` and `target_recall`, for retrieval models.
         """
         return export(self.model, directory, self.result().to_dict(), log=self.task.log, **kwargs)
 

@@ -70,6 +70,7 @@ def export_with_items(
         items=None if table is None else table.with_items(frame[is_new]),
         k=k,
         index=index["kind"],
+        target_recall=index.get("target_recall", 0.95),
     )
     if path.is_file():
         text = json.dumps(result, indent=1) + "\n"

@@ -1,5 +1,6 @@
 """Export: trained models as SavedModels that answer raw requests without this package."""
 
+import functools
 import pathlib
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -15,7 +16,7 @@ from tfrec_zoo.models.ranking import RankingModel
 from tfrec_zoo.models.retrieval import RetrievalModel
 from tfrec_zoo.serving.beam_index import BeamIndex
 from tfrec_zoo.serving.funnel import Funnel
-from tfrec_zoo.serving.index import Index, build_index
+from tfrec_zoo.serving.index import Index, IndexKind, build_index
 from tfrec_zoo.serving.items import ItemTable, query_features
 from tfrec_zoo.serving.served_model import (
     ALLOW,
@@ -31,6 +32,7 @@ from tfrec_zoo.serving.signatures import (
     input_specs,
     signature,
 )
+from tfrec_zoo.serving.user_vectors import user_vectors
 from tfrec_zoo.serving.weights import (
     ServedWeights,
     allowed_rows,
@@ -49,7 +51,8 @@ class ServedRetrieval(ServedRecommender):
         k: Number of items to return.
         index: Kind of index; see `build_index`. `"beam"` is a `BeamIndex`, for a model with a
             hierarchical softmax, whose query vectors are then its user vectors.
-        log: The log whose items the export carries.
+        log: The log whose items the export carries, and on whose users an index is measured.
+        target_recall: Share of the exact best items that an approximate index must find.
 
     Raises:
         ValueError: If `k` is not positive, or there is no hierarchical softmax for a beam.
@@ -59,8 +62,9 @@ class ServedRetrieval(ServedRecommender):
         self,
         model: RetrievalModel,
         k: int = 100,
-        index: Literal["auto", "exact", "scann", "beam"] = "auto",
+        index: IndexKind | Literal["beam"] = "auto",
         log: Log | None = None,
+        target_recall: float = 0.95,
     ) -> None:
         super().__init__()
         if k < 1:
@@ -76,7 +80,11 @@ class ServedRetrieval(ServedRecommender):
                 )
             self.index, vectors = BeamIndex(model.hierarchy), model.user_vectors
         else:
-            self.index, vectors = build_index(model.candidates(), index, k=k), model
+            queries = None if log is None else functools.partial(user_vectors, model, log)
+            self.index = build_index(
+                model.candidates(), index, queries, k=k, target_recall=target_recall
+            )
+            vectors = model
         self.indexes = {type(model).__name__: self.index.description}
         self.custom_ops = self.index.custom_ops
         self._ids = item_table(model)
@@ -261,7 +269,7 @@ def export(
         like: Folder of an earlier export of the model, whose items are carried over in place of a
             log's.
         items: The items to carry, in place of those of `like`.
-        **kwargs: `k` and `index`, for retrieval models.
+        **kwargs: `k`, `index` and `target_recall`, for retrieval models.
 
     Returns:
         The directory.

@@ -4,8 +4,9 @@ Covington, Adams & Sargin (RecSys 2016), figure 2.
 """
 
 import dataclasses
+import functools
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 import tensorflow as tf
 
@@ -27,8 +28,9 @@ from tfrec_zoo.features import RawFeature, serving_value
 from tfrec_zoo.models.base import RecommenderModel
 from tfrec_zoo.models.ranking import RankingModel
 from tfrec_zoo.models.retrieval import RetrievalModel
-from tfrec_zoo.serving.index import build_index
+from tfrec_zoo.serving.index import IndexKind, build_index
 from tfrec_zoo.serving.items import ItemTable, query_features
+from tfrec_zoo.serving.user_vectors import user_vectors
 from tfrec_zoo.serving.weights import (
     ServedWeights,
     allowed_rows,
@@ -72,6 +74,7 @@ class Funnel(tf.Module):
         num_candidates: Number of candidates that each source nominates.
         k: Number of items to return.
         index: Kind of index; see `build_index`.
+        target_recall: Share of the exact best items that an approximate index must find.
 
     Attributes:
         request: Raw features of a request, by key.
@@ -93,7 +96,8 @@ class Funnel(tf.Module):
         log: Log,
         num_candidates: int = 200,
         k: int = 20,
-        index: Literal["auto", "exact", "scann"] = "auto",
+        index: IndexKind = "auto",
+        target_recall: float = 0.95,
     ) -> None:
         super().__init__()
         if not sources:
@@ -124,7 +128,14 @@ class Funnel(tf.Module):
         # nominate is left out of the others'.
         self._widths = [max(num_candidates, NOMINATED), *[num_candidates] * (len(sources) - 1)]
         self._indexes = [
-            build_index(source.candidates(), index, k=width, spare=200 + i * num_candidates)
+            build_index(
+                source.candidates(),
+                index,
+                functools.partial(user_vectors, source, log),
+                k=width,
+                spare=200 + i * num_candidates,
+                target_recall=target_recall,
+            )
             for i, (source, width) in enumerate(zip(sources.values(), self._widths, strict=True))
         ]
         self.custom_ops = tuple(dict.fromkeys(op for i in self._indexes for op in i.custom_ops))
