@@ -4,7 +4,8 @@ import argparse
 import pathlib
 
 from tfrec_zoo.cli.arguments import show
-from tfrec_zoo.cli.trained import read_result
+from tfrec_zoo.cli.datasets import add_dataset
+from tfrec_zoo.cli.trained import log_of_training, read_result
 
 HELP = "export what `train` left, with another index or list length"
 
@@ -15,11 +16,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", required=True, help="folder for the SavedModel")
     parser.add_argument(
         "--index",
-        choices=("auto", "exact", "scann", "beam"),
-        help="how a retrieval model searches the items (default: auto, exact for small catalogues; "
-        "beam is for a hierarchical output)",
+        choices=("auto", "exact", "ivf", "scann", "beam"),
+        help="how a retrieval model searches the items (default: auto, exact for small catalogues "
+        "and otherwise the fastest that reaches the target recall; beam is for a hierarchical "
+        "output)",
+    )
+    parser.add_argument(
+        "--target-recall",
+        type=float,
+        help="share of the exact best items that an approximate index must find (default: 0.95)",
     )
     parser.add_argument("--k", type=int, help="longest list of a retrieval model (default: 100)")
+    words = "the one it was trained on, on whose users an approximate index is measured"
+    add_dataset(parser, default=None, default_words=words)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -27,17 +36,25 @@ def run(arguments: argparse.Namespace) -> None:
     from tfrec_zoo import checkpoints
     from tfrec_zoo.artifacts import MANIFEST
     from tfrec_zoo.serving import export
+    from tfrec_zoo.serving.index import is_measured
 
     directory = pathlib.Path(arguments.directory)
     model = checkpoints.restore(directory / "checkpoint")
-    given = {"k": arguments.k, "index": arguments.index}
+    given = {
+        "k": arguments.k,
+        "index": arguments.index,
+        "target_recall": arguments.target_recall,
+    }
     options = {name: value for name, value in given.items() if value is not None}
     if options and model.family != "retrieval":
         raise ValueError(
             f"{type(model).__name__} ranks what it is given: it has no index and no lists. "
             f"Received: {options}"
         )
+    result, log = read_result(directory), None
+    if model.family == "retrieval" and is_measured(arguments.index or "auto", model.num_items):
+        log = log_of_training(result, arguments)
     earlier = directory / "model"
     like = earlier if (earlier / MANIFEST).is_file() else None
-    export(model, arguments.output, read_result(directory), like=like, **options)
+    export(model, arguments.output, result, log=log, like=like, **options)
     show(arguments, {"output": arguments.output}, f"written: {arguments.output}")
