@@ -129,7 +129,7 @@ class Run:
 
         Args:
             directory: Folder to write.
-            **kwargs: `k`, `index` and `target_recall`, for retrieval models.
+            **kwargs: `k`, `index`, `target_recall` and `filters`, for retrieval models.
         """
         return export(self.model, directory, self.result().to_dict(), log=self.task.log, **kwargs)
 

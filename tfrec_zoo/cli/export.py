@@ -27,6 +27,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="share of the exact best items that an approximate index must find (default: 0.95)",
     )
     parser.add_argument("--k", type=int, help="longest list of a retrieval model (default: 100)")
+    parser.add_argument(
+        "--filters",
+        nargs="+",
+        metavar="COLUMN",
+        help="columns of the items by whose values requests may restrict what they get",
+    )
     words = "the one it was trained on, on whose users an approximate index is measured"
     add_dataset(parser, default=None, default_words=words)
 
@@ -44,6 +50,7 @@ def run(arguments: argparse.Namespace) -> None:
         "k": arguments.k,
         "index": arguments.index,
         "target_recall": arguments.target_recall,
+        "filters": arguments.filters,
     }
     options = {name: value for name, value in given.items() if value is not None}
     if options and model.family != "retrieval":
@@ -52,7 +59,8 @@ def run(arguments: argparse.Namespace) -> None:
             f"Received: {options}"
         )
     result, log = read_result(directory), None
-    if model.family == "retrieval" and is_measured(arguments.index or "auto", model.num_items):
+    kind = arguments.index or "auto"
+    if model.family == "retrieval" and (arguments.filters or is_measured(kind, model.num_items)):
         log = log_of_training(result, arguments)
     earlier = directory / "model"
     like = earlier if (earlier / MANIFEST).is_file() else None

@@ -2,19 +2,21 @@
 
 import functools
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
 import tensorflow as tf
 
 from tfrec_zoo.artifacts import MANIFEST, atomic_folder, read_manifest, write_manifest
+from tfrec_zoo.data.catalogue import Catalogue
 from tfrec_zoo.data.log import Log
 from tfrec_zoo.features import RawFeature
 from tfrec_zoo.models.base import RecommenderModel
 from tfrec_zoo.models.ranking import RankingModel
 from tfrec_zoo.models.retrieval import RetrievalModel
 from tfrec_zoo.serving.beam_index import BeamIndex
+from tfrec_zoo.serving.filters import ItemFilters
 from tfrec_zoo.serving.funnel import Funnel
 from tfrec_zoo.serving.index import Index, IndexKind, build_index
 from tfrec_zoo.serving.items import ItemTable, query_features
@@ -53,9 +55,11 @@ class ServedRetrieval(ServedRecommender):
             hierarchical softmax, whose query vectors are then its user vectors.
         log: The log whose items the export carries, and on whose users an index is measured.
         target_recall: Share of the exact best items that an approximate index must find.
+        filters: Columns of the log's items by whose values requests may restrict what they get.
 
     Raises:
-        ValueError: If `k` is not positive, or there is no hierarchical softmax for a beam.
+        ValueError: If `k` is not positive, there is no hierarchical softmax for a beam, or there is
+            nothing to filter by.
     """
 
     def __init__(
@@ -65,6 +69,7 @@ class ServedRetrieval(ServedRecommender):
         index: IndexKind | Literal["beam"] = "auto",
         log: Log | None = None,
         target_recall: float = 0.95,
+        filters: Sequence[str] = (),
     ) -> None:
         super().__init__()
         if k < 1:
@@ -98,6 +103,16 @@ class ServedRetrieval(ServedRecommender):
             self.items = ItemTable.of(log, vocabulary, set(self.request)).or_none()
             unread |= query_features(log)
         self.ignored = frozenset(unread - set(self.request))
+        self._filters: ItemFilters | None = None
+        if filters and log is None:
+            raise ValueError(
+                "`filters` are columns of a log's items: give `log`. Received: no log, "
+                f"filters={filters!r}"
+            )
+        if filters and log is not None:
+            known = Catalogue.of(log).of_vocabulary(model.features.vocabularies[item.space])
+            self._filters = ItemFilters(known, filters)
+            self.filters = self._filters.request
 
         def query(**raw: tf.Tensor) -> dict[str, tf.Tensor]:
             raw = with_moment(raw, raw_query, model.features.spec)
@@ -109,7 +124,9 @@ class ServedRetrieval(ServedRecommender):
         def answer(**raw: tf.Tensor) -> dict[str, tf.Tensor]:
             allowed = allowed_rows(raw[ALLOW], rows_of)
             query_vectors = query(**raw)["query"]
-            scores, rows = self.index.search(query_vectors, self.k, rows_of(raw[EXCLUDE]), allowed)
+            keep = None if self._filters is None else self._filters.keep(raw)
+            excluded = rows_of(raw[EXCLUDE])
+            scores, rows = self.index.search(query_vectors, self.k, excluded, allowed, keep)
             return {"ids": tf.gather(self._ids, rows + 1), "scores": scores}
 
         self._query, self._answer = query, answer
@@ -150,6 +167,7 @@ class ServedFunnel(ServedRecommender):
         self.num_items = funnel.num_items
         self.items = funnel.items
         self.request = dict(funnel.request)
+        self.filters = dict(funnel.filters)
         self.ignored = funnel.ignored
 
     def answer(self, **raw: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -269,7 +287,7 @@ def export(
         like: Folder of an earlier export of the model, whose items are carried over in place of a
             log's.
         items: The items to carry, in place of those of `like`.
-        **kwargs: `k`, `index` and `target_recall`, for retrieval models.
+        **kwargs: `k`, `index`, `target_recall` and `filters`, for retrieval models.
 
     Returns:
         The directory.

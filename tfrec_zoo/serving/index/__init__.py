@@ -5,6 +5,7 @@ from tfrec_zoo.serving.index.base import NO_ITEM, Index
 from tfrec_zoo.serving.index.choice import IndexKind, build_index, is_measured
 from tfrec_zoo.serving.index.exact import ExactIndex
 from tfrec_zoo.serving.index.ivf import IvfIndex
+from tfrec_zoo.serving.index.keep import Keep
 from tfrec_zoo.serving.index.membership import is_in
 from tfrec_zoo.serving.index.scann import ScannIndex
 from tfrec_zoo.serving.index.scores import ScoreIndex
@@ -16,6 +17,7 @@ __all__ = [
     "Index",
     "IndexKind",
     "IvfIndex",
+    "Keep",
     "ScannIndex",
     "ScoreIndex",
     "build_index",

@@ -7,11 +7,15 @@ import numpy as np
 import tensorflow as tf
 
 from tfrec_zoo.serving.index.base import Index
+from tfrec_zoo.serving.index.keep import Keep
 from tfrec_zoo.serving.index.membership import is_in
 from tfrec_zoo.serving.index.products import best_of, products
 from tfrec_zoo.serving.index.recall import RecallSample
 
 logger = logging.getLogger(__name__)
+
+#: How many times as much is searched where items must have some attribute.
+_WIDER = 4
 
 
 class ApproximateIndex(Index):
@@ -20,8 +24,8 @@ class ApproximateIndex(Index):
     Recall is measured against exact search, with lists and room for exclusions as in serving, on
     users' vectors and on items' own. As little is searched as reaches the target on users' vectors,
     or on items' where there are no others; where that is not possible, a warning says so. A query
-    for which fewer than k items are found, because most of the best are excluded, is answered by
-    exact search.
+    for which fewer than k items are found, because most of the best are excluded or not kept, is
+    answered by exact search.
 
     Args:
         candidates: Item vectors, [items, dim].
@@ -138,16 +142,16 @@ class ApproximateIndex(Index):
         raise NotImplementedError
 
     def _search(
-        self, query: tf.Tensor, k: int, exclude: tf.Tensor | None
+        self, query: tf.Tensor, k: int, exclude: tf.Tensor | None, keep: Keep | None = None
     ) -> tuple[tf.Tensor, tf.Tensor]:
         query = tf.cast(query, tf.float32)
         k = min(k, self.num_items)
-        scores, rows = self._nearby(query, k, exclude)
+        scores, rows = self._nearby(query, k, exclude, keep)
         is_short = scores[:, -1] == scores.dtype.min
         is_short &= tf.reduce_all(tf.math.is_finite(query), axis=1)
         return tf.cond(
             tf.reduce_any(is_short),
-            lambda: self._with_exact(query, k, exclude, is_short, scores, rows),
+            lambda: self._with_exact(query, k, exclude, keep, is_short, scores, rows),
             lambda: (scores, rows),
         )
 
@@ -156,6 +160,7 @@ class ApproximateIndex(Index):
         query: tf.Tensor,
         k: int,
         exclude: tf.Tensor | None,
+        keep: Keep | None,
         is_short: tf.Tensor,
         scores: tf.Tensor,
         rows: tf.Tensor,
@@ -163,25 +168,30 @@ class ApproximateIndex(Index):
         """Searches exactly for those queries for which too little was found."""
         at = tf.where(is_short)
         some = tf.linalg.matmul(tf.gather_nd(query, at), self.vectors, transpose_b=True)
+        some = tf.ensure_shape(some, [None, self.num_items])
         own = None if exclude is None else tf.gather_nd(exclude, at)
-        best, best_rows = best_of(some, k, own)
+        best, best_rows = best_of(some, k, own, None if keep is None else keep.take(at))
         return (
             tf.tensor_scatter_nd_update(scores, at, best),
             tf.tensor_scatter_nd_update(rows, at, best_rows),
         )
 
     def _nearby(
-        self, query: tf.Tensor, k: int, exclude: tf.Tensor | None
+        self, query: tf.Tensor, k: int, exclude: tf.Tensor | None, keep: Keep | None = None
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Searches approximately; the lowest float marks an empty slot."""
         # Recall is measured at this width, so all searches have it.
-        width = min(k + self.spare, self.num_items)
-        scores, rows = self._found(query, width)
+        wider = 1 if keep is None else _WIDER
+        width = min(wider * (k + self.spare), self.num_items)
+        scores, rows = self._found(query, width, min(wider * self.parts_to_search, self.num_parts))
         kept = (rows >= 0) & tf.math.is_finite(scores)
         if exclude is not None:
             kept &= tf.logical_not(is_in(rows, exclude))
+        if keep is not None:
+            kept &= keep.of(rows)
         scores = tf.where(kept, scores, scores.dtype.min)
-        scores, at = tf.math.top_k(scores, k)
+        # A search for what is excluded has lost the shape.
+        scores, at = tf.math.top_k(tf.ensure_shape(scores, rows.shape), k)
         return scores, tf.gather(rows, at, batch_dims=1)
 
     def _scores(self, query: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
@@ -195,12 +205,13 @@ class ApproximateIndex(Index):
         """Makes a search read as little as reaches the target of `measured_recall`."""
         raise NotImplementedError
 
-    def _found(self, query: tf.Tensor, width: int) -> tuple[tf.Tensor, tf.Tensor]:
+    def _found(self, query: tf.Tensor, width: int, parts: int) -> tuple[tf.Tensor, tf.Tensor]:
         """Finds about the best items, in any order.
 
         Args:
             query: Query vectors, [batch, dim].
             width: Number of items to find at least.
+            parts: Number of parts to search.
 
         Returns:
             Their scores and rows, [batch, width or more]. Row −1, or a score that is not finite,

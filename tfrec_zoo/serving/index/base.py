@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import tensorflow as tf
 
+from tfrec_zoo.serving.index.keep import Keep
 from tfrec_zoo.serving.index.membership import is_in
 
 #: In place of the row of an item, says that there is no such item.
@@ -42,6 +43,7 @@ class Index(tf.Module):
         k: int,
         exclude: tf.Tensor | None = None,
         allow: tf.Tensor | None = None,
+        keep: Keep | None = None,
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Finds the best items for each query.
 
@@ -52,21 +54,44 @@ class Index(tf.Module):
             allow: The only rows that may be returned, [batch, length], all of which are scored, by
                 exact search. `NO_ITEM` stands for an item that there isn't, −1 for nothing: a
                 query with nothing else may have all items.
+            keep: The only items that may be returned, by their attributes; k of them are found
+                if there are so many.
 
         Returns:
             Scores in descending order, [batch, k], and rows, int32 [batch, k]. If there are fewer
             than k items, the rest has score −inf and row −1.
         """
+        if keep is not None:
+            return tf.cond(
+                keep.restricts(),
+                lambda: self._allowed(query, k, exclude, allow, keep),
+                lambda: self._allowed(query, k, exclude, allow, None),
+            )
+        return self._allowed(query, k, exclude, allow, None)
+
+    def _allowed(
+        self,
+        query: tf.Tensor,
+        k: int,
+        exclude: tf.Tensor | None,
+        allow: tf.Tensor | None,
+        keep: Keep | None,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         if allow is None:
-            return self._padded(*self._search(query, k, exclude), k)
+            return self._padded(*self._search(query, k, exclude, keep), k)
         return tf.cond(
             tf.reduce_any(allow != -1),
-            lambda: self._restricted(query, k, exclude, allow),
-            lambda: self._padded(*self._search(query, k, exclude), k),
+            lambda: self._restricted(query, k, exclude, allow, keep),
+            lambda: self._padded(*self._search(query, k, exclude, keep), k),
         )
 
     def _restricted(
-        self, query: tf.Tensor, k: int, exclude: tf.Tensor | None, allow: tf.Tensor
+        self,
+        query: tf.Tensor,
+        k: int,
+        exclude: tf.Tensor | None,
+        allow: tf.Tensor,
+        keep: Keep | None,
     ) -> tuple[tf.Tensor, tf.Tensor]:
         # In order, so that repeated rows are neighbors; with room for k.
         rows = tf.pad(tf.sort(allow, axis=1), [[0, 0], [k, 0]], constant_values=-1)
@@ -74,6 +99,8 @@ class Index(tf.Module):
         kept = is_first & (rows >= 0)
         if exclude is not None:
             kept &= tf.logical_not(is_in(rows, exclude))
+        if keep is not None:
+            kept &= keep.of(rows)
         scores = self._scores(query, tf.maximum(rows, 0))
         scores = tf.where(kept, scores, scores.dtype.min)
         # Of equal scores the first row wins, as in a search of all items.
@@ -83,7 +110,7 @@ class Index(tf.Module):
         every = tf.cond(
             tf.reduce_all(is_restricted),
             lambda: own,
-            lambda: self._padded(*self._search(query, k, exclude), k),
+            lambda: self._padded(*self._search(query, k, exclude, keep), k),
         )
         return (
             tf.where(is_restricted, own[0], every[0]),
@@ -99,7 +126,7 @@ class Index(tf.Module):
         return scores, tf.pad(rows, short, constant_values=-1)
 
     def _search(
-        self, query: tf.Tensor, k: int, exclude: tf.Tensor | None
+        self, query: tf.Tensor, k: int, exclude: tf.Tensor | None, keep: Keep | None = None
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns up to k scores and rows; NaN or the lowest float marks an empty slot."""
         raise NotImplementedError

@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from tfrec_zoo.serving.index.base import Index
+from tfrec_zoo.serving.index.keep import Keep
 from tfrec_zoo.serving.index.products import best_of, products
 
 
@@ -18,10 +19,10 @@ class ExactIndex(Index):
         self.candidates = tf.Variable(candidates, trainable=False, name="candidates")
 
     def _search(
-        self, query: tf.Tensor, k: int, exclude: tf.Tensor | None
+        self, query: tf.Tensor, k: int, exclude: tf.Tensor | None, keep: Keep | None = None
     ) -> tuple[tf.Tensor, tf.Tensor]:
         query = tf.cast(query, self.candidates.dtype)
-        return best_of(tf.linalg.matmul(query, self.candidates, transpose_b=True), k, exclude)
+        return best_of(tf.linalg.matmul(query, self.candidates, transpose_b=True), k, exclude, keep)
 
     def _scores(self, query: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
         return products(query, self.candidates, rows)

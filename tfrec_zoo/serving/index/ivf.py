@@ -90,11 +90,11 @@ class IvfIndex(ApproximateIndex):
         """How many items a search scores by their vectors."""
         return self.num_scored
 
-    def _found(self, query: tf.Tensor, width: int) -> tuple[tf.Tensor, tf.Tensor]:
+    def _found(self, query: tf.Tensor, width: int, parts: int) -> tuple[tf.Tensor, tf.Tensor]:
         # Empty places of blocks are scored as well: so many more.
         places = self.num_parts * self.size
         scored = -(-max(self.num_scored, width) * places // self.num_items)
-        blocks = min(max(self.parts_to_search, -(-scored // self.size)), self.num_parts)
+        blocks = min(max(parts, -(-scored // self.size)), self.num_parts)
         scored = min(scored, blocks * self.size)
         query = tf.cast(query, tf.float32)
 

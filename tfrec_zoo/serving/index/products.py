@@ -2,10 +2,20 @@
 
 import tensorflow as tf
 
+from tfrec_zoo.serving.index.keep import Keep
 
-def best_of(scores: tf.Tensor, k: int, exclude: tf.Tensor | None) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns the k best scores, [batch, k], and their rows; excluded ones get the lowest float."""
+
+def best_of(
+    scores: tf.Tensor, k: int, exclude: tf.Tensor | None, keep: Keep | None = None
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the k best scores, [batch, k], and their rows.
+
+    What is excluded or not kept gets the lowest float.
+    """
     num_items = scores.shape[1]
+    if keep is not None:
+        scores = tf.where(keep.every(), scores, scores.dtype.min)
+        scores = tf.ensure_shape(scores, [None, num_items])
     if exclude is not None:
         batch = tf.shape(exclude)[0]
         # An extra column receives the entries that exclude nothing.

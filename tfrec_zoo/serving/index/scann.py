@@ -70,7 +70,7 @@ class ScannIndex(ApproximateIndex):
         """How many items a search scores by their vectors."""
         return min(self.reordered * (self.recall_at + self.spare), self.num_items)
 
-    def _found(self, query: tf.Tensor, width: int) -> tuple[tf.Tensor, tf.Tensor]:
+    def _found(self, query: tf.Tensor, width: int, parts: int) -> tuple[tf.Tensor, tf.Tensor]:
         searcher = load_scann_ops().searcher_from_module(self.state)
         query = tf.cast(query, tf.float32)
         batch = tf.shape(query)[0]
@@ -80,7 +80,7 @@ class ScannIndex(ApproximateIndex):
             tf.pad(tf.where(finite, query, 0), [[0, tf.cast(batch == 0, tf.int32)], [0, 0]]),
             final_num_neighbors=width,
             pre_reorder_num_neighbors=min(self.reordered * width, self.num_items),
-            leaves_to_search=self.parts_to_search,
+            leaves_to_search=parts,
         )
         # ScaNN pads short lists with NaN at row 0, but only up to the longest list of the batch.
         short = [[0, 0], [0, width - tf.shape(scores)[1]]]

@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from tfrec_zoo.serving.index.base import Index
+from tfrec_zoo.serving.index.keep import Keep
 from tfrec_zoo.serving.index.products import best_of
 
 
@@ -13,9 +14,9 @@ class ScoreIndex(Index):
         tf.Module.__init__(self)
 
     def _search(
-        self, query: tf.Tensor, k: int, exclude: tf.Tensor | None
+        self, query: tf.Tensor, k: int, exclude: tf.Tensor | None, keep: Keep | None = None
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        return best_of(query, k, exclude)
+        return best_of(query, k, exclude, keep)
 
     def _scores(self, query: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
         return tf.gather(query, rows, batch_dims=1)
