@@ -111,7 +111,7 @@ def make_funnel(num_items: int, index: str) -> Funnel:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--items", type=int, nargs="+", default=[4_000, 100_000])
-    parser.add_argument("--indexes", nargs="+", default=["exact", "scann"])
+    parser.add_argument("--indexes", nargs="+", default=["exact", "ivf", "scann"])
     parser.add_argument("--requests", type=int, default=1000)
     arguments = parser.parse_args()
     for num_items in arguments.items:
@@ -134,7 +134,7 @@ def main() -> None:
             if hasattr(index, "recall"):
                 row |= {
                     "recall_at_300": round(index.recall, 3),
-                    "leaves": f"{index.leaves_to_search}/{index.num_leaves}",
+                    index.parts: f"{index.parts_to_search}/{index.num_parts}",
                 }
             print(json.dumps(row), flush=True)
     print(json.dumps(versions()))

@@ -133,7 +133,7 @@ class Run:
 
         Args:
             directory: Folder to write.
-            **kwargs: `version`; `k` and `index`, for retrieval models.
+            **kwargs: `version`; `k`, `index`, `target_recall` and `filters`, for retrieval models.
         """
         return export(self.model, directory, self.result().to_dict(), log=self.task.log, **kwargs)
 

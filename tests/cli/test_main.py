@@ -41,7 +41,7 @@ def test_help_lists_the_commands(capsys: Any) -> None:
     assert set(COMMANDS) <= set(words)
     assert set(COMMANDS) == {
         *("quickstart", "list", "train", "retrain", "evaluate"),
-        *("add-items", "export", "recommend", "serve", "benchmark", "results"),
+        *("add-items", "export", "index-curve", "recommend", "serve", "benchmark", "results"),
     }
 
 

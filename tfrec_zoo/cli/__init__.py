@@ -19,6 +19,7 @@ COMMANDS = (
     "retrain",
     "evaluate",
     "export",
+    "index-curve",
     "recommend",
     "serve",
     "add-items",

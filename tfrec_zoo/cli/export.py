@@ -5,7 +5,8 @@ import pathlib
 from typing import Any
 
 from tfrec_zoo.cli.arguments import show
-from tfrec_zoo.cli.trained import read_result
+from tfrec_zoo.cli.datasets import add_dataset
+from tfrec_zoo.cli.trained import log_of_training, read_result
 
 HELP = "export what `train` left, with another index or list length"
 
@@ -16,9 +17,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", required=True, help="folder for the SavedModel")
     parser.add_argument(
         "--index",
-        choices=("auto", "exact", "scann", "beam"),
-        help="how a retrieval model searches the items (default: auto, exact for small catalogues; "
-        "beam is for a hierarchical output)",
+        choices=("auto", "exact", "ivf", "scann", "beam"),
+        help="how a retrieval model searches the items (default: auto, exact for small catalogues "
+        "and otherwise the fastest that reaches the target recall; beam is for a hierarchical "
+        "output)",
+    )
+    parser.add_argument(
+        "--target-recall",
+        type=float,
+        help="share of the exact best items that an approximate index must find (default: 0.95)",
     )
     parser.add_argument(
         "--version",
@@ -27,6 +34,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "than the latest there",
     )
     parser.add_argument("--k", type=int, help="longest list of a retrieval model (default: 100)")
+    parser.add_argument(
+        "--filters",
+        nargs="+",
+        metavar="COLUMN",
+        help="columns of the items by whose values requests may restrict what they get",
+    )
+    words = "the one it was trained on, on whose users an approximate index is measured"
+    add_dataset(parser, default=None, default_words=words)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -34,21 +49,32 @@ def run(arguments: argparse.Namespace) -> None:
     from tfrec_zoo import checkpoints
     from tfrec_zoo.artifacts import MANIFEST
     from tfrec_zoo.serving import export
+    from tfrec_zoo.serving.index import is_measured
 
     directory = pathlib.Path(arguments.directory)
     model = checkpoints.restore(directory / "checkpoint")
-    given = {"k": arguments.k, "index": arguments.index}
+    given = {
+        "k": arguments.k,
+        "index": arguments.index,
+        "target_recall": arguments.target_recall,
+        "filters": arguments.filters,
+    }
     options = {name: value for name, value in given.items() if value is not None}
     if options and model.family != "retrieval":
         raise ValueError(
             f"{type(model).__name__} ranks what it is given: it has no index and no lists. "
             f"Received: {options}"
         )
+    result, log = read_result(directory), None
+    kind = arguments.index or "auto"
+    if model.family == "retrieval" and (arguments.filters or is_measured(kind, model.num_items)):
+        log = log_of_training(result, arguments)
     earlier = directory / "model"
     like = earlier if (earlier / MANIFEST).is_file() else None
     version: Any = arguments.version
     if version is not None and version != "next":
         version = int(version) if version.isdecimal() else version
-    result = read_result(directory)
-    written = export(model, arguments.output, result, like=like, version=version, **options)
+    written = export(
+        model, arguments.output, result, log=log, like=like, version=version, **options
+    )
     show(arguments, {"output": str(written)}, f"written: {written}")

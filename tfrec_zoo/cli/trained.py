@@ -1,11 +1,17 @@
 """What `tfrec-zoo train` left, read again."""
 
+import argparse
 import json
+import logging
 import pathlib
+from collections.abc import Mapping
 from typing import Any
 
 from tfrec_zoo.artifacts import MANIFEST, read_manifest
+from tfrec_zoo.cli.datasets import load_again
 from tfrec_zoo.generations import finish, generation_of
+
+logger = logging.getLogger(__name__)
 
 
 def read_result(directory: pathlib.Path) -> dict[str, Any]:
@@ -25,6 +31,30 @@ def read_result(directory: pathlib.Path) -> dict[str, Any]:
     except (OSError, json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError):
         pass
     raise ValueError(f"{path} is damaged, or not of `train`: train the model again.")
+
+
+def log_of_training(result: Mapping[str, Any], arguments: argparse.Namespace) -> Any:
+    """The log that a model was trained on, on whose users an index is measured.
+
+    Args:
+        result: What `train` wrote of itself.
+        arguments: Arguments of `add_dataset`, which may name another.
+
+    Returns:
+        The log; or None and a note, if it is not where it was.
+    """
+    try:
+        found = load_again(result["config"]["given"], arguments)
+    except (OSError, ValueError) as error:
+        if arguments.dataset is not None:
+            raise
+        logger.warning(
+            "The index is measured on items' own vectors, which say little of users': the data set "
+            "of the training can't be read; give its place by --dataset. %s",
+            error,
+        )
+        return None
+    return getattr(found, "log", found)
 
 
 def _require_one_generation(directory: pathlib.Path, generation: str | None) -> None:

@@ -5,7 +5,7 @@ from tfrec_zoo.serving.client import Served
 from tfrec_zoo.serving.export import export, served
 from tfrec_zoo.serving.funnel import Funnel
 from tfrec_zoo.serving.in_memory import serve
-from tfrec_zoo.serving.index import ExactIndex, Index, ScannIndex, build_index
+from tfrec_zoo.serving.index import ExactIndex, Index, IvfIndex, ScannIndex, build_index
 from tfrec_zoo.serving.load import load
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "ExactIndex",
     "Funnel",
     "Index",
+    "IvfIndex",
     "ScannIndex",
     "Served",
     "build_index",

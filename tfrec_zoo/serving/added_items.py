@@ -10,7 +10,7 @@ from tfrec_zoo import checkpoints
 from tfrec_zoo.artifacts import atomic_write, read_manifest
 from tfrec_zoo.features import RawFeature
 from tfrec_zoo.features.more_items import item_ids
-from tfrec_zoo.generations import generation_of, next_generation
+from tfrec_zoo.generations import finish, generation_of, next_generation
 from tfrec_zoo.models.retrieval import RetrievalModel
 from tfrec_zoo.new_items import add_items
 from tfrec_zoo.new_rows import Rule
@@ -47,6 +47,7 @@ def export_with_items(
     directory, output = pathlib.Path(directory), pathlib.Path(output)
     if output.resolve() == directory.resolve():
         raise ValueError(f"Give the new export a folder of its own. Received: {output}")
+    finish(directory)
     earlier = directory / "model"
     manifest = read_manifest(earlier)
     model = checkpoints.restore(directory / "checkpoint")
@@ -73,6 +74,7 @@ def export_with_items(
             items=None if table is None else table.with_items(frame[is_new]),
             k=k,
             index=index["kind"],
+            target_recall=index.get("target_recall", 0.95),
         )
         if path.is_file():
             atomic_write(folder / "result.json", json.dumps(result, indent=1) + "\n")

@@ -5,7 +5,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfrec_zoo.layers import HierarchicalSoftmax
-from tfrec_zoo.serving.index import Index, is_in
+from tfrec_zoo.serving.index import Index, Keep, is_in
 
 
 class BeamIndex(Index):
@@ -19,7 +19,7 @@ class BeamIndex(Index):
     Args:
         softmax: Layer of a trained model, whose variables the model must save.
         spare: Number of items to search for beyond k, so that enough remain after exclusions. A
-            user who has more of the top items excluded gets a shorter list.
+            user who has more of the top items excluded, or not kept, gets a shorter list.
         width: Number of nodes of a level that are followed per item that is searched for.
     """
 
@@ -37,13 +37,15 @@ class BeamIndex(Index):
         return {"kind": "beam", "nodes_per_item": self.width}
 
     def _search(
-        self, query: tf.Tensor, k: int, exclude: tf.Tensor | None
+        self, query: tf.Tensor, k: int, exclude: tf.Tensor | None, keep: Keep | None = None
     ) -> tuple[tf.Tensor, tf.Tensor]:
         wanted = min(k + self.spare, self.num_items)
         scores, rows = self._top_k(query, wanted, self.width * wanted)
         kept = rows >= 0
         if exclude is not None:
             kept &= tf.logical_not(is_in(rows, exclude))
+        if keep is not None:
+            kept &= keep.of(rows)
         scores = tf.where(kept, scores, scores.dtype.min)
         scores, at = tf.math.top_k(scores, min(k, wanted))
         return scores, tf.gather(rows, at, batch_dims=1)

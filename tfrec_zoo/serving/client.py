@@ -51,14 +51,16 @@ class Served:
     ) -> None:
         self.signatures = signatures
         self.manifest = dict(manifest)
-        #: The raw features a request may give, by key.
+        #: The raw features a request may give, by key, and the bags of `filter_<column>`.
         self.request: dict[str, RawFeature] = {}
+        self.filters: dict[str, RawFeature] = {}
         #: The arguments of the signatures by the keys of the features that they hold.
         self.names: dict[str, str] = {}
-        for entry in self.manifest["request"]:
-            rest = dict(entry)
-            self.names[entry["key"]] = rest.pop("argument", entry["key"])
-            self.request[entry["key"]] = RawFeature(**rest)
+        for kind, features in (("request", self.request), ("filters", self.filters)):
+            for entry in {"filters": (), **self.manifest}[kind]:
+                rest = dict(entry)
+                self.names[entry["key"]] = rest.pop("argument", entry["key"])
+                features[entry["key"]] = RawFeature(**rest)
         #: What holds the variables; the signatures do so only weakly.
         self.module: Any = None
         self.directory: pathlib.Path | None = None  # Of `train`, if loaded from one.
@@ -94,7 +96,7 @@ class Served:
         if signature == "rank":
             return {"predictions": self._rank_as_given(request)}
         wanted = self.inputs(signature)
-        features = {**self._bags, **self.request}
+        features = {**self._bags, **self.filters, **self.request}
         raw = {key: f for key, f in features.items() if self._argument(key) in wanted}
         if len(raw) < len(wanted):
             raise ValueError(
@@ -131,7 +133,8 @@ class Served:
             request: Raw features by key, one value (or bag) per row: lists, arrays or a pandas
                 frame. `exclude` holds bags of items that must not be recommended, and `allow` bags
                 of the only ones that may; an empty bag allows all. Unknown items in them have no
-                effect, but a bag of nothing else allows nothing.
+                effect, but a bag of nothing else allows nothing. `filter_<column>`, if the export
+                has it, holds bags of values of which recommended items have at least one.
             k: Number of items to return, by default and at most that of the export; 10 by default
                 for ranking models, or all candidates.
             candidates: For ranking models, a list of item ids per row; or lists of values by key,
@@ -237,6 +240,7 @@ class Served:
         """What `recommend` takes: features of the query, and bags of items."""
         found = {
             **self._bags,
+            **self.filters,
             **{key: f for key, f in self.request.items() if key not in self.candidate},
         }
         if ITEM_AGE in self.candidate:
@@ -320,6 +324,8 @@ class Served:
                     "The export is of a time before `allow`: export the model again. "
                     f"Received: signatures {sorted(self.signatures)}"
                 )
+        if any(not is_missing(arrays[key]).all() for key in self.filters):
+            name = "filter"
         step = _ROWS if num_items is None else max(_SCORES // num_items, 1)
         parts = []
         for begin in range(0, max(num_rows(arrays), 1), step):

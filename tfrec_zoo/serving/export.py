@@ -1,21 +1,24 @@
 """Export: trained models as SavedModels that answer raw requests without this package."""
 
+import functools
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
 import tensorflow as tf
 
 from tfrec_zoo.artifacts import MANIFEST, atomic_folder, read_manifest, write_manifest
+from tfrec_zoo.data.catalogue import Catalogue
 from tfrec_zoo.data.log import Log
 from tfrec_zoo.features import RawFeature
 from tfrec_zoo.models.base import RecommenderModel
 from tfrec_zoo.models.ranking import RankingModel
 from tfrec_zoo.models.retrieval import RetrievalModel
 from tfrec_zoo.serving.beam_index import BeamIndex
+from tfrec_zoo.serving.filters import ItemFilters
 from tfrec_zoo.serving.funnel import Funnel
-from tfrec_zoo.serving.index import Index, build_index
+from tfrec_zoo.serving.index import Index, IndexKind, build_index
 from tfrec_zoo.serving.items import ItemTable, query_features
 from tfrec_zoo.serving.served_model import (
     ALLOW,
@@ -31,6 +34,7 @@ from tfrec_zoo.serving.signatures import (
     input_specs,
     signature,
 )
+from tfrec_zoo.serving.user_vectors import user_vectors
 from tfrec_zoo.serving.version_folders import new_version_folder
 from tfrec_zoo.serving.weights import (
     ServedWeights,
@@ -50,18 +54,23 @@ class ServedRetrieval(ServedRecommender):
         k: Number of items to return.
         index: Kind of index; see `build_index`. `"beam"` is a `BeamIndex`, for a model with a
             hierarchical softmax, whose query vectors are then its user vectors.
-        log: The log whose items the export carries.
+        log: The log whose items the export carries, and on whose users an index is measured.
+        target_recall: Share of the exact best items that an approximate index must find.
+        filters: Columns of the log's items by whose values requests may restrict what they get.
 
     Raises:
-        ValueError: If `k` is not positive, or there is no hierarchical softmax for a beam.
+        ValueError: If `k` is not positive, there is no hierarchical softmax for a beam, or there is
+            nothing to filter by.
     """
 
     def __init__(
         self,
         model: RetrievalModel,
         k: int = 100,
-        index: Literal["auto", "exact", "scann", "beam"] = "auto",
+        index: IndexKind | Literal["beam"] = "auto",
         log: Log | None = None,
+        target_recall: float = 0.95,
+        filters: Sequence[str] = (),
     ) -> None:
         super().__init__()
         if k < 1:
@@ -77,7 +86,11 @@ class ServedRetrieval(ServedRecommender):
                 )
             self.index, vectors = BeamIndex(model.hierarchy), model.user_vectors
         else:
-            self.index, vectors = build_index(model.candidates(), index, k=k), model
+            queries = None if log is None else functools.partial(user_vectors, model, log)
+            self.index = build_index(
+                model.candidates(), index, queries, k=k, target_recall=target_recall
+            )
+            vectors = model
         self.indexes = {type(model).__name__: self.index.description}
         self.custom_ops = self.index.custom_ops
         self._ids = item_table(model)
@@ -91,6 +104,16 @@ class ServedRetrieval(ServedRecommender):
             self.items = ItemTable.of(log, vocabulary, set(self.request)).or_none()
             unread |= query_features(log)
         self.ignored = frozenset(unread - set(self.request))
+        self._filters: ItemFilters | None = None
+        if filters and log is None:
+            raise ValueError(
+                "`filters` are columns of a log's items: give `log`. Received: no log, "
+                f"filters={filters!r}"
+            )
+        if filters and log is not None:
+            known = Catalogue.of(log).of_vocabulary(model.features.vocabularies[item.space])
+            self._filters = ItemFilters(known, filters)
+            self.filters = self._filters.request
 
         def query(**raw: tf.Tensor) -> dict[str, tf.Tensor]:
             raw = with_moment(raw, raw_query, model.features.spec)
@@ -102,7 +125,9 @@ class ServedRetrieval(ServedRecommender):
         def answer(**raw: tf.Tensor) -> dict[str, tf.Tensor]:
             allowed = allowed_rows(raw[ALLOW], rows_of)
             query_vectors = query(**raw)["query"]
-            scores, rows = self.index.search(query_vectors, self.k, rows_of(raw[EXCLUDE]), allowed)
+            keep = None if self._filters is None else self._filters.keep(raw)
+            excluded = rows_of(raw[EXCLUDE])
+            scores, rows = self.index.search(query_vectors, self.k, excluded, allowed, keep)
             return {"ids": tf.gather(self._ids, rows + 1), "scores": scores}
 
         self._query, self._answer = query, answer
@@ -143,6 +168,7 @@ class ServedFunnel(ServedRecommender):
         self.num_items = funnel.num_items
         self.items = funnel.items
         self.request = dict(funnel.request)
+        self.filters = dict(funnel.filters)
         self.ignored = funnel.ignored
 
     def answer(self, **raw: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -265,7 +291,7 @@ def export(
         items: The items to carry, in place of those of `like`.
         version: Number of the version to write, in a folder of that name in `directory`, where a
             server that watches it finds it; or `"next"`, one more than the latest there.
-        **kwargs: `k` and `index`, for retrieval models.
+        **kwargs: `k`, `index`, `target_recall` and `filters`, for retrieval models.
 
     Returns:
         The folder of the SavedModel.

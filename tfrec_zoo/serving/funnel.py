@@ -4,8 +4,9 @@ Covington, Adams & Sargin (RecSys 2016), figure 2.
 """
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any, Literal
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import tensorflow as tf
 
@@ -27,8 +28,10 @@ from tfrec_zoo.features import RawFeature, serving_value
 from tfrec_zoo.models.base import RecommenderModel
 from tfrec_zoo.models.ranking import RankingModel
 from tfrec_zoo.models.retrieval import RetrievalModel
-from tfrec_zoo.serving.index import build_index
+from tfrec_zoo.serving.filters import ItemFilters
+from tfrec_zoo.serving.index import IndexKind, build_index
 from tfrec_zoo.serving.items import ItemTable, query_features
+from tfrec_zoo.serving.user_vectors import user_vectors
 from tfrec_zoo.serving.weights import (
     ServedWeights,
     allowed_rows,
@@ -72,9 +75,12 @@ class Funnel(tf.Module):
         num_candidates: Number of candidates that each source nominates.
         k: Number of items to return.
         index: Kind of index; see `build_index`.
+        target_recall: Share of the exact best items that an approximate index must find.
+        filters: Columns of the log's items by whose values requests may restrict what they get.
 
     Attributes:
         request: Raw features of a request, by key.
+        filters: Bags of values that recommended items must have, by key.
         ignored: Keys of what else the log says of who asks, which neither stage reads.
         item: Key and type of the item ids.
         items: The items' titles, or None.
@@ -93,7 +99,9 @@ class Funnel(tf.Module):
         log: Log,
         num_candidates: int = 200,
         k: int = 20,
-        index: Literal["auto", "exact", "scann"] = "auto",
+        index: IndexKind = "auto",
+        target_recall: float = 0.95,
+        filters: Sequence[str] = (),
     ) -> None:
         super().__init__()
         if not sources:
@@ -124,7 +132,14 @@ class Funnel(tf.Module):
         # nominate is left out of the others'.
         self._widths = [max(num_candidates, NOMINATED), *[num_candidates] * (len(sources) - 1)]
         self._indexes = [
-            build_index(source.candidates(), index, k=width, spare=200 + i * num_candidates)
+            build_index(
+                source.candidates(),
+                index,
+                functools.partial(user_vectors, source, log),
+                k=width,
+                spare=200 + i * num_candidates,
+                target_recall=target_recall,
+            )
             for i, (source, width) in enumerate(zip(sources.values(), self._widths, strict=True))
         ]
         self.custom_ops = tuple(dict.fromkeys(op for i in self._indexes for op in i.custom_ops))
@@ -134,6 +149,8 @@ class Funnel(tf.Module):
         self.items = ItemTable.of(log, vocabulary).or_none()
         self.num_items = len(vocabulary)
         catalogue = Catalogue.of(log).of_vocabulary(vocabulary)
+        self._filters = ItemFilters(catalogue, filters) if filters else None
+        self.filters = {} if self._filters is None else self._filters.request
         self._catalogue = {}
         if ranking is not None:
             encoded = catalogue.encoded(ranking.preprocessor, leave_out=DERIVED)
@@ -189,7 +206,7 @@ class Funnel(tf.Module):
 
         Args:
             **raw: Raw features by key, as in `request`: [batch], or [batch, length] for bags; and
-                perhaps `allow`, bags of the only items to recommend.
+                perhaps `allow`, bags of the only items to recommend, and bags of `filters`.
 
         Returns:
             `ids`, the original item ids, [batch, k], best first, and `scores`, the ranker's
@@ -199,6 +216,9 @@ class Funnel(tf.Module):
         history = self._rows(raw[HISTORY])
         excluded = tf.concat([history, self._rows(raw["exclude"])], axis=1)
         allowed = allowed_rows(raw["allow"], self._rows) if "allow" in raw else None
+        keep = None
+        if self._filters is not None and set(self.filters) <= set(raw):
+            keep = self._filters.keep(raw)
         raw = {**raw, LAST_WATCHED: last_of(raw[HISTORY])}
         raw.update((key, tf.gather(t, history + 1)) for key, t in self._attributes.items())
 
@@ -210,7 +230,7 @@ class Funnel(tf.Module):
             features = with_moment(raw, source.raw_query, source.features.spec)
             features = with_serving_values(features, source.features.spec.raw_query)
             queries.append(source(features))
-            scores, rows = index.search(queries[-1], width, excluded, allowed)
+            scores, rows = index.search(queries[-1], width, excluded, allowed, keep)
             found.append(scores)
             rows_of.append(rows[:, : self.num_candidates])
             excluded = tf.concat([excluded, rows_of[-1]], axis=1)

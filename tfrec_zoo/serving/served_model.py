@@ -36,6 +36,7 @@ class ServedModel(tf.Module):
         excludes_history: Whether items of the history are never recommended.
         indexes: The kind and the measured recall of each index, by the model that it searches.
         custom_ops: Operations that a process must register before it loads the export.
+        filters: Bags of values of attributes that recommended items must have, by key.
     """
 
     request: Mapping[str, RawFeature]
@@ -47,6 +48,7 @@ class ServedModel(tf.Module):
     excludes_history: bool = False
     indexes: Mapping[str, Any] = MappingProxyType({})
     custom_ops: tuple[str, ...] = ()
+    filters: Mapping[str, RawFeature] = MappingProxyType({})
 
     def signatures(self) -> dict[str, Any]:
         """Returns the concrete functions to export, by name."""
@@ -56,20 +58,26 @@ class ServedModel(tf.Module):
     def names(self) -> dict[str, str]:
         """The arguments of the signatures, by the keys of the features that they hold."""
         reserved = [ALLOW, HISTORY]  # Arguments of signatures of their own.
-        names = argument_names([*reserved, *(key for key in self.request if key not in reserved)])
-        return {key: names[key] for key in (*self.request, ALLOW)}
+        keys = (*self.request, *self.filters)
+        names = argument_names([*reserved, *(key for key in keys if key not in reserved)])
+        return {key: names[key] for key in (*keys, ALLOW)}
 
     def manifest(self) -> dict[str, Any]:
         """What the manifest of an export says of its requests."""
         names = self.names
-        return {
-            "request": [
+
+        def entries(features: Mapping[str, RawFeature]) -> list[dict[str, Any]]:
+            return [
                 {
                     **{k: v for k, v in dataclasses.asdict(feature).items() if v is not None},
                     "argument": names[key],
                 }
-                for key, feature in self.request.items()
-            ],
+                for key, feature in features.items()
+            ]
+
+        return {
+            "request": entries(self.request),
+            **({"filters": entries(self.filters)} if self.filters else {}),
             "candidate": sorted(self.candidate),
             "item": None if self.item is None else {"key": self.item.key, "dtype": self.item.dtype},
             "ignored": sorted(self.ignored),
@@ -93,11 +101,19 @@ class ServedRecommender(ServedModel):
     def signatures(self) -> dict[str, Any]:
         """Returns the signatures that recommend.
 
-        `serving_default` takes all features but `allow`, and `allow` that one too; `examples` and
-        `classify` take serialized `tf.Example`s, and `from_<feature>` takes the one feature that
-        says who asks: the history, which is left out of what it returns, or the user's id.
+        `serving_default` takes all features but `allow`, `allow` that one too, and `filter`, if
+        there are `filters`, these as well; `examples` and `classify` take serialized `tf.Example`s,
+        and `from_<feature>` takes the one feature that says who asks: the history, which is left
+        out of what it returns, or the user's id.
         """
-        features = {**self.request, **item_bags(self.request[EXCLUDE].dtype)}
+        taken = sorted(set(self.filters) & set(self.request))
+        if taken:
+            raise ValueError(
+                "Requests have filters of these names: call the model's features otherwise. "
+                f"Received: {taken}"
+            )
+        allowed = {**self.request, **item_bags(self.request[EXCLUDE].dtype)}
+        features = {**allowed, **self.filters}
         specs = input_specs(features)
         answer = answer_of(self.answer, specs)
         of_examples = answer_of_examples(self.answer, specs, answer)
@@ -114,10 +130,12 @@ class ServedRecommender(ServedModel):
 
         found = {
             "serving_default": signature(unrestricted, plain, self.names),
-            ALLOW: signature(answer, specs, self.names),
+            ALLOW: signature(unrestricted, input_specs(allowed), self.names),
             "examples": examples_signature(of_examples, features),
             "classify": examples_signature(of_examples, features, "inputs", classes),
         }
+        if self.filters:
+            found["filter"] = signature(answer, specs, self.names)
         asks = self._who_asks()
         if asks is not None:
 

@@ -72,13 +72,19 @@ class UserRequests:
     def shards(self, size: int) -> Iterator[pd.DataFrame]:
         """Yields requests, `size` at a time, with the users' ids."""
         for begin in range(0, max(self.num_rows, 1), size):
-            rows = slice(begin, min(begin + size, self.num_rows))
-            columns: dict[str, Any] = {}
-            for key, values in self._columns.items():
-                columns[key] = values[rows] if values.ndim == 1 else list(values[rows])
-            for bags in self._bags:
-                columns.update(bags.of(rows))
-            yield pd.DataFrame(columns)
+            yield self._of(slice(begin, min(begin + size, self.num_rows)))
+
+    def sample(self, number: int) -> pd.DataFrame:
+        """Returns requests of users taken evenly from all, at most `number`, with their ids."""
+        return self._of(slice(0, None, max(-(-self.num_rows // number), 1)))
+
+    def _of(self, rows: slice) -> pd.DataFrame:
+        columns: dict[str, Any] = {}
+        for key, values in self._columns.items():
+            columns[key] = values[rows] if values.ndim == 1 else list(values[rows])
+        for bags in self._bags:
+            columns.update(bags.of(rows))
+        return pd.DataFrame(columns)
 
     def request_of(
         self, shard: pd.DataFrame, first: int, features: Mapping[str, RawFeature]
