@@ -164,6 +164,20 @@ def test_query_and_retrieval(world, retrieval):
     assert np.isneginf(found["scores"][2][5:]).all()
 
 
+@pytest.mark.parametrize("short", ["history", "exclude", "time", "country"])
+def test_inputs_of_other_rows_are_refused(world, retrieval, short):
+    for asked in (load(world.directory), retrieval):
+        features = {**asked.request, "exclude": asked.request["exclude"]}
+        if short not in features:
+            continue
+        raw = tensors(features, {key: REQUESTS.get(key, [None] * 4) for key in features})
+        answer = asked.signatures["serving_default"]
+        assert answer(**raw)["ids"].shape[0] == 4
+        raw[short] = raw[short][:1]
+        with pytest.raises(tf.errors.InvalidArgumentError, match=f"a row for each .* {short}"):
+            answer(**raw)
+
+
 def test_popularity_has_nothing_but_exclude_to_ask(tmp_path):
     from tfrec_zoo.features import Features, FeatureSpec, VocabularyColumn
     from tfrec_zoo.models import Popularity

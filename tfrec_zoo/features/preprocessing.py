@@ -17,6 +17,7 @@ from tfrec_zoo.features.columns import (
 )
 from tfrec_zoo.features.dense_columns import NumericColumn, VectorColumn
 from tfrec_zoo.features.features import Features
+from tfrec_zoo.features.recent_values import is_last, is_missing
 from tfrec_zoo.features.request import MISSING
 from tfrec_zoo.features.spec import RawFeature
 
@@ -210,7 +211,7 @@ class Preprocessor(tf.keras.layers.Layer):
             parts = {part.name: self.ids(part, raw) for part in column.columns}
             return self._crossed(column, parts)
         ids = self.ids(column.values, raw)
-        return tf.where(_is_last(raw[column.key], column.max_length), ids, 0)
+        return tf.where(is_last(raw[column.key], column.max_length), ids, 0)
 
     def _crossed(self, column: CrossedColumn, ids: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """Returns the ids of a cross, [..., combinations], from the ids of its parts."""
@@ -252,21 +253,10 @@ def _vector(values: Any, column: VectorColumn) -> tf.Tensor:
     return tf.where(tf.math.is_finite(values), values, 0)
 
 
-def _is_missing(values: tf.Tensor) -> tf.Tensor:
-    return values == "" if values.dtype == tf.string else values < 0
-
-
 def _strings(values: tf.Tensor) -> tf.Tensor:
     if values.dtype == tf.string:
         return values
-    return tf.where(_is_missing(values), "", tf.strings.as_string(values))
-
-
-def _is_last(bag: tf.Tensor, max_length: int) -> tf.Tensor:
-    """Returns which values are among the last `max_length` non-missing ones of their row."""
-    present = tf.logical_not(_is_missing(bag))
-    from_end = tf.cumsum(tf.cast(present, tf.int32), axis=-1, reverse=True)
-    return present & (from_end <= max_length)
+    return tf.where(is_missing(values), "", tf.strings.as_string(values))
 
 
 def _as_set(bag: tf.Tensor, max_length: int) -> tf.Tensor:

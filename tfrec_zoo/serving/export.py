@@ -39,10 +39,9 @@ from tfrec_zoo.serving.version_folders import new_version_folder
 from tfrec_zoo.serving.weights import (
     ServedWeights,
     allowed_rows,
+    as_read,
     item_table,
     serving_inputs,
-    with_moment,
-    with_serving_values,
 )
 
 
@@ -116,8 +115,7 @@ class ServedRetrieval(ServedRecommender):
             self.filters = self._filters.request
 
         def query(**raw: tf.Tensor) -> dict[str, tf.Tensor]:
-            raw = with_moment(raw, raw_query, model.features.spec)
-            return {"query": vectors(with_serving_values(raw, raw_query))}
+            return {"query": vectors(as_read(raw, raw_query, model.features.spec))}
 
         def rows_of(items: tf.Tensor) -> tf.Tensor:
             return model.preprocessor.ids(item, {item.key: items}) - 1
@@ -207,8 +205,7 @@ class ServedRanking(ServedModel):
             self.item = RawFeature(column.key, column.dtype)
 
         def answer(**raw: tf.Tensor) -> dict[str, tf.Tensor]:
-            raw = with_serving_values(with_moment(raw, spec.raw, spec), spec.raw)
-            return {"predictions": model.predictions(model(raw))}
+            return {"predictions": model.predictions(model(as_read(raw, spec.raw, spec)))}
 
         self._answer = answer
 

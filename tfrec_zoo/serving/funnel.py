@@ -35,10 +35,9 @@ from tfrec_zoo.serving.user_vectors import user_vectors
 from tfrec_zoo.serving.weights import (
     ServedWeights,
     allowed_rows,
+    as_read,
     item_table,
     serving_inputs,
-    with_moment,
-    with_serving_values,
 )
 
 
@@ -227,9 +226,8 @@ class Funnel(tf.Module):
         for (name, source), index, width in zip(
             self._stages.sources.items(), self._indexes, self._widths, strict=True
         ):
-            features = with_moment(raw, source.raw_query, source.features.spec)
-            features = with_serving_values(features, source.features.spec.raw_query)
-            queries.append(source(features))
+            spec = source.features.spec
+            queries.append(source(as_read(raw, source.raw_query, spec)))
             scores, rows = index.search(queries[-1], width, excluded, allowed, keep)
             found.append(scores)
             rows_of.append(rows[:, : self.num_candidates])
@@ -285,7 +283,7 @@ class Funnel(tf.Module):
     ) -> dict[str, dict[str, tf.Tensor]]:
         """Returns the query's encoded features together with the candidates' encoded ones."""
         spec = ranking.features.spec
-        query = with_serving_values(with_moment(raw, ranking.raw_query, spec), spec.raw_query)
+        query = as_read(raw, ranking.raw_query, spec)
         query = {key: query[key] for key in spec.raw_query if key in query}
         encoded = ranking.preprocessor(query)
         at = tf.maximum(rows, 0)

@@ -74,11 +74,23 @@ def signature(
 
     def named(*args: Any, **kwargs: Any) -> Any:
         bound = named.__signature__.bind(*args, **kwargs)  # type: ignore[attr-defined]
-        return function({keys[name]: value for name, value in bound.arguments.items()})
+        given = _of_equal_rows(bound.arguments)
+        return function({keys[name]: value for name, value in given.items()})
 
     named.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     inputs = [tf.TensorSpec(s.shape, s.dtype, name=names[key]) for key, s in specs.items()]
     return tf.function(named, input_signature=inputs).get_concrete_function()
+
+
+def _of_equal_rows(values: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    """Returns inputs that fail, in the graph, where they differ in their number of rows."""
+    if len(values) < 2:
+        return dict(values)
+    rows = tf.stack([tf.shape(value)[0] for value in values.values()])
+    message = f"Inputs must have a row for each request. Received, of {', '.join(values)}:"
+    equal = tf.reduce_all(rows == rows[0])
+    with tf.control_dependencies([tf.debugging.Assert(equal, [message, rows], len(values))]):
+        return {key: tf.identity(value) for key, value in values.items()}
 
 
 def examples_signature(

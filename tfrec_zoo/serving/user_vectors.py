@@ -11,7 +11,7 @@ from tfrec_zoo.models.retrieval import RetrievalModel
 from tfrec_zoo.serving.requests import typed_request
 from tfrec_zoo.serving.signatures import input_specs
 from tfrec_zoo.serving.user_requests import UserRequests
-from tfrec_zoo.serving.weights import serving_inputs, with_moment, with_serving_values
+from tfrec_zoo.serving.weights import as_read, serving_inputs
 
 #: Number of users at most, and how many are asked for at once.
 USERS, _AT_ONCE = 2048, 256
@@ -47,9 +47,6 @@ def user_vectors(
             key: tf.constant(values, specs[key].dtype)
             for key, values in typed_request(features, given).items()
         }
-        raw = {
-            LAST_WATCHED: last_of(raw[HISTORY]),
-            **with_moment(raw, model.raw_query, model.features.spec),
-        }
-        found.append((vectors or model)(with_serving_values(raw, model.raw_query)))
+        raw = {LAST_WATCHED: last_of(raw[HISTORY]), **raw}
+        found.append((vectors or model)(as_read(raw, model.raw_query, model.features.spec)))
     return tf.concat(found, axis=0)

@@ -14,6 +14,7 @@ from tfrec_zoo.data.derived import (
     moment_of,
 )
 from tfrec_zoo.features import MISSING, FeatureSpec, RawFeature, serving_value
+from tfrec_zoo.features.recent_values import RecentValues
 from tfrec_zoo.models.base import RecommenderModel
 from tfrec_zoo.models.retrieval import RetrievalModel
 from tfrec_zoo.serving.index import NO_ITEM
@@ -52,16 +53,27 @@ def serving_inputs(raw: Mapping[str, RawFeature]) -> dict[str, RawFeature]:
     return given
 
 
-def with_moment(
+def as_read(
     raw: Mapping[str, tf.Tensor], features: Mapping[str, RawFeature], spec: FeatureSpec
 ) -> dict[str, tf.Tensor]:
-    """Adds what follows from the history of a request.
+    """Returns what a model reads of a request.
+
+    What follows from the history and what is constant in serving is added, and of long bags there
+    are the last values that count.
 
     Args:
         raw: Raw features of a request, by key.
-        features: The raw features that a model reads.
+        features: The raw features that the model reads.
         spec: Spec of the model.
     """
+    raw = RecentValues(spec).of(_with_moment(raw, features, spec))
+    return _with_serving_values(raw, features)
+
+
+def _with_moment(
+    raw: Mapping[str, tf.Tensor], features: Mapping[str, RawFeature], spec: FeatureSpec
+) -> dict[str, tf.Tensor]:
+    """Adds what follows from the history of a request."""
     derived = _derived_of_history(features)
     if not derived:
         return dict(raw)
@@ -80,7 +92,7 @@ def _has_history(raw: Mapping[str, RawFeature]) -> bool:
     return HISTORY in raw and raw[HISTORY].is_bag
 
 
-def with_serving_values(
+def _with_serving_values(
     raw: Mapping[str, tf.Tensor], features: Mapping[str, RawFeature]
 ) -> dict[str, tf.Tensor]:
     """Adds the features that are constant in serving, one value per row."""
