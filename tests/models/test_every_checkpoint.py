@@ -13,8 +13,8 @@ import tensorflow as tf  # isort: skip (after tfrec_zoo, which chooses Keras 2)
 
 @EACH
 def test_config_round_trip(case):
-    for variant, arguments in case.variants.items():
-        model = case.randomised(**arguments)
+    for variant in case.variants:
+        model = case.of_variant(variant)
         config = json.loads(json.dumps(model.get_config()))
         again = case.entry.load().from_config(config)
         assert json.loads(json.dumps(again.get_config())) == config, variant
@@ -68,8 +68,8 @@ def test_weights_are_saved_in_every_format(case, tmp_path, file):
 
 @EACH
 def test_a_keras_file_is_loaded_again(case, tmp_path):
-    for variant, arguments in case.variants.items():
-        model = case.shared() if variant == "default" else case.randomised(**arguments)
+    for variant in case.variants:
+        model = case.shared() if variant == "default" else case.of_variant(variant)
         model.save(tmp_path / "model.keras")
         loaded = tf.keras.models.load_model(tmp_path / "model.keras")
         assert type(loaded) is type(model)
