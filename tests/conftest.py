@@ -1,11 +1,12 @@
 """Fixtures that more than one package's tests use."""
 
+import contextlib
+import gc
 import os
 import pathlib
 import subprocess
 import sys
 import types
-import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -26,6 +27,17 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             return _group(nodeid)
 
     return GroupScheduling(config, log) if config.getoption("dist") == "load" else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Runs notebooks before other groups of one test: last, one would run beside an idle worker."""
+    items.sort(key=lambda item: "test_notebooks.py" not in item.nodeid)
+
+
+def pytest_collection_finish() -> None:
+    """Leaves what was imported alone when garbage is collected, which TensorFlow makes a lot of."""
+    gc.freeze()
+    gc.set_threshold(10_000, 10, 10)
 
 
 def _group(nodeid: str) -> str:
@@ -116,15 +128,27 @@ def simulated_log() -> Any:
     return simulate(num_users=60, num_items=60, num_days=4, num_topics=4)
 
 
-@pytest.fixture
-def eagerly() -> Iterator[None]:
-    """Runs functions without tracing them, which is faster for a model of a few batches."""
+@contextlib.contextmanager
+def _untraced() -> Iterator[None]:
     import tfrec_zoo  # noqa: F401 (chooses Keras 2)
 
     import tensorflow as tf  # isort: skip
 
+    before = tf.config.functions_run_eagerly()
     tf.config.run_functions_eagerly(True)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Even though the")
+    yield
+    tf.config.run_functions_eagerly(before)
+
+
+@pytest.fixture
+def eagerly() -> Iterator[None]:
+    """Runs functions without tracing them, which is faster for a model of a few batches."""
+    with _untraced():
         yield
-    tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture(scope="module")
+def module_eagerly() -> Iterator[None]:
+    """Does what `eagerly` does, for the fixtures of a module too."""
+    with _untraced():
+        yield
