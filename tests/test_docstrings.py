@@ -23,6 +23,7 @@ def test_there_are_examples():
     assert len(MODULES) > 30
 
 
+@pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize("name", MODULES)
 def test_examples(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # What they write is gone afterwards.
