@@ -38,7 +38,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_collection_finish() -> None:
     """Leaves what was imported alone when garbage is collected, which TensorFlow makes a lot of."""
     gc.freeze()
-    gc.set_threshold(10_000, 10, 10)
 
 
 def _group(nodeid: str) -> str:

@@ -23,6 +23,7 @@ SMALLER = {
         "num_users=400, num_items=150": "num_users=100, num_items=80",
         "epochs=4": "epochs=1",
         "range(1, 5)": "range(1, 2)",
+        "(0.0, 0.01, 0.1)": "(0.0, 0.1)",
     },
 }
 
