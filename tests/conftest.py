@@ -1,12 +1,14 @@
 """Fixtures that more than one package's tests use."""
 
+import contextlib
+import gc
+import json
 import os
 import pathlib
 import subprocess
 import sys
 import types
-import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -26,6 +28,16 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             return _group(nodeid)
 
     return GroupScheduling(config, log) if config.getoption("dist") == "load" else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Runs notebooks before other groups of one test: last, one would run beside an idle worker."""
+    items.sort(key=lambda item: "test_notebooks.py" not in item.nodeid)
+
+
+def pytest_collection_finish() -> None:
+    """Leaves what was imported alone when garbage is collected, which TensorFlow makes a lot of."""
+    gc.freeze()
 
 
 def _group(nodeid: str) -> str:
@@ -56,6 +68,74 @@ def movielens_dir(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     )
     assert run.returncode == 0, run.stderr[-2000:]
     return folder
+
+
+_ALONE = """
+import contextlib, io, json, os, sys, traceback
+import tensorflow
+
+def imported(*names):
+    return [module for module in sys.modules if module.startswith(names)]
+
+for line in sys.stdin:
+    program, arguments, text, folder = json.loads(line)
+    os.chdir(folder)
+    sys.argv, sys.stdin = ["-c", *arguments], io.StringIO(text)
+    code, error = 0, ""
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        try:
+            exec(program, {"__name__": "__main__"})
+            assert not imported("tfrec_zoo", "tensorflow_recommenders"), "It imports the package."
+        except BaseException:
+            code, error = 1, traceback.format_exc()
+    is_fresh = not imported("tfrec_zoo", "tensorflow_recommenders", "scann")
+    print(json.dumps([code, out.getvalue(), error, is_fresh]), flush=True)
+"""
+
+
+@pytest.fixture(scope="session")
+def run_python(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
+    """Runs programs in a process that has TensorFlow alone: one that imports the package fails.
+
+    They run one after the other, because TensorFlow takes seconds to import. Each has names,
+    arguments, an input and a folder of its own, and none finds operations that another registered.
+    """
+    folder = tmp_path_factory.mktemp("alone")
+    environment = {k: v for k, v in os.environ.items() if k != "TF_USE_LEGACY_KERAS"}
+    process: Any = None
+    with contextlib.ExitStack() as running, (folder / "stderr").open("w") as stderr:
+
+        def run(
+            program: str, *arguments: object, input: str = "", cwd: pathlib.Path = folder
+        ) -> subprocess.CompletedProcess[str]:
+            nonlocal process
+            if process is None:
+                process = running.enter_context(
+                    subprocess.Popen(
+                        [sys.executable, "-c", _ALONE],
+                        cwd=folder,
+                        env=environment,
+                        stdin=subprocess.PIPE,
+                        stdout=subprocess.PIPE,
+                        stderr=stderr,
+                        text=True,
+                    )
+                )
+            asked = [program, [str(argument) for argument in arguments], input, str(cwd)]
+            print(json.dumps(asked), file=process.stdin, flush=True)
+            answer, is_fresh = process.stdout.readline(), False
+            try:
+                assert answer, (folder / "stderr").read_text()[-3000:]
+                *result, is_fresh = json.loads(answer)
+            finally:
+                if not is_fresh:  # The next program gets another.
+                    process.stdin.close()
+                    process = None
+            return subprocess.CompletedProcess(program, *result)
+
+        yield run
 
 
 @pytest.fixture(scope="session")
@@ -116,15 +196,35 @@ def simulated_log() -> Any:
     return simulate(num_users=60, num_items=60, num_days=4, num_topics=4)
 
 
-@pytest.fixture
-def eagerly() -> Iterator[None]:
-    """Runs functions without tracing them, which is faster for a model of a few batches."""
+@contextlib.contextmanager
+def _untraced() -> Iterator[None]:
     import tfrec_zoo  # noqa: F401 (chooses Keras 2)
 
     import tensorflow as tf  # isort: skip
 
+    before = tf.config.functions_run_eagerly()
     tf.config.run_functions_eagerly(True)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Even though the")
+    try:
         yield
-    tf.config.run_functions_eagerly(False)
+    finally:
+        tf.config.run_functions_eagerly(before)
+
+
+@pytest.fixture(scope="session")
+def untraced() -> Callable[[], contextlib.AbstractContextManager[None]]:
+    """Returns a context that does what `eagerly` does, for part of a test or fixture."""
+    return _untraced
+
+
+@pytest.fixture
+def eagerly() -> Iterator[None]:
+    """Runs functions without tracing them, which is faster for a model of a few batches."""
+    with _untraced():
+        yield
+
+
+@pytest.fixture(scope="module")
+def module_eagerly() -> Iterator[None]:
+    """Does what `eagerly` does, for the fixtures of a module too."""
+    with _untraced():
+        yield

@@ -35,6 +35,7 @@ def training(**kwargs) -> Training:
     return Training(**{**arguments, **kwargs})
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_a_rate_that_is_too_high_stops_and_keeps_the_last_good_weights(log: Log) -> None:
     model, examples = factorization(log)
     epochs = []
@@ -48,6 +49,7 @@ def test_a_rate_that_is_too_high_stops_and_keeps_the_last_good_weights(log: Log)
     assert np.isfinite(history["loss"]).all()
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_the_weights_kept_are_those_before_it_diverged(log: Log) -> None:
     model, examples = factorization(log)
     fit(model, examples, training(learning_rate=0.01, epochs=2))
@@ -115,6 +117,7 @@ def test_nothing_that_diverged_is_saved_or_exported(log: Log, tmp_path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_a_grid_leaves_out_what_diverges(log: Log, caplog: pytest.LogCaptureFixture) -> None:
     task = tasks.Ratings(log)
     grid = {"learning_rate": (1e6, 0.01)}

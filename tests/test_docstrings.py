@@ -23,6 +23,7 @@ def test_there_are_examples():
     assert len(MODULES) > 30
 
 
+@pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize("name", MODULES)
 def test_examples(name, tmp_path, monkeypatch):
     if name.startswith("tfrec_zoo.serving.server"):

@@ -45,6 +45,7 @@ def test_negatives_by_size(caplog):
     assert level == "WARNING" and "costs 500 times" in text and "4.1 GB" in text
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_training_says_what_it_chose(log, caplog, monkeypatch):
     caplog.set_level(logging.INFO)
     training = zoo.Training(epochs=1, verbose=0)

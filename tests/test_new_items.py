@@ -43,14 +43,16 @@ X = {"history": np.array([["a", "b"], ["c", ""]])}
 
 
 @pytest.fixture(scope="module")
-def towers():
+def towers(untraced):
     features = Features.fit(SPEC, {**ITEMS, "history": ITEMS["item_id"]}, items=ITEMS)
     model = zoo.TwoTower(features, hidden_units=(4,), seed=1)
     model.compile("adam")
-    model.fit(X, np.array(["c", "a"]), epochs=3, verbose=0)
+    with untraced():
+        model.fit(X, np.array(["c", "a"]), epochs=3, verbose=0)
     return model
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_an_item_is_told_by_its_features_alone(towers):
     new = {"item_id": ["d", "e"], "genres": [["pop", "rock", "new"], ["pop"]],
            "cover": [[0.0, 1.0], [1.0, 0.0]]}  # fmt: skip

@@ -143,6 +143,7 @@ def test_the_settings_of_clicks_are_kept_apart(table: str) -> None:
     assert all(preset.options.get("ids", True) is (table == "ctr") for preset in rows.values())
 
 
+@pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize("name", ["ctr/WideDeep", "ratings/FM", "ncf/GMF-8"])
 def test_a_preset_trains(name: str, small_log: Log) -> None:
     preset = PRESETS[name]

@@ -1,8 +1,10 @@
 """What the README and the pages of docs say is run as it stands there."""
 
+import json
 import pathlib
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from typing import Any
@@ -43,41 +45,86 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     return folder
 
 
-def run(program: str, folder: pathlib.Path) -> str:
-    return subprocess.run(
-        [sys.executable, "-c", program], cwd=folder, check=True, capture_output=True, text=True
-    ).stdout
+# Each program runs in a folder and with names of its own, one after the other in one process.
+_RUN = """
+import contextlib, io, json, os, sys, traceback
+printed = []
+for folder, program in json.load(sys.stdin):
+    os.chdir(folder)
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        try:
+            exec(compile(program, folder, "exec"), {"__name__": "__main__"})
+            error = None
+        except BaseException:
+            error = traceback.format_exc()
+    printed.append([out.getvalue(), error])
+print(json.dumps(printed))
+"""
 
 
-def test_the_python_blocks_of_the_readme(shop: pathlib.Path) -> None:
+@pytest.fixture(scope="module")
+def printed(shop: pathlib.Path, run_python: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Returns what the blocks of a page print: with the package, and then with TensorFlow alone."""
+
+    def python(page: str) -> list[str]:
+        found = blocks((ROOT / page).read_text(encoding="utf-8"), "python")
+        return [re.sub(r"epochs=10?\)", "epochs=1, verbose=0)", block) for block in found]
+
     train, ask = blocks(README, "python")
+    serving, alone, _ = python("docs/serving.md")
+    programs = {
+        "README": train,
+        "your-own-log": "\n".join([*python("docs/your-own-log.md"), "assert task.spec == spec"]),
+        "serving": serving,
+        "new-items": "\n".join(python("docs/new-items.md")),
+        "large-catalogues": "\n".join(python("docs/large-catalogues.md")),
+        "long-trainings": "\n".join(python("docs/long-trainings.md")),
+    }
+    pages = tmp_path_factory.mktemp("pages")
+    folders = {page: shutil.copytree(shop, pages / page) for page in programs}
+    run = subprocess.run(
+        [sys.executable, "-c", _RUN],
+        input=json.dumps([(str(folders[page]), program) for page, program in programs.items()]),
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    found = dict(zip(programs, json.loads(run.stdout.splitlines()[-1]), strict=True))
+
+    def printed(page: str) -> list[str]:
+        text, error = found[page]
+        assert error is None, error
+        texts = [text]
+        if page in ("README", "serving"):
+            answer = run_python(ask if page == "README" else alone, cwd=folders[page])
+            assert answer.returncode == 0, answer.stderr
+            texts.append(answer.stdout)
+        return texts
+
+    return printed
+
+
+def test_the_python_blocks_of_the_readme(printed: Any) -> None:
+    train = blocks(README, "python")[0]
     lines = [line for line in train.splitlines() if line and not line.startswith("import")]
     assert len(lines) <= 6 and train.count("import ") == 1
-    printed = run(train, shop)
-    assert "hit_rate_at_10" in printed and re.search(r"row +rank +id +score", printed)
-    answer = run(f"{ask}\nimport sys; assert 'tfrec_zoo' not in sys.modules", shop)
+    trained, answer = printed("README")
+    assert "hit_rate_at_10" in trained and re.search(r"row +rank +id +score", trained)
     assert len(re.findall(r"b'sku-\d+'", answer)) == 5
     assert "b'sku-12'" not in answer and "b'sku-7'" not in answer
 
 
-def test_the_python_blocks_of_the_page_on_logs(shop: pathlib.Path) -> None:
-    page = (ROOT / "docs" / "your-own-log.md").read_text(encoding="utf-8")
-    program = "\n".join(blocks(page, "python"))
-    program = program.replace("epochs=10", "epochs=1, verbose=0")
-    run(f"{program}\nassert task.spec == spec", shop)
+def test_the_python_blocks_of_the_page_on_logs(printed: Any) -> None:
+    assert len(printed("your-own-log")) == 1
 
 
-def test_the_python_blocks_of_the_page_on_serving(shop: pathlib.Path) -> None:
-    page = (ROOT / "docs" / "serving.md").read_text(encoding="utf-8")
-    ask, alone, _ = blocks(page, "python")
-    ask = ask.replace("epochs=1", "epochs=1, verbose=0")
-    printed = run(ask, shop)
-    assert len(re.findall(r"The sku-\d+", printed)) == 10 + 2 + 5 + 2
-    answer = run(f"{alone}\nimport sys; assert 'tfrec_zoo' not in sys.modules", shop)
+def test_the_python_blocks_of_the_page_on_serving(printed: Any) -> None:
+    asked, answer = printed("serving")
+    assert len(re.findall(r"The sku-\d+", asked)) == 10 + 2 + 5 + 2
     found = re.findall(r"b'(sku-\d+)'", answer)
     assert len(set(found) - {"sku-12", "sku-7"}) == 5
     # The history is left out, so that these are the first that the package prints.
-    assert re.findall(r"(sku-\d+) +The", printed)[:5] == found
+    assert re.findall(r"(sku-\d+) +The", asked)[:5] == found
 
 
 def test_the_requests_of_the_page_on_serving(shop: pathlib.Path) -> None:
@@ -111,21 +158,20 @@ def test_the_requests_of_the_page_on_serving(shop: pathlib.Path) -> None:
     assert len(again["recommendations"]) == 1 and len(rows["predictions"]) == 2
 
 
-def test_the_python_blocks_of_the_page_on_new_items(shop: pathlib.Path) -> None:
-    page = (ROOT / "docs" / "new-items.md").read_text(encoding="utf-8")
-    program = "\n".join(blocks(page, "python")).replace("epochs=1", "epochs=1, verbose=0")
-    printed = run(program, shop)
-    assert "2 items added" in printed and "hit_rate_at_10" in printed
-    found = re.findall(r"(sku-90[01]) +(A pot|A cup)", printed)
+def test_the_python_blocks_of_the_page_on_new_items(printed: Any) -> None:
+    [text] = printed("new-items")
+    assert "2 items added" in text and "hit_rate_at_10" in text
+    found = re.findall(r"(sku-90[01]) +(A pot|A cup)", text)
     assert sorted(found) == [("sku-900", "A pot"), ("sku-901", "A cup")]
 
 
-def test_the_python_blocks_of_the_page_on_large_catalogues(shop: pathlib.Path) -> None:
-    page = (ROOT / "docs" / "large-catalogues.md").read_text(encoding="utf-8")
-    printed = run(
-        "\n".join(blocks(page, "python")).replace("epochs=1", "epochs=1, verbose=0"), shop
-    )
-    assert printed.startswith("Negatives(kind='popularity', number=1000, exponent=0.5")
+def test_the_python_blocks_of_the_page_on_large_catalogues(printed: Any) -> None:
+    [text] = printed("large-catalogues")
+    assert text.startswith("Negatives(kind='popularity', number=1000, exponent=0.5")
+
+
+def test_the_python_blocks_of_the_page_on_long_trainings(printed: Any) -> None:
+    assert len(printed("long-trainings")) == 1
 
 
 def commands() -> list[str]:

@@ -34,8 +34,9 @@ def log_of(days: int, since: int = 0) -> Log:
 
 
 @pytest.fixture(scope="module")
-def monday() -> zoo.Run:
-    return zoo.train("YouTubeRetrieval", log_of(5), QUICK, hidden_units=(8,))
+def monday(untraced) -> zoo.Run:
+    with untraced():
+        return zoo.train("YouTubeRetrieval", log_of(5), QUICK, hidden_units=(8,))
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +49,7 @@ def vectors(model, table="output_table"):
     return dict(zip(tokens, getattr(model, table).table.numpy(), strict=True))
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_it_starts_from_what_was_learned(monday, folder):
     still = zoo.Training(epochs=1, batch_size=64, optimizer="lazy_adam", learning_rate=1e-12,
                          verbose=0)  # fmt: skip
@@ -69,6 +71,7 @@ def test_it_starts_from_what_was_learned(monday, folder):
     assert "started_from" not in monday.result().config
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_a_folder_goes_on_as_the_run_would_have(monday, folder):
     one, other = (zoo.retrain(start, log_of(6)) for start in (monday, folder))
     for a, b in zip(one.model.learned, other.model.learned, strict=True):
@@ -85,6 +88,7 @@ def test_the_learning_rate_falls_again():
     np.testing.assert_allclose(again, [0, 0.25, 0.5, 0.25, 0], atol=1e-6)
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_what_validates_and_refits_starts_there_too():
     """Numbers of epochs are chosen, and wide and deep optimizers go on."""
     task = tasks.Clicks(_rated(4), label="rating", threshold=2.0, patience=1)
@@ -101,6 +105,7 @@ def _rated(days: int) -> Log:
     return Log("rated", frame.assign(rating=1.0 + (frame["item_id"] + frame["user_id"]) % 4))
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_what_counts_is_made_of_the_new_log_alone():
     run = zoo.train("EASE", log_of(4), l2=2.0)
     again, fresh = zoo.retrain(run, log_of(6)), zoo.train("EASE", log_of(6), l2=2.0)
@@ -108,6 +113,7 @@ def test_what_counts_is_made_of_the_new_log_alone():
     assert again.metrics == fresh.metrics and again.started_from is not None
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_indicators_keep_their_values():
     from tfrec_zoo.features import (
         BagColumn,

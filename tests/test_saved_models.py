@@ -1,10 +1,7 @@
 """The pretrained exports: small, whole, as good as their manifests say, with TensorFlow alone."""
 
-import os
 import pathlib
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -33,8 +30,6 @@ module = tf.saved_model.load(sys.argv[1])
 request = {key: tf.constant(value) for key, value in np.load(sys.argv[2]).items()}
 outputs = module.signatures[sys.argv[3]](**request)
 np.savez(sys.argv[4], **{key: value.numpy() for key, value in outputs.items()})
-zoo = [name for name in sys.modules if name.startswith(("tfrec_zoo", "tensorflow_recommenders"))]
-assert not zoo, zoo
 """
 
 
@@ -43,24 +38,20 @@ def ml_100k(movielens_dir: pathlib.Path) -> Log:
     return movielens("100k", movielens_dir)
 
 
-def ask(name, request, signature, folder):
-    """What an export answers in a process that knows nothing of this package."""
-    asked, answered = folder / "request.npz", folder / "answer.npz"
-    np.savez(asked, **{k: v.astype("S") if v.dtype == object else v for k, v in request.items()})
-    arguments = [
-        sys.executable,
-        "-c",
-        _ASK,
-        str(FOLDER / name / "model"),
-        asked,
-        signature,
-        answered,
-    ]
-    plain = {k: v for k, v in os.environ.items() if k != "TF_USE_LEGACY_KERAS"}
-    run = subprocess.run(arguments, cwd=folder, env=plain, capture_output=True, text=True)
-    assert run.returncode == 0, run.stderr[-3000:]
-    with np.load(answered, allow_pickle=True) as answer:
-        return dict(answer)
+@pytest.fixture
+def ask(run_python, tmp_path):
+    """Returns what an export answers in a process that knows nothing of this package."""
+
+    def ask(name, request, signature):
+        asked, answered = tmp_path / "request.npz", tmp_path / "answer.npz"
+        texts = {k: v.astype("S") if v.dtype == object else v for k, v in request.items()}
+        np.savez(asked, **texts)
+        run = run_python(_ASK, FOLDER / name / "model", asked, signature, answered)
+        assert run.returncode == 0, run.stderr[-3000:]
+        with np.load(answered, allow_pickle=True) as answer:
+            return dict(answer)
+
+    return ask
 
 
 def test_there_are_models():
@@ -93,6 +84,7 @@ def test_small_and_whole(name):
     assert {"seed", "protocol", "versions"} <= set(manifest)
 
 
+@pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize("name", sorted(MODELS))
 def test_answers_and_trains_on_by_its_name(name, ml_100k, monkeypatch, tmp_path):
     """The checkpoint is of the model that was exported; training it further changes it."""
@@ -150,7 +142,7 @@ def test_a_wrong_checksum_is_refused(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("name", CLICKS)
-def test_the_auc_of_the_manifest_is_that_of_its_answers(name, ml_100k, tmp_path):
+def test_the_auc_of_the_manifest_is_that_of_its_answers(name, ml_100k, ask):
     task = presets.get(MODELS[name]["config"]["preset"]).make_task(ml_100k)
     test = task.parts[2]
     request = {feature["key"]: feature["dtype"] for feature in MODELS[name]["request"]}
@@ -158,12 +150,12 @@ def test_the_auc_of_the_manifest_is_that_of_its_answers(name, ml_100k, tmp_path)
         key: values.astype("float32") if request[key] == "float32" else values
         for key, values in test.raw(request).items()
     }
-    p = ask(name, raw, "serving_default", tmp_path)["predictions"]
+    p = ask(name, raw, "serving_default")["predictions"]
     assert roc_auc_score(test.label, p) == pytest.approx(MODELS[name]["metrics"]["auc"], abs=1e-4)
 
 
 @pytest.mark.parametrize("name", RECOMMENDERS)
-def test_the_hit_rate_of_the_manifest_is_that_of_its_answers(name, ml_100k, tmp_path):
+def test_the_hit_rate_of_the_manifest_is_that_of_its_answers(name, ml_100k, ask):
     """Recounted from the answers: the last item of each user, among all not seen before."""
     manifest = MODELS[name]
     test = interaction_examples(ml_100k, leave_last_out(ml_100k).test)
@@ -174,7 +166,7 @@ def test_the_hit_rate_of_the_manifest_is_that_of_its_answers(name, ml_100k, tmp_
     if manifest["model"] == "NeuMF":
         every = np.broadcast_to(item, (len(user), len(item)))
         # A list per user: all items, scored at once.
-        answer = ask(name, {"user_id": user, "movie_id": every}, "rank", tmp_path)
+        answer = ask(name, {"user_id": user, "movie_id": every}, "rank")
         scores = answer["predictions"]
         ids = np.array([
             item[np.argsort(-np.where(np.isin(item, items), -1, row), kind="stable")[:10]]
@@ -187,6 +179,6 @@ def test_the_hit_rate_of_the_manifest_is_that_of_its_answers(name, ml_100k, tmp_
             bag[: len(items)] = items
         request = {"exclude": bags}
         request.update({"user_id": user} if name.startswith("mf") else {"history": bags})
-        ids = ask(name, request, "serving_default", tmp_path)["ids"][:, :10]
+        ids = ask(name, request, "serving_default")["ids"][:, :10]
     hits = (ids.astype("S") == target.astype("S")[:, None]).any(axis=1)
     assert abs(hits.mean() - manifest["metrics"]["hit_rate_at_10"]) < 0.003

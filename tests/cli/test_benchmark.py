@@ -10,6 +10,8 @@ from tfrec_zoo.cli.benchmark import TABLE_NAMES
 from tfrec_zoo.data import read_ncf
 from tfrec_zoo.tables import TABLES
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 RATE = "sampled_hit_rate_at_10"
 
 

@@ -30,6 +30,7 @@ def ratings(folder: pathlib.Path) -> pathlib.Path:
     return write(folder, "BX-Book-Ratings.csv", text, "latin-1")
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_from_a_file_without_times_to_recommendations(
     tmp_path: pathlib.Path, run: Any, run_json: Any, fails: Any
 ) -> None:
@@ -59,6 +60,7 @@ def test_from_a_file_without_times_to_recommendations(
     assert "the task 'next-watch' needs the order of events" in message
 
 
+@pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize("model", ["NeuMF", "MatrixFactorization"])
 def test_models_of_ids_need_no_times(tmp_path: pathlib.Path, run_json: Any, model: str) -> None:
     text = "".join(f"u{u}\ta{(u * 3 + k) % 7}\tband {k}\t{k}\n" for u in range(9) for k in range(3))

@@ -15,6 +15,8 @@ from tfrec_zoo.evaluation import command
 from tfrec_zoo.features import EmbeddingColumn, FeatureSpec, VocabularyColumn
 from tfrec_zoo.serving import load
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 
 def test_train_leaves_model_checkpoint_and_result(retrieval: Any, dataset: Any) -> None:
     assert sorted(os.listdir(retrieval)) == ["checkpoint", "model", "result.json"]

@@ -14,12 +14,13 @@ from tfrec_zoo.training import Training
 
 
 @pytest.fixture(scope="module")
-def funnel(small_log: Log) -> Funnel:
+def funnel(small_log: Log, untraced: Any) -> Funnel:
     task = NextWatch(small_log, bags=(3,), profile=False)
-    retrieval = tfrec_zoo.train("Popularity", task, Training(verbose=0)).model
-    ranking = tfrec_zoo.train(
-        "FactorizationMachine", task, Training(epochs=1, verbose=0), embedding_dim=2
-    ).model
+    with untraced():
+        retrieval = tfrec_zoo.train("Popularity", task, Training(verbose=0)).model
+        ranking = tfrec_zoo.train(
+            "FactorizationMachine", task, Training(epochs=1, verbose=0), embedding_dim=2
+        ).model
     return Funnel({"popularity": retrieval}, ranking, small_log, num_candidates=8, k=8)
 
 

@@ -28,7 +28,7 @@ from tfrec_zoo.features.interactions import InteractionValues
 
 import tensorflow as tf  # isort: skip (after tfrec_zoo, which chooses Keras 2)
 
-ROWS, CANDIDATES = 1000, 3
+ROWS, CANDIDATES = 250, 3
 VOCABULARIES = {
     "video": Vocabulary(("a", "b", "é")),
     "number": Vocabulary((7, 0, 2**40), "int64"),

@@ -119,6 +119,7 @@ def test_a_match_reads_both_sides() -> None:
 NAMES = ["release year", "class", "Unnamed: 0", "0", "größe", "a/b", "日本", "a b", "a_b", "a.b"]
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_any_text_is_the_name_of_a_feature(tmp_path: Any) -> None:
     query = [EmbeddingColumn(VocabularyColumn(name), 2) for name in NAMES]
     numbers = [NumericColumn(f"{name}?") for name in NAMES]

@@ -47,6 +47,8 @@ class Case:
     entry: Entry
     reference: Any
     data: Any
+    _of_variants: dict[str, Any] = dataclasses.field(default_factory=dict)
+    _at_start: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def build(self, optimizer: Any = None, **kwargs: Any) -> Any:
         model = self.reference.build(self.data.features)
@@ -79,6 +81,23 @@ class Case:
         model = self.variant(**arguments)
         self.randomise(model)
         return model
+
+    def of_variant(self, name: str) -> Any:
+        """The model of a variant, with weights of the size of one; no test changes them."""
+        if name not in self._of_variants:
+            self._of_variants[name] = self.randomised(**self.variants[name])
+        return self._of_variants[name]
+
+    def start(self, name: str, seed: int) -> Any:
+        """The model of a variant as it starts, wide enough for logits to have a beginning."""
+        wide = {"hidden_units": (12, 12)} if self.takes("hidden_units") else {}
+        return self.variant(**{**wide, **self.variants[name]}, seed=seed)
+
+    def at_start(self, name: str) -> Any:
+        """The model of a variant as it starts by seed 1; no test changes it."""
+        if name not in self._at_start:
+            self._at_start[name] = self.start(name, seed=1)
+        return self._at_start[name]
 
     @functools.cached_property
     def _config(self) -> dict[str, Any]:

@@ -20,6 +20,8 @@ from tfrec_zoo.serving import build_index, served
 
 import tensorflow as tf  # isort: skip (after tfrec_zoo, which chooses Keras 2)
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 BAG, VIDEO = BagColumn(VocabularyColumn("history", space="video")), VocabularyColumn("video")
 # a, b, c: the most frequent first.
 FEATURES = Features.fit(FeatureSpec((BAG,), (VIDEO,)), {"video": [*"aaa", *"bb", "c"]})

@@ -34,10 +34,9 @@ def test_defaults_are_the_papers(case):
 def test_a_seed_gives_the_same_weights_again(trainable):
     skip_without(trainable, "seed")
     drawn = 0
-    for variant, arguments in trainable.variants.items():
-        one, same, other = (
-            trainable.variant(**arguments, seed=seed).trainable_variables for seed in (1, 1, 2)
-        )
+    for variant in trainable.variants:
+        models = (trainable.at_start(variant), *(trainable.start(variant, s) for s in (1, 2)))
+        one, same, other = (model.trainable_variables for model in models)
         for first, again, another in zip(one, same, other, strict=True):
             np.testing.assert_array_equal(first, again, f"{variant} {first.name}")
             if np.ptp(first) > 0:  # It is drawn, not a constant.
@@ -51,11 +50,8 @@ def test_a_seed_gives_the_same_weights_again(trainable):
 def test_no_two_weights_start_alike(trainable):
     """Nor as the beginning of another, or as a multiple: each is drawn by a seed of its own."""
     skip_without(trainable, "seed")
-    # Wide enough for logits to have a beginning.
-    wide = {"hidden_units": (12, 12)} if trainable.takes("hidden_units") else {}
-    for variant, arguments in trainable.variants.items():
-        model = trainable.variant(**{**wide, **arguments}, seed=1)
-        variables = model.trainable_variables
+    for variant in trainable.variants:
+        variables = trainable.at_start(variant).trainable_variables
         starts = {v.name: v.numpy().ravel() for v in variables if np.ptp(v) > 0}
         for (name, one), (other, two) in itertools.combinations(starts.items(), 2):
             size = min(len(one), len(two))
@@ -100,7 +96,7 @@ def is_bias(variable):
 def test_l2_is_on_every_table_and_kernel_once(trainable):
     skip_without(trainable, "l2")
     for variant, arguments in trainable.variants.items():
-        assert trainable.randomised(**arguments).losses == [], variant
+        assert trainable.of_variant(variant).losses == [], variant
         model = trainable.randomised(**arguments, l2=PENALTY)
         spared = unpenalised(trainable, model)
         weights = [v for v in model.trainable_variables if not is_bias(v) and id(v) not in spared]

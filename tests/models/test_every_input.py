@@ -14,6 +14,7 @@ def frame_of(raw):
     return pd.DataFrame({"colour": [1.5, "red", None] * 20, 7: 0, **columns})
 
 
+@pytest.mark.usefixtures("eagerly")
 @EACH
 def test_frames_series_and_columns_are_as_arrays(case):
     model, data = case.shared(learning_rate=0.0), case.data
@@ -21,11 +22,12 @@ def test_frames_series_and_columns_are_as_arrays(case):
     frame = frame_of(raw)
     column = {key: v[:, None] if v.ndim == 1 else v for key, v in raw.items()}
     series = {key: pd.Series(v) if v.ndim == 1 else v for key, v in raw.items()}
-    expected = model.predict(raw, verbose=0)
+    outputs, batch = model(raw), {"batch_size": 64, "verbose": 0}
+    expected = model.predict(raw, **batch)
     for given in (frame, series, column):
-        np.testing.assert_array_equal(model.predict(given, verbose=0), expected)
-        np.testing.assert_array_equal(model(given), model(raw))
-    batch = {"verbose": 0, "return_dict": True}
+        np.testing.assert_array_equal(model.predict(given, **batch), expected)
+        np.testing.assert_array_equal(model(given), outputs)
+    batch["return_dict"] = True
     expected = model.evaluate(raw, label, sample_weight=weight, **batch)
     for given, y, w in (
         (frame, pd.Series(label), pd.Series(weight)),
@@ -33,8 +35,8 @@ def test_frames_series_and_columns_are_as_arrays(case):
         (column, label[:, None], weight[:, None]),
     ):
         assert model.evaluate(given, y, sample_weight=w, **batch) == pytest.approx(expected)
-    dataset = tf.data.Dataset.from_tensor_slices((column, label[:, None], weight)).batch(32)
-    assert model.evaluate(dataset, **batch) == pytest.approx(expected)
+    dataset = tf.data.Dataset.from_tensor_slices((column, label[:, None], weight)).batch(64)
+    assert model.evaluate(dataset, verbose=0, return_dict=True) == pytest.approx(expected)
     if not case.reference.num_parameters:
         return  # It would count the rows again.
     held_out = (frame, list(label), list(weight))
@@ -45,12 +47,13 @@ def test_frames_series_and_columns_are_as_arrays(case):
     assert history["loss"] == pytest.approx([case.training_loss(model, weight)], rel=1e-5)
 
 
+@pytest.mark.usefixtures("eagerly")
 @RANKING
 def test_labels_of_any_kind_of_number(case):
     model, data = case.shared(), case.data
     clicked = data.label > 0
     kinds = [clicked, clicked.astype(int), pd.Series(clicked), clicked.tolist(), clicked[:, None]]
-    arguments = {"verbose": 0, "return_dict": True}
+    arguments = {"batch_size": 64, "verbose": 0, "return_dict": True}
     losses = [model.evaluate(data.raw, kind, **arguments) for kind in kinds]
     assert losses[1:] == losses[:1] * 4
     expected = float(model.compute_loss((data.raw, clicked.astype(np.float32))))

@@ -37,6 +37,7 @@ def results(model, *batches):
     return {m.name.rstrip("_0123456789"): float(m.result()) for m in model.metrics}
 
 
+@pytest.mark.usefixtures("eagerly")
 @RANKING
 def test_metrics_of_impressions(case):
     lists, rows, at = lists_and_rows(case)

@@ -16,8 +16,8 @@ def test_loss_falls(case):
 @EACH
 def test_gradient_reaches_every_variable(trainable):
     batch = (trainable.data.raw, trainable.data.label)
-    for variant, arguments in trainable.variants.items():
-        model = trainable.randomised(**arguments)
+    for variant in trainable.variants:
+        model = trainable.of_variant(variant)
         with tf.GradientTape() as tape:
             loss = model.compute_loss(batch, training=True)
         variables = model.trainable_variables

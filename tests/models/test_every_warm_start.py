@@ -13,7 +13,7 @@ def test_old_ids_score_the_same_to_the_bit(case):
     old_features = case.data.features
     features = grown_features(old_features)
     for variant, arguments in case.variants.items():
-        old = case.shared() if variant == "default" else case.randomised(**arguments)
+        old = case.shared() if variant == "default" else case.of_variant(variant)
         model = type(old)(**{**old.get_config(), "features": features})
         if arguments.get("output") == "hierarchical":
             with pytest.raises(ValueError, match="to one tree of items.* Received another"):

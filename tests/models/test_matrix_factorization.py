@@ -65,6 +65,7 @@ def test_biases_of_users_are_there_where_they_matter(loss):
     assert model(PAIRS).shape == (30, 5 if loss in POINTWISE else 4)
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_initial_weights():
     features = make_features(users=400, items=300)
     for kwargs, stddev in (({}, 0.1), ({"stddev": 0.02}, 0.02)):

@@ -27,6 +27,8 @@ from tfrec_zoo.models import retrieval
 
 import tensorflow as tf  # isort: skip (after tfrec_zoo, which chooses Keras 2)
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 
 @pytest.mark.parametrize("loss", LOSSES[1:])
 def test_loss_of_pairs_and_lists(loss):

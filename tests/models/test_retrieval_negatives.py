@@ -43,7 +43,7 @@ def choices():
     return features, {"context": raw["context"]}, raw["item"], shares
 
 
-def learned(choices, negatives, epochs=30, counted=True):
+def learned(choices, negatives, epochs=12, counted=True):
     """The shares that a model has learned, [contexts, items]."""
     features, raw, label, _ = choices
     tf.keras.utils.set_random_seed(0)
@@ -82,7 +82,7 @@ def test_converges_to_the_full_softmax(choices, negatives):
 
 def test_does_not_without_correction(choices):
     shares = choices[-1]
-    plain = learned(choices, zoo.Negatives("in-batch", correction="none"), epochs=15)
+    plain = learned(choices, zoo.Negatives("in-batch", correction="none"))
     assert np.abs(plain - shares).max() > 6 * FULL
 
 

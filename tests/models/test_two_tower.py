@@ -69,6 +69,7 @@ def test_item_vectors_have_length_one(run):
     )
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_without_order_too(log):
     training = zoo.Training(epochs=1, batch_size=64, verbose=0)
     task = zoo.tasks.Choice(log, split="random-out")

@@ -6,9 +6,6 @@ The catalogue is small enough (60 videos) to exclude all of it.
 import dataclasses
 import functools
 import pathlib
-import subprocess
-import sys
-from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -190,19 +187,3 @@ def integer_world(tmp_path_factory) -> World:
     directory = tmp_path_factory.mktemp("integers") / "funnel"
     export(funnel, directory)
     return World(log, sources, ranking, funnel, directory)
-
-
-@pytest.fixture(scope="session")
-def run_python() -> Callable[..., subprocess.CompletedProcess]:
-    """Runs a program in a process of its own."""
-
-    def run(program: str, *arguments: object, **kwargs) -> subprocess.CompletedProcess:
-        return subprocess.run(
-            [sys.executable, "-c", program, *map(str, arguments)],
-            capture_output=True,
-            text=True,
-            timeout=120,
-            **kwargs,
-        )
-
-    return run

@@ -1,5 +1,6 @@
 """Recommendations to many: every format, parts that outlive a kill, errors that say where."""
 
+import functools
 import gzip
 import json
 import pathlib
@@ -21,13 +22,27 @@ from tfrec_zoo.serving.request_files import RequestFile
 from tfrec_zoo.serving.user_requests import UserRequests
 from tfrec_zoo.training import Training
 
+pytestmark = pytest.mark.usefixtures("module_eagerly")
+
 TRAINING = Training(epochs=1, verbose=0)
 
 
 @pytest.fixture(scope="module")
-def folder(small_log: Log, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
-    run = tfrec_zoo.train("EASE", small_log, TRAINING, l2=2.0)
-    return run.export(tmp_path_factory.mktemp("batch") / "ease")
+def exported(small_log: Log, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Returns the folder that a model, by its name, is exported to."""
+    arguments: dict[str, Any] = {"EASE": {"l2": 2.0}, "YouTubeRetrieval": {"hidden_units": (8,)}}
+
+    @functools.cache
+    def exported(name: str) -> pathlib.Path:
+        run = tfrec_zoo.train(name, small_log, TRAINING, **arguments.get(name, {}))
+        return run.export(tmp_path_factory.mktemp("batch") / "model")
+
+    return exported
+
+
+@pytest.fixture(scope="module")
+def folder(exported: Any) -> pathlib.Path:
+    return exported("EASE")
 
 
 @pytest.fixture(scope="module")
@@ -170,9 +185,9 @@ def test_killed_in_the_middle(
     end: str, folder: pathlib.Path, served: Served, tmp_path: pathlib.Path, monkeypatch: Any
 ) -> None:
     rng = np.random.default_rng(0)
-    history = [[f"i{i}" for i in rng.choice(15, 3)] for _ in range(1200)]
+    history = [[f"i{i}" for i in rng.choice(15, 3)] for _ in range(400)]
     source = tmp_path / "r.parquet"
-    pd.DataFrame({"history": history, "n": range(1200)}).to_parquet(source)
+    pd.DataFrame({"history": history, "n": range(400)}).to_parquet(source)
     output, parts = tmp_path / f"out{end}", tmp_path / f"out{end}.parts"
     process = subprocess.Popen([sys.executable, "-c", _KILLED, folder, source, output])
     try:
@@ -183,7 +198,7 @@ def test_killed_in_the_middle(
         process.wait(60)
     assert not output.exists()
     finished = [path for path in parts.iterdir() if path.name.isdigit()]
-    assert 5 < len(finished) < 600
+    assert 5 < len(finished) < 200
 
     asked = []
     recommend = Served.recommend
@@ -194,7 +209,7 @@ def test_killed_in_the_middle(
 
     monkeypatch.setattr(Served, "recommend", counted)
     recommend_all(served, RequestFile(source), output, 4, shard_size=2)
-    assert len(asked) == 600 - len(finished) and set(asked) == {2}
+    assert len(asked) == 200 - len(finished) and set(asked) == {2}
     whole = tmp_path / f"whole{end}"
     recommend_all(served, RequestFile(source), whole, 4, shard_size=2)
     assert output.read_bytes() == whole.read_bytes()
@@ -220,9 +235,8 @@ def test_parts_of_another_plan_are_of_no_use(
     assert len(output.read_text().splitlines()) == 21
 
 
-def test_candidates_of_each_row(small_log: Log, tmp_path: pathlib.Path) -> None:
-    run = tfrec_zoo.train("NeuMF", small_log, TRAINING)
-    served = load(run.export(tmp_path / "neumf"))
+def test_candidates_of_each_row(exported: Any, tmp_path: pathlib.Path) -> None:
+    served = load(exported("NeuMF"))
     lines = [
         {"user_id": "u1", "candidates": ["i3", "i4", "i5"]},
         {"user_id": "u2", "candidates": ["i6"]},
@@ -238,11 +252,9 @@ def test_candidates_of_each_row(small_log: Log, tmp_path: pathlib.Path) -> None:
 
 @pytest.mark.parametrize("name", ["EASE", "MatrixFactorization", "NeuMF", "YouTubeRetrieval"])
 def test_all_users_ask_with_what_the_log_says_of_them(
-    name: str, small_log: Log, tmp_path: pathlib.Path
+    name: str, exported: Any, small_log: Log, tmp_path: pathlib.Path
 ) -> None:
-    arguments: dict[str, Any] = {"hidden_units": (8,)} if name == "YouTubeRetrieval" else {}
-    run = tfrec_zoo.train(name, small_log, TRAINING, **arguments)
-    served = load(run.export(tmp_path / "model"))
+    served = load(exported(name))
     requests = UserRequests(small_log, set(served.accepts))
     output = tmp_path / "o.parquet"
     assert recommend_all(served, requests, output, 5, keep=["user_id"], shard_size=5) == 12

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 
 import tfrec_zoo
@@ -17,6 +18,8 @@ import tfrec_zoo
 # isort: split
 import tensorflow as tf
 
+from tfrec_zoo.features import EmbeddingColumn, Features, FeatureSpec, VocabularyColumn
+from tfrec_zoo.models import FactorizationMachine, YouTubeRetrieval
 from tfrec_zoo.serving import export, load
 from tfrec_zoo.serving import export as export_function
 from tfrec_zoo.serving.export import ServedModel
@@ -36,6 +39,30 @@ def test_replaces_an_earlier_export(world, tmp_path):
     export(world.sources["popular"], str(directory), k=4)
     assert load(directory).recommend({"country": ["IN"]}).shape[0] == 4
     assert os.listdir(tmp_path / "deep") == ["model"]
+
+
+@pytest.mark.parametrize("cls", [YouTubeRetrieval, FactorizationMachine])
+def test_an_export_over_another_is_of_the_weights_of_now(cls, tmp_path):
+    is_retrieval = cls is YouTubeRetrieval
+    item, user = VocabularyColumn("item"), EmbeddingColumn(VocabularyColumn("user"), 2)
+    spec = FeatureSpec((user,), (item if is_retrieval else EmbeddingColumn(item, 2),))
+    features = Features.fit(spec, {"user": ["a", "b"], "item": ["x", "y", "z"]})
+    width = {"hidden_units": (2,)} if is_retrieval else {"embedding_dim": 2}
+    model, other = (cls(features, **width, seed=seed) for seed in (1, 2))
+    kwargs = {"k": 3} if is_retrieval else {}
+    export(model, tmp_path / "model", **kwargs)  # It has not been called yet.
+    rows = {"user": np.array(["a", "b"]), "item": np.array(["z", "x"])}
+    if is_retrieval:
+        expected = -np.sort(-other.scores(rows).numpy(), axis=1)
+    else:
+        expected = other.predictions(other(rows)).numpy()
+    for variable, value in zip(model.variables, other.variables, strict=True):
+        variable.assign(value)
+    export(model, tmp_path / "model", {"seed": 2}, **kwargs)
+    served = load(tmp_path / "model", verify=True)
+    assert served.manifest["seed"] == 2
+    found = served({key: rows[key].tolist() for key in served.request if key in rows})
+    np.testing.assert_allclose(found["scores" if is_retrieval else "predictions"], expected, 1e-5)
 
 
 @pytest.mark.parametrize("where", ["saving", "manifest"])
@@ -149,10 +176,17 @@ def test_manifest(world):
     assert {"saved_model.pb", "variables/variables.index"} <= set(found)
 
 
+@pytest.fixture(scope="module")
+def small_export(world, tmp_path_factory):
+    """An export with a file of every kind, of a model that is loaded in no time."""
+    folder = tmp_path_factory.mktemp("popular") / "model"
+    return export(world.sources["popular"], folder, log=world.log)
+
+
 @pytest.fixture()
-def damaged(world, tmp_path):
-    """A copy of the export, to damage."""
-    return pathlib.Path(shutil.copytree(world.directory, tmp_path / "funnel"))
+def damaged(small_export, tmp_path):
+    """A copy of an export, to damage."""
+    return pathlib.Path(shutil.copytree(small_export, tmp_path / "model"))
 
 
 def flip(path):

@@ -11,6 +11,8 @@ from tfrec_zoo.data import Log
 from tfrec_zoo.serving import Served, export, load, serve
 from tfrec_zoo.training import Training
 
+pytestmark = pytest.mark.usefixtures("module_eagerly")
+
 TRAINING = Training(epochs=1, verbose=0)
 
 

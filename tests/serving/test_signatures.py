@@ -191,24 +191,22 @@ def test_popularity_has_nothing_but_exclude_to_ask(tmp_path):
     assert loaded.recommend({"exclude": [["b"], []]})["id"].tolist() == ["a", "b", "a"]
 
 
-# In a process of its own.
+# In a process without the package.
 
 ALONE = """
-import json, pathlib, sys
+import json, sys
 if "scann" in sys.argv:
     from scann import scann_ops
 import tensorflow as tf
-folder = pathlib.Path(sys.argv[1])
-serve = tf.saved_model.load(str(folder)).signatures["serving_default"]
-for module in ("tfrec_zoo", "tensorflow_recommenders"):
-    assert module not in sys.modules, module
-specs = serve.structured_input_signature[1]
 answers = []
-for request in json.loads(sys.stdin.read()):
-    found = serve(**{k: tf.constant(v, specs[k].dtype) for k, v in request.items()})
-    ids = [[i.decode() if isinstance(i, bytes) else i for i in row]
-           for row in found["ids"].numpy().tolist()]
-    answers.append([ids, found["scores"].numpy().tolist()])
+for folder, requests in json.loads(sys.stdin.read()):
+    serve = tf.saved_model.load(folder).signatures["serving_default"]
+    specs = serve.structured_input_signature[1]
+    for request in requests:
+        found = serve(**{k: tf.constant(v, specs[k].dtype) for k, v in request.items()})
+        ids = [[i.decode() if isinstance(i, bytes) else i for i in row]
+               for row in found["ids"].numpy().tolist()]
+        answers.append([ids, found["scores"].numpy().tolist()])
 print(json.dumps(answers))
 """
 
@@ -222,16 +220,18 @@ def as_json(request_features, request):
 def test_alone(world, integer_world, run_python):
     one = {"history": [["v5"]], "exclude": [world.items[3:]], "age": [20.0]}
     numbers = [{"history": [[1000, 5000], [7]]}, {"history": [[]], "exclude": [[2000]]}]
-    for some, requests in ((world, [REQUESTS, one]), (integer_world, numbers)):
-        loaded = some.served
-        raw = [as_json(loaded.request, request) for request in requests]
-        run = run_python(ALONE, some.directory, input=json.dumps(raw))
-        assert run.returncode == 0, run.stderr[-2000:]
-        for request, (ids, scores) in zip(requests, json.loads(run.stdout), strict=True):
-            expected = loaded(request)
-            assert ids == expected["ids"].tolist()
-            np.testing.assert_allclose(scores, expected["scores"], rtol=1e-5, atol=1e-5)
-            assert MISSING["string"] not in ids[0][:2]
+    asked = [(world, [REQUESTS, one]), (integer_world, numbers)]
+    raw = [
+        [str(some.directory), [as_json(some.served.request, request) for request in requests]]
+        for some, requests in asked
+    ]
+    run = run_python(ALONE, input=json.dumps(raw))
+    assert run.returncode == 0, run.stderr[-2000:]
+    expected = [some.served(request) for some, requests in asked for request in requests]
+    for (ids, scores), answer in zip(json.loads(run.stdout), expected, strict=True):
+        assert ids == answer["ids"].tolist()
+        np.testing.assert_allclose(scores, answer["scores"], rtol=1e-5, atol=1e-5)
+        assert MISSING["string"] not in ids[0][:2]
 
 
 def test_alone_with_scann(scann_ops, tmp_path, run_python):
@@ -255,7 +255,7 @@ def test_alone_with_scann(scann_ops, tmp_path, run_python):
     loaded = load(directory)
     assert "Scann>ScannSearchBatched" in loaded.manifest["custom_ops"]
     requests = [{"history": [["v5", "v9"], ["v7", ""]], "exclude": [["v1", "v2"], ["v7", ""]]}]
-    run = run_python(ALONE, directory, "scann", input=json.dumps(requests))
+    run = run_python(ALONE, "scann", input=json.dumps([[str(directory), requests]]))
     assert run.returncode == 0, run.stderr[-2000:]
     [[ids, scores]] = json.loads(run.stdout)
     expected = loaded(requests[0])

@@ -98,6 +98,7 @@ def test_the_moment_is_the_age_of_each_item() -> None:
     assert tasks.NextWatch(log).examples(SASRec).spec.query[0].categorical.ages is None  # type: ignore[union-attr]
 
 
+@pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize("name", ["SASRec", "EASE"])
 def test_requests_give_the_ages_that_a_model_reads(name: str, small_log: Log) -> None:
     task = tasks.NextWatch(small_log, moment=True)

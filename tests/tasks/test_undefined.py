@@ -12,6 +12,8 @@ from tfrec_zoo.models import EASE, MatrixFactorization
 from tfrec_zoo.runs import train
 from tfrec_zoo.training import Training
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 ROWS = 60
 EVENTS = pd.DataFrame(
     {

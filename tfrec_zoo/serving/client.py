@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from tfrec_zoo.data.derived import HISTORY, ITEM_AGE, LAST_WATCHED
+from tfrec_zoo.data.derived import HISTORY, ITEM_AGE, LAST_WATCHED, last_of
 from tfrec_zoo.features import MISSING, RawFeature
 from tfrec_zoo.serving.added_items import export_with_items
 from tfrec_zoo.serving.items import ItemTable
@@ -290,7 +290,8 @@ class Served:
         if history is None or HISTORY not in request or not wanted:
             return arrays
         if LAST_WATCHED in wanted:
-            arrays[LAST_WATCHED] = _last_of(history)
+            last = last_of(tf.constant(history, raw[HISTORY].dtype))
+            arrays[LAST_WATCHED] = as_given(last.numpy())
         if any(key.startswith(f"{HISTORY}_") for key in wanted) and self.items is not None:
             found = self.items.catalogue.attributes_of(history.ravel())
             arrays.update((k, v.reshape(history.shape)) for k, v in found.items() if k in wanted)
@@ -339,7 +340,7 @@ class Served:
 
     @functools.cached_property
     def _ranking(self) -> CandidateRanking:
-        raw = {key: self.request[key] for key in self.request if key in self.candidate}
+        raw = {key: f for key, f in self.request.items() if key in self.candidate}
 
         def score(query: Mapping[str, Any], candidates: Mapping[str, Any]) -> np.ndarray:
             return self._run("rank", {**query, **candidates})["predictions"].numpy()
@@ -375,7 +376,7 @@ class Served:
         lists = {key: request[key] for key in request if key in self.candidate}
         query = {key: request[key] for key in request if key not in self.candidate}
         raw = {key: f for key, f in self.request.items() if key not in self.candidate}
-        own = {key: self.request[key] for key in self.request if key in self.candidate}
+        own = {key: f for key, f in self.request.items() if key in self.candidate}
         if not lists:
             raise ValueError(
                 f"Give lists of candidates, by some of {sorted(own)}. Received: {sorted(query)}"
@@ -397,11 +398,3 @@ def as_given(values: np.ndarray) -> np.ndarray:
     codes, distinct = pd.factorize(values.ravel())
     decoded = np.array([*(value.decode("utf-8") for value in distinct), ""], object)
     return decoded[codes].reshape(values.shape)
-
-
-def _last_of(history: np.ndarray) -> np.ndarray:
-    """[rows] the last value of each history that is not missing, the missing one for none."""
-    missing = MISSING["string" if history.dtype == object else "int64"]
-    padded = np.insert(history, 0, missing, axis=1)
-    at = np.where(is_missing(padded), 0, np.arange(padded.shape[1])).max(axis=1)
-    return padded[np.arange(len(padded)), at]
