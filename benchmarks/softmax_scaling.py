@@ -13,6 +13,7 @@ catalogue.
 
 import argparse
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -31,6 +32,8 @@ CONTENDERS = {
     "torch sampled": 10**7,
     "torch full": 10**5,
 }
+#: With it the C library asks the kernel for huge pages.
+HUGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 
 
 def batches(items: int, number: int = 64) -> tuple[np.ndarray, np.ndarray]:
@@ -120,6 +123,11 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=40, help="steps counted in each process")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--torch-python", help="Python of an environment with torch and numpy")
+    parser.add_argument(
+        "--huge-pages",
+        action="store_true",
+        help="keep all tables, PyTorch's too, on huge pages, which Linux has",
+    )
     parser.add_argument("--output", type=pathlib.Path, help="result file")
     parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -127,7 +135,8 @@ def main() -> None:
         kind, items = arguments.one[0], int(arguments.one[1])
         print(json.dumps(ours(kind, items, arguments.steps)))
         return
-    head, results = about(steps=arguments.steps, rounds=arguments.rounds), []
+    settings = {name: vars(arguments)[name] for name in ("steps", "rounds", "huge_pages")}
+    head, results = about(**settings), []
     jobs = [
         (contender, items)
         for items in arguments.items
@@ -146,7 +155,11 @@ def main() -> None:
                 peer = here.with_name("softmax_scaling_torch.py")
                 command = [arguments.torch_python, str(peer), kind, str(items)]
             done = subprocess.run(
-                [*command, "--steps", str(steps)], stdout=subprocess.PIPE, text=True, check=True
+                [*command, "--steps", str(steps)],
+                stdout=subprocess.PIPE,
+                text=True,
+                check=True,
+                env={**os.environ, **(HUGE_PAGES if arguments.huge_pages else {})},
             )
             found = json.loads(done.stdout.splitlines()[-1])
             say(f"round {turn}: {contender}, {items} items: {found['ms']:.1f} ms")
