@@ -48,9 +48,3 @@ def test_steps_of_a_traced_loop_draw_anew():
     assert len(set(found)) == 3
     step.assign(1)
     np.testing.assert_array_equal(three_steps()[:2], found[1:])
-
-
-@pytest.mark.parametrize("rate", [-0.1, 1.0])
-def test_the_rate_is_a_share(rate):
-    with pytest.raises(ValueError, match=f"`rate` must be in .* Received: {rate}"):
-        Dropout(rate)

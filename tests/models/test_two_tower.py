@@ -34,7 +34,7 @@ def log():
 
 @pytest.fixture(scope="module")
 def run(log):
-    training = zoo.Training(epochs=12, batch_size=64, learning_rate=0.01, verbose=0)
+    training = zoo.Training(seed=1, epochs=12, batch_size=64, learning_rate=0.01, verbose=0)
     return zoo.train(
         "TwoTower", zoo.tasks.NextWatch(log), training, hidden_units=(16, 8), temperature=0.1
     )

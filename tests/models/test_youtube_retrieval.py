@@ -120,8 +120,9 @@ TWENTY = {"kind": "log-uniform", "number": 20}
 
 def test_sampled_training_learns_the_full_softmax(catalogue):
     features, raw, label = catalogue
+    tf.keras.utils.set_random_seed(0)  # Of the order of the examples.
     model = YouTubeRetrieval(features, hidden_units=(16,), negatives=TWENTY, seed=1)
-    model.compile(tf.keras.optimizers.Adam(0.05))
+    model.compile(tf.keras.optimizers.Adam(0.03))
     history = model.fit(
         raw, label, batch_size=50, epochs=40, validation_data=(raw, label), verbose=0
     ).history

@@ -142,10 +142,12 @@ def test_all_but_the_test_is_trained_on_as_long_as_validation_says(task: NCF) ->
     examples = interaction_examples(task.log, rows)
     model = GMF(examples.fit_features(id_spec(task.log)), embedding_dim=4, seed=1)
     batches = examples.dataset(
-        256, model.preprocessor, shuffle=True, seed=1, negatives=NegativeSampling(4)
-    )
+        256, model.preprocessor, shuffle=True, seed=1, negatives=NegativeSampling(4),
+        epochs=int(epochs),
+    )  # fmt: skip
     model.compile(LazyAdam(0.02))
-    model.fit(batches, epochs=int(epochs), verbose=0)
+    steps = len(batches) // int(epochs)
+    model.fit(batches, epochs=int(epochs), steps_per_epoch=steps, verbose=0)
     test = interaction_examples(task.log, task.rows.test)
     expected = sampled_ranking(model, test, task.negatives_to_rank)
     expected.update(full_ranking(model, test, ks=(10,)))

@@ -30,8 +30,6 @@ class Dropout(tf.keras.layers.Layer):
 
     def __init__(self, rate: float, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if not 0.0 <= rate < 1.0:
-            raise ValueError(f"`rate` must be in [0, 1). Received: {rate}")
         self.rate = rate
         self.seed = seed
 
