@@ -195,7 +195,8 @@ def test_penalties_by_hand(loss):
 def test_metrics_of_pairs(loss):
     """An impression a row, whether the model ranks lists or not."""
     model = make(loss)
-    metrics = ["mse", "mae"] if loss == "squared" else ["accuracy", "AUC"]
+    auc = tf.keras.metrics.AUC(name="auc")
+    metrics = ["mse", "mae"] if loss == "squared" else ["accuracy", auc]
     model.compile(metrics=metrics, weighted_metrics=[tf.keras.metrics.MeanSquaredError("weighted")])
     weight = np.arange(1.0, 1 + len(CLICKED))
     found = model.evaluate(LISTS, CLICKED, sample_weight=weight, verbose=0, return_dict=True)
