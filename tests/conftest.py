@@ -132,6 +132,7 @@ def run_python(
             finally:
                 if not is_fresh:  # The next program gets another.
                     process.stdin.close()
+                    process.wait()
                     process = None
             return subprocess.CompletedProcess(program, *result)
 
