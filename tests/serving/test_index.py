@@ -151,7 +151,7 @@ def test_scann_reaches_its_recall(index, vectors):
     assert recall(rows, expected) >= TARGET - 0.03
     # Every second query is kept for building; and ScaNN finds not quite the same in other batches.
     half = index.search(tf.constant(queries[::2]), 20)[1].numpy()
-    assert index.recall == pytest.approx(recall(half, expected[::2]), abs=1e-6)
+    assert index.recall == pytest.approx(recall(half, expected[::2]), abs=0.02)
     assert index.description["recall_by_queries"]["users"] == round(index.recall, 4)
     # It stopped as soon as it was good enough: not an exhaustive search.
     assert 1 <= index.parts_to_search < index.num_parts
