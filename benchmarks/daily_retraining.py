@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 import tfrec_zoo as zoo
+from tfrec_zoo.artifacts import atomic_write
 from tfrec_zoo.data import Log, Split, simulate
 from tfrec_zoo.tasks import NextWatch
 
@@ -102,10 +103,9 @@ def main() -> None:
     rows = run(arguments)
     print(f"\n{means(rows)}")
     if arguments.output:
-        arguments.output.parent.mkdir(parents=True, exist_ok=True)
         given = {k: v for k, v in vars(arguments).items() if k != "output"}
         text = json.dumps({"arguments": given, "rows": rows}, indent=1) + "\n"
-        arguments.output.write_text(text, encoding="utf-8")
+        atomic_write(arguments.output, text)
 
 
 if __name__ == "__main__":

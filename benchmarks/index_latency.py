@@ -27,6 +27,8 @@ from typing import Any
 import numpy as np
 from side_by_side import about, markdown, say
 
+from tfrec_zoo.artifacts import atomic_write
+
 K = 100
 OURS, PEERS = ("exact", "ivf", "scann"), ("faiss", "hnswlib", "scann")
 SIZES = ("100000x64", "1000000x64", "1000000x256")
@@ -216,9 +218,8 @@ def main() -> None:
                 runs.append({"size": size, "contender": contender, **built[side, kind]})
     print(markdown(rows, 3))
     if arguments.output:
-        arguments.output.parent.mkdir(parents=True, exist_ok=True)
-        text = json.dumps({**head, "table": rows, "runs": runs}, indent=1)
-        arguments.output.write_text(text + "\n", encoding="utf-8")
+        contents = {**head, "table": rows, "runs": runs}
+        atomic_write(arguments.output, json.dumps(contents, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -22,6 +22,8 @@ import numpy as np
 import pandas as pd
 from side_by_side import about, markdown, say
 
+from tfrec_zoo.artifacts import atomic_write
+
 #: Model, arguments, and fields of `Training`.
 CONTENDERS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "YouTubeRetrieval, sampled": (
@@ -124,9 +126,7 @@ def main() -> None:
     rows = [killed(contender, each, rng) for contender in arguments.contenders]
     print(markdown(rows, 1))
     if arguments.output:
-        arguments.output.parent.mkdir(parents=True, exist_ok=True)
-        text = json.dumps({**head, "runs": rows}, indent=1)
-        arguments.output.write_text(text + "\n", encoding="utf-8")
+        atomic_write(arguments.output, json.dumps({**head, "runs": rows}, indent=1) + "\n")
     if any(row["equal"] < row["ended"] for row in rows):
         sys.exit(1)
 

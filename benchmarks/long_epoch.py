@@ -79,7 +79,6 @@ def main() -> None:
         rows = [trained(n, arguments.items, pathlib.Path(folder)) for n in arguments.watches]
     print(markdown(rows, 4))
     if arguments.output:
-        arguments.output.parent.mkdir(parents=True, exist_ok=True)
         atomic_write(arguments.output, json.dumps({**head, "runs": rows}, indent=1) + "\n")
 
 

@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 
 import tfrec_zoo as zoo
+from tfrec_zoo.artifacts import atomic_write
 from tfrec_zoo.data import Log, Split, next_watch_examples, simulate
 from tfrec_zoo.evaluation import full_ranking
 from tfrec_zoo.tasks import NextWatch
@@ -135,10 +136,9 @@ def main() -> None:
         tables[name] = rows_of(arguments, log, begin)
         print(f"\n{shown(tables[name])}\n", flush=True)
     if arguments.output:
-        arguments.output.parent.mkdir(parents=True, exist_ok=True)
         given = {k: v for k, v in vars(arguments).items() if k != "output"}
         text = json.dumps({"arguments": given, **tables}, indent=1) + "\n"
-        arguments.output.write_text(text, encoding="utf-8")
+        atomic_write(arguments.output, text)
 
 
 def shown(rows: list[dict[str, Any]]) -> str:

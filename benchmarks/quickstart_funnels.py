@@ -14,6 +14,7 @@ import tempfile
 
 from generated_logs import purchases, sparse
 
+from tfrec_zoo.artifacts import atomic_write
 from tfrec_zoo.data import movielens, simulate
 from tfrec_zoo.quickstart import quickstart
 
@@ -37,8 +38,7 @@ def main() -> None:
         found[name] = result
         show(name, result)
     if arguments.output:
-        arguments.output.parent.mkdir(parents=True, exist_ok=True)
-        arguments.output.write_text(json.dumps(found, indent=1) + "\n")
+        atomic_write(arguments.output, json.dumps(found, indent=1) + "\n")
 
 
 def show(name: str, result: dict) -> None:

@@ -167,9 +167,10 @@ def main() -> None:
     rows = table(results)
     print(markdown(rows, 1))
     if arguments.output:
-        arguments.output.parent.mkdir(parents=True, exist_ok=True)
-        text = json.dumps({**head, "table": rows, "runs": results}, indent=1)
-        arguments.output.write_text(text + "\n", encoding="utf-8")
+        from tfrec_zoo.artifacts import atomic_write  # PyTorch's side has no tfrec_zoo.
+
+        contents = {**head, "table": rows, "runs": results}
+        atomic_write(arguments.output, json.dumps(contents, indent=1) + "\n")
 
 
 if __name__ == "__main__":
