@@ -58,13 +58,14 @@ def log_of_training(result: Mapping[str, Any], arguments: argparse.Namespace) ->
 
 
 def _require_one_generation(directory: pathlib.Path, generation: str | None) -> None:
-    found = {"result.json": generation}
-    if (directory / "checkpoint" / MANIFEST).is_file():
-        found["checkpoint"] = generation_of(directory / "checkpoint")
+    found = {}
     if (directory / "model" / MANIFEST).is_file():
         found["model"] = read_manifest(directory / "model").get("generation")
-    if generation is not None and len(set(found.values())) > 1:
-        others = sorted(name for name, value in found.items() if value != generation)
+    # A result that does not say is older than generations, or of a baseline, which has no parts.
+    if generation is not None and (directory / "checkpoint" / MANIFEST).is_file():
+        found["checkpoint"] = generation_of(directory / "checkpoint")
+    others = sorted(name for name, value in found.items() if value != generation)
+    if others:
         raise ValueError(
             f"The parts of {directory} are of different trainings: train the model again. "
             f"Received: {', '.join(others)} of another than result.json"
