@@ -153,11 +153,18 @@ def test_another_training_starts_anew(log: Log, tmp_path: pathlib.Path) -> None:
     assert run.model.optimizer.iterations > 0 and len(list(tmp_path.iterdir())) == 2
 
 
-def test_a_damaged_state_is_named(log: Log, tmp_path: pathlib.Path) -> None:
-    training = Training(epochs=1, verbose=0, checkpoint_dir=str(tmp_path))
+@pytest.mark.parametrize("name", ["progress.json", "weights.index", "arrays.npz", "weights.data*"])
+def test_a_damaged_state_is_named(log: Log, tmp_path: pathlib.Path, name: str) -> None:
+    training = Training(epochs=1, verbose=0, checkpoint_dir=tmp_path)
     tfrec_zoo.train("LogisticRegression", tasks.Clicks(log), training)
-    [file] = tmp_path.glob("*/*/progress.json")
-    file.write_text(file.read_text()[:40])
+    [file] = tmp_path.glob(f"*/*/{name}")
+    (file.parent.parent / "at-notes").mkdir()  # Somebody's, and no state.
+    damaged = bytearray(file.read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    file.write_bytes(damaged)
+    with pytest.raises(ValueError, match=f"state of training in {file.parent} is damaged"):
+        tfrec_zoo.train("LogisticRegression", tasks.Clicks(log), training)
+    file.unlink()
     with pytest.raises(ValueError, match=f"state of training in {file.parent} is damaged"):
         tfrec_zoo.train("LogisticRegression", tasks.Clicks(log), training)
 

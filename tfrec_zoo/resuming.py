@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfrec_zoo import optimizers
-from tfrec_zoo.artifacts import atomic_folder
+from tfrec_zoo.artifacts import atomic_folder, read_manifest, write_manifest
 from tfrec_zoo.models import RecommenderModel
 
 logger = logging.getLogger(__name__)
@@ -72,6 +72,7 @@ class Resume(tf.keras.callbacks.Callback):
         self._progress: dict[str, Any] = {}
         if self._state is not None:
             try:
+                read_manifest(self._state, verify=True)
                 self._progress = json.loads((self._state / _PROGRESS).read_text(encoding="utf-8"))
             except (OSError, ValueError) as error:
                 raise ValueError(
@@ -166,6 +167,7 @@ class Resume(tf.keras.callbacks.Callback):
             np.savez(folder / _ARRAYS, **arrays)
             text = json.dumps(progress, default=lambda number: number.item())
             (folder / _PROGRESS).write_text(text, encoding="utf-8")
+            write_manifest(folder, {"position": position})
         for older in _states(self._folder)[:-1]:
             shutil.rmtree(older, ignore_errors=True)
 
@@ -173,11 +175,13 @@ class Resume(tf.keras.callbacks.Callback):
 def _states(folder: pathlib.Path) -> list[pathlib.Path]:
     """The states of a folder, in the order of training."""
 
-    def order(path: pathlib.Path) -> tuple[int, bool]:
-        kind, _, position = path.name.partition("-")
-        return int(position), kind == "end"
+    digits = "[0-9]" * 12
 
-    return sorted((*folder.glob("at-*"), *folder.glob("end-*")), key=order)
+    def order(path: pathlib.Path) -> tuple[str, bool]:
+        kind, _, position = path.name.partition("-")
+        return position, kind == "end"
+
+    return sorted((*folder.glob(f"at-{digits}"), *folder.glob(f"end-{digits}")), key=order)
 
 
 def _named(callbacks: Sequence[Any]) -> dict[str, Any]:

@@ -78,7 +78,7 @@ class Training:
     grid: Mapping[str, Sequence[Any]] = dataclasses.field(default_factory=dict)
     pretraining: "Training | None" = None
     seed: int = 0
-    checkpoint_dir: str | None = None
+    checkpoint_dir: str | pathlib.Path | None = None
     checkpoint_minutes: float = 10.0
     verbose: int = 1
 
@@ -244,7 +244,8 @@ def _state_folder(
         monitor=monitor,
         taken=taken,
     )
-    return pathlib.Path(str(training.checkpoint_dir)) / key
+    assert training.checkpoint_dir is not None
+    return pathlib.Path(training.checkpoint_dir) / key
 
 
 def _check_numbers(examples: Examples) -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import numbers
+import pathlib
 import types
 import typing
 from collections.abc import Collection, Mapping
@@ -13,6 +14,7 @@ _WORDS: dict[Any, str] = {
     int: "a whole number",
     float: "a number",
     str: "a string",
+    pathlib.Path: "a path",
     types.NoneType: "None",
 }
 
