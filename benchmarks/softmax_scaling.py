@@ -5,13 +5,14 @@
 Bags of 50 watches, item vectors of 64, a tower of 256-64, batches of 512 on drawn ids that are
 encoded already; 2,000 log-uniform negatives. Sampled and hierarchical softmax are trained with
 `lazy_adam`, PyTorch's with `SparseAdam`; the full ones with Adam in one kernel per weight. The full
-softmax is left out where its scores and tables would not fit. Each contender of each size is a
-process of its own, one at a time, and rounds take turns in reverse order. Prints the median of
-milliseconds per step, the most memory the process took, and bytes per item beyond the smallest
-catalogue.
+softmax is left out where its scores and tables would not fit. With `--before CHECKOUT` the sampled
+softmax of version 0.1.0 (62b2931) stands beside ours. Each contender of each size is a process of
+its own, one at a time, and rounds take turns in reverse order. Prints the median of milliseconds
+per step, the most memory the process took, and bytes per item beyond the smallest catalogue.
 """
 
 import argparse
+import inspect
 import json
 import os
 import pathlib
@@ -29,6 +30,7 @@ CONTENDERS = {
     "ours sampled": 10**7,
     "ours hierarchical": 10**7,
     "ours full": 10**6,
+    "0.1.0 sampled": 10**7,
     "torch sampled": 10**7,
     "torch full": 10**5,
 }
@@ -77,8 +79,11 @@ def ours(kind: str, items: int, steps: int) -> dict[str, Any]:
         (EmbeddingColumn(bag, DIM),), (VocabularyColumn("item", dtype="int64", space="item"),)
     )
     features = Features(spec, {"item": Vocabulary(tuple(range(items)), "int64")}, {})
+    negatives: dict[str, Any] = {"negatives": {"kind": "log-uniform", "number": NEGATIVES}}
+    if "num_sampled" in inspect.signature(YouTubeRetrieval).parameters:  # As 0.1.0 has it.
+        negatives = {"num_sampled": NEGATIVES}
     arguments: dict[str, Any] = {
-        "sampled": {"negatives": {"kind": "log-uniform", "number": NEGATIVES}, "tied": True},
+        "sampled": {**negatives, "tied": True},
         "hierarchical": {"output": "hierarchical"},
         "full": {"tied": True},
     }[kind]
@@ -123,6 +128,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=40, help="steps counted in each process")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--torch-python", help="Python of an environment with torch and numpy")
+    parser.add_argument("--before", type=pathlib.Path, help="a checkout of version 0.1.0")
     parser.add_argument(
         "--huge-pages",
         action="store_true",
@@ -142,24 +148,28 @@ def main() -> None:
         for items in arguments.items
         for contender in arguments.contenders
         if items <= CONTENDERS[contender]
-        if arguments.torch_python or contender.startswith("ours")
+        if contender.startswith("ours")
+        or (arguments.before if contender.startswith("0.1.0") else arguments.torch_python)
     ]
     here = pathlib.Path(__file__)
     for turn in range(arguments.rounds):
         for contender, items in jobs if turn % 2 == 0 else reversed(jobs):
             side, kind = contender.split()
             steps = arguments.steps if items < 10**6 or kind != "full" else 5
-            if side == "ours":
-                command = [sys.executable, str(here), "--one", kind, str(items)]
-            else:
+            environment = {**os.environ, **(HUGE_PAGES if arguments.huge_pages else {})}
+            if side == "torch":
                 peer = here.with_name("softmax_scaling_torch.py")
                 command = [arguments.torch_python, str(peer), kind, str(items)]
+            else:
+                command = [sys.executable, str(here), "--one", kind, str(items)]
+            if side == "0.1.0":
+                environment["PYTHONPATH"] = str(arguments.before.resolve())
             done = subprocess.run(
                 [*command, "--steps", str(steps)],
                 stdout=subprocess.PIPE,
                 text=True,
                 check=True,
-                env={**os.environ, **(HUGE_PAGES if arguments.huge_pages else {})},
+                env=environment,
             )
             found = json.loads(done.stdout.splitlines()[-1])
             say(f"round {turn}: {contender}, {items} items: {found['ms']:.1f} ms")
