@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tfrec_zoo.layers import CompressedInteraction, second_order
+from tfrec_zoo.layers import CompressedInteraction, TwoSided, second_order
 
 # isort: split
 import tensorflow as tf
@@ -175,3 +175,22 @@ def test_odd_sizes_are_not_split():
     with pytest.raises(ValueError, match=r"all of `layer_sizes` but the last .*: \(4, 3, 2\)"):
         CompressedInteraction((4, 3, 2), split_half=True)
     CompressedInteraction((4, 3), split_half=True)
+
+
+@EACH
+@SPLIT
+@pytest.mark.parametrize("layer_sizes", [(6,), (6, 4, 3)])
+def test_two_sides_are_the_query_repeated(activation, split_half, layer_sizes):
+    rng = np.random.default_rng(3)
+    query = rng.normal(size=[2, 3, 5]).astype(np.float32)
+    candidate = rng.normal(size=[2, 7, 1, 5]).astype(np.float32)
+    layer = built(layer_sizes, activation, split_half)
+    repeated = np.concatenate([np.repeat(query[:, None], 7, axis=1), candidate], axis=-2)
+    found = layer(TwoSided(query, candidate))
+    np.testing.assert_allclose(found, layer(repeated), rtol=1e-4, atol=1e-4)
+
+
+def test_is_built_by_two_sides():
+    layer = CompressedInteraction((6, 2))
+    layer(TwoSided(tf.ones([2, 3, 5]), tf.ones([2, 7, 1, 5])))
+    assert [kernel.shape for kernel in layer.kernels] == [[16, 6], [24, 2]]

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tfrec_zoo.layers import Tower
+from tfrec_zoo.layers import Tower, TwoSided
 
 # isort: split
 import tensorflow as tf
@@ -108,3 +108,34 @@ def test_wrong_units(units):
 def test_wrong_dropout(dropout):
     with pytest.raises(ValueError, match=rf"`dropout` must be in \[0, 1\). Received: {dropout}"):
         Tower((4,), dropout=dropout)
+
+
+@pytest.mark.parametrize("hidden_units", [(), (4,), (4, 3)])
+def test_two_sides_are_the_query_repeated(hidden_units):
+    rng = np.random.default_rng(2)
+    query = rng.normal(size=[2, 3]).astype(np.float32)
+    candidate = rng.normal(size=[2, 7, 2]).astype(np.float32)
+    tower = Tower(hidden_units, seed=0)
+    found = tower(TwoSided(query, candidate))
+    assert tower.count_params() == sum(
+        (n + 1) * m for n, m in zip((5, 4), hidden_units, strict=False)
+    )
+    randomise_biases(tower)
+    repeated = np.concatenate([np.repeat(query[:, None], 7, axis=1), candidate], axis=-1)
+    found = tower(TwoSided(query, candidate))
+    np.testing.assert_allclose(found, tower(repeated), rtol=1e-5, atol=1e-6)
+
+
+def test_two_sides_in_half_precision_are_the_query_repeated():
+    tf.keras.mixed_precision.set_global_policy("mixed_bfloat16")
+    try:
+        tower = Tower((4, 3), seed=0)
+    finally:
+        tf.keras.mixed_precision.set_global_policy("float32")
+    query, candidate = tf.ones([2, 3]), tf.random.stateless_normal([2, 7, 2], seed=[0, 1])
+    found = tower(TwoSided(query, candidate))
+    assert found.dtype == tf.bfloat16
+    repeated = tf.concat([tf.tile(query[:, None], [1, 7, 1]), candidate], axis=-1)
+    np.testing.assert_allclose(
+        tf.cast(found, tf.float32), tf.cast(tower(repeated), tf.float32), atol=0.05
+    )

@@ -78,9 +78,7 @@ class DenseFeatures(tf.keras.layers.Layer):
 
     def call(self, encoded: Encoded) -> tf.Tensor:
         """Returns the vectors of all columns, concatenated."""
-        vectors = [self.vector(column, encoded) for column in self.columns]
-        if not vectors:
-            raise ValueError("There is no dense column to feed. Received: columns=()")
+        vectors = self.vectors(encoded)
         longest = max(vectors, key=lambda vector: vector.shape.rank)
         repeats = [1, tf.shape(longest)[1], 1]
         is_list = longest.shape.rank == 3
@@ -88,6 +86,12 @@ class DenseFeatures(tf.keras.layers.Layer):
             [tf.tile(v[:, None], repeats) if is_list and v.shape.rank == 2 else v for v in vectors],
             axis=-1,
         )
+
+    def vectors(self, encoded: Encoded) -> list[tf.Tensor]:
+        """Returns one vector per column, [batch, width] or [batch, candidates, width]."""
+        if not self.columns:
+            raise ValueError("There is no dense column to feed. Received: columns=()")
+        return [self.vector(column, encoded) for column in self.columns]
 
     def vector(self, column: DenseColumn, encoded: Encoded) -> tf.Tensor:
         """Returns the vector of one column, [batch, width] or [batch, candidates, width]."""

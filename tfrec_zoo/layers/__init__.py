@@ -28,6 +28,7 @@ from tfrec_zoo.layers.squeeze_excitation import SqueezeExcitation
 from tfrec_zoo.layers.stacked_features import StackedFeatures
 from tfrec_zoo.layers.tower import Tower
 from tfrec_zoo.layers.transformer_block import TransformerBlock
+from tfrec_zoo.layers.two_sided import TwoSided, beside, repeated, stacked
 from tfrec_zoo.layers.two_sided_dense import TwoSidedDense
 from tfrec_zoo.layers.user_item_embeddings import UserItemEmbeddings, align_with
 from tfrec_zoo.layers.vector_cross import VectorCross
@@ -51,18 +52,22 @@ __all__ = [
     "StackedFeatures",
     "Tower",
     "TransformerBlock",
+    "TwoSided",
     "TwoSidedDense",
     "UserItemEmbeddings",
     "VectorCross",
     "align_with",
+    "beside",
     "dot_interaction",
     "flatten_fields",
     "huffman_leaves",
     "interval_ids",
     "implicit_least_squares",
     "packed",
+    "repeated",
     "second_order",
     "stack_fields",
+    "stacked",
     "sum_fields",
     "zipf_counts",
 ]

@@ -15,6 +15,7 @@ from tfrec_zoo.features import (
     Features,
     seeded,
 )
+from tfrec_zoo.layers.two_sided import TwoSided
 
 
 class FieldEmbeddings(tf.keras.layers.Layer):
@@ -152,8 +153,10 @@ def stack_fields(vectors: Sequence[tf.Tensor]) -> tf.Tensor:
     )
 
 
-def flatten_fields(fields: tf.Tensor) -> tf.Tensor:
+def flatten_fields(fields: tf.Tensor | TwoSided) -> Any:
     """Reshapes [..., fields, dim] to [..., fields · dim], the input of a tower."""
+    if isinstance(fields, TwoSided):
+        return TwoSided(*map(flatten_fields, fields))
     return tf.reshape(
         fields, tf.concat([tf.shape(fields)[:-2], [fields.shape[-2] * fields.shape[-1]]], axis=0)
     )

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from tfrec_zoo.features import seed_after
 from tfrec_zoo.layers.dropout import Dropout
+from tfrec_zoo.layers.two_sided import TwoSided, dense_of_two_sides, repeated
 
 
 class Tower(tf.keras.layers.Layer):
@@ -23,7 +24,8 @@ class Tower(tf.keras.layers.Layer):
         output_activation: Activation function of the last layer, if it is another.
 
     Call arguments:
-        x: Input, [..., width].
+        x: Input, [..., width], or `TwoSided`, whose query's part of the first layer is computed
+            once.
 
     Returns:
         The output of the last layer, [..., hidden_units[-1]].
@@ -75,10 +77,12 @@ class Tower(tf.keras.layers.Layer):
             for layer_seed in (seeds if drop_output else seeds[:-1])
         ]
 
-    def call(self, x: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+    def call(self, x: tf.Tensor | TwoSided, training: bool | None = None) -> tf.Tensor:
         """Returns the output of the last layer."""
+        if isinstance(x, TwoSided) and not self.layers:
+            return repeated(x)
         for i, layer in enumerate(self.layers):
-            x = layer(x)
+            x = dense_of_two_sides(layer, x) if isinstance(x, TwoSided) else layer(x)
             if self.dropout and i < len(self.dropouts):
                 x = self.dropouts[i](x, training=training)
         return x

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from tfrec_zoo.features import Features, seed_after
 from tfrec_zoo.features.embedding import fourth_root_dimension
-from tfrec_zoo.layers import Logit, Tower, VectorCross
+from tfrec_zoo.layers import Logit, Tower, VectorCross, beside, repeated
 from tfrec_zoo.models.embedding_ranking import EmbeddingRankingModel
 
 
@@ -104,11 +104,11 @@ class DCN(EmbeddingRankingModel):
 
     def call(self, inputs: Any, training: bool | None = None) -> tf.Tensor:
         """Returns the logits, [batch] or [batch, candidates]."""
-        x_0 = self.dense(self.encode(inputs))  # [..., width]
-        x = x_0
+        sides = beside(self.dense.vectors(self.encode(inputs)))
+        x = x_0 = repeated(sides)  # [..., width]
         for cross in self.crosses:
             x = cross((x_0, x))
-        h = self.tower(x_0, training=training)  # [..., units]
+        h = self.tower(sides, training=training)  # [..., units]
         return self.bias + self.logit(tf.concat([x, h], axis=-1))
 
     def get_config(self) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfrec_zoo.features import Features, seed_after
-from tfrec_zoo.layers import Logit, Tower, flatten_fields, second_order, stack_fields, sum_fields
+from tfrec_zoo.layers import Logit, Tower, flatten_fields, second_order, stacked, sum_fields
 from tfrec_zoo.models.embedding_ranking import EmbeddingRankingModel
 
 
@@ -95,7 +95,7 @@ class DeepFM(EmbeddingRankingModel):
         """Returns the logits, [batch] or [batch, candidates]."""
         encoded = self.encode(inputs)
         v = self.fields.vectors(encoded)
-        deep = self.tower(flatten_fields(stack_fields(v)), training=training)
+        deep = self.tower(flatten_fields(stacked(v)), training=training)
         return self.bias + sum_fields(
             [self.linear(encoded), second_order(v), self.deep_logit(deep)]
         )

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from tfrec_zoo import optimizers
 from tfrec_zoo.features import Features, NumberColumn, seed_after
-from tfrec_zoo.layers import LinearFeatures, Logit, Tower, sum_fields
+from tfrec_zoo.layers import LinearFeatures, Logit, Tower, beside, sum_fields
 from tfrec_zoo.models.embedding_ranking import EmbeddingRankingModel
 
 
@@ -111,7 +111,7 @@ class WideDeep(EmbeddingRankingModel):
         if self.sides != "deep":
             logits.append(self.wide(encoded))
         if self.sides != "wide":
-            deep = self.tower(self.deep_inputs(encoded), training=training)
+            deep = self.tower(beside(self.deep_inputs.vectors(encoded)), training=training)
             logits.append(self.deep_logit(deep))
         return self.bias + sum_fields(logits)
 

@@ -12,7 +12,14 @@ from typing import Any
 import tensorflow as tf
 
 from tfrec_zoo.features import Features, seed_after
-from tfrec_zoo.layers import CompressedInteraction, Logit, Tower, flatten_fields, sum_fields
+from tfrec_zoo.layers import (
+    CompressedInteraction,
+    Logit,
+    Tower,
+    flatten_fields,
+    stacked,
+    sum_fields,
+)
 from tfrec_zoo.models.embedding_ranking import EmbeddingRankingModel
 
 
@@ -112,7 +119,7 @@ class xDeepFM(EmbeddingRankingModel):
     def call(self, inputs: Any, training: bool | None = None) -> tf.Tensor:
         """Returns the logits, [batch] or [batch, candidates]."""
         encoded = self.encode(inputs)
-        e = self.fields(encoded)  # [batch, fields, dim]
+        e = stacked(self.fields.vectors(encoded))  # [batch, fields, dim]
         logits = [self.linear(encoded), self.cin_logit(self.cin(e))]
         if self.deep_logit is not None:
             logits.append(self.deep_logit(self.tower(flatten_fields(e), training=training)))
