@@ -1,0 +1,444 @@
+"""Requests that nobody would write, to exports and to a server: what comes of each.
+
+    python benchmarks/fuzzing.py --requests 100000 --output runs/fuzzing.json
+
+A retrieval model, a ranking model and a funnel are trained for an epoch on the simulator, exported
+and asked in three ways: structured requests of `Served.recommend` whose keys, types, lengths and
+values Hypothesis draws; tensors of any bytes and shapes for the signatures; and bytes over HTTP,
+drawn or damaged from a good request, for `tfrec-zoo serve`. Counts what was answered and what was
+refused, by the error. Everything else is unexpected, is printed, and ends the program with 1: a
+crash, an answer with an item that is unknown, excluded, seen or twice there, a score that is not
+finite or out of order, another error, a message that is not one line of text, a status of 500 or
+none. Tells the memory of the processes before and after.
+"""
+
+import argparse
+import collections
+import json
+import os
+import pathlib
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+from server_load import Server
+from side_by_side import about, markdown, say
+
+import tfrec_zoo as zoo
+from tfrec_zoo.artifacts import atomic_write, versions
+from tfrec_zoo.serving import Funnel, Served, export
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # What is refused is counted.
+import tensorflow as tf  # isort: skip # noqa: E402 (after tfrec_zoo, which chooses Keras 2)
+
+REFUSALS = (KeyError, TypeError, ValueError)
+#: What TensorFlow says of tensors of other shapes or types.
+TENSOR_REFUSALS = (*REFUSALS, tf.errors.InvalidArgumentError)
+_SECONDS = 20.0
+
+#: Values that stand where one was asked for, or in a bag.
+odd_values = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-3, 3),
+    st.integers(-(2**70), 2**70),
+    st.floats(allow_nan=True, allow_infinity=True),
+    st.text(max_size=8),
+    st.binary(max_size=8),
+    st.sampled_from(["", " ", "\x00", "NaN", "inf", "-1", "1e3", "012", "\ud800", "é" * 300]),
+    st.sampled_from([np.float32("nan"), np.int8(-1), np.bool_(True), pd.NA, pd.NaT, object()]),
+    st.datetimes(),
+    st.sampled_from([np.datetime64("2024-01-01"), pd.Timestamp(0), b"\xff\xfe", {}, set(), ()]),
+)
+
+
+@st.composite
+def mostly(draw: Any, often: Any, seldom: Any) -> Any:
+    """One in thirty from the second strategy, all others from the first."""
+    return draw(often if draw(st.integers(0, 29)) else seldom)
+
+
+def bags(values: Any) -> Any:
+    """Bags of values, a few of them long or not lists."""
+    short = st.lists(values, max_size=6)
+    long = st.builds(lambda bag: bag * 300, short)
+    others = st.one_of(short.map(tuple), short.map(lambda bag: np.array(bag, object)), values)
+    return mostly(short, st.one_of(long, others))
+
+
+def requests(served: Served) -> Any:
+    """Requests that are mostly right, with keys, types, lengths or values that are not."""
+    items = served.items
+    assert items is not None
+    known = st.sampled_from(items.catalogue.ids[:50].tolist())
+    columns = {}
+    for key, feature in served.accepts.items():
+        if feature.dtype == "string":
+            good: Any = st.one_of(known, st.sampled_from(["a", "", "topic_1", None]))
+        elif feature.dtype == "int64":
+            good = st.integers(-1, 10**7)
+        else:
+            good = st.floats(-10, 10, width=32)
+        value = mostly(good, odd_values)
+        columns[key] = bags(value) if feature.is_bag else value
+
+    @st.composite
+    def drawn(draw: Any) -> Any:
+        rows = draw(st.integers(0, 3))
+        keys = draw(st.lists(st.sampled_from(sorted(columns)), unique=True, max_size=6))
+        request: dict[Any, Any] = {}
+        for key in keys:
+            number = draw(mostly(st.just(rows), st.integers(0, 5)))
+            request[key] = draw(st.lists(columns[key], min_size=number, max_size=number))
+        damage = draw(st.integers(0, 29))
+        if damage == 0:
+            request[draw(st.one_of(st.text(max_size=5), st.integers(), st.none()))] = [1] * rows
+        elif damage == 1 and request:
+            request[keys[0]] = draw(odd_values)
+        elif damage == 2:
+            return draw(odd_values)
+        k = draw(mostly(st.one_of(st.none(), st.integers(1, 20)), odd_values))
+        return request, k
+
+    return drawn()
+
+
+def fault_of(served: Served, request: Any, k: Any, answer: pd.DataFrame) -> str | None:
+    """What is wrong with an answer, or None."""
+    assert served.items is not None
+    known = set(served.items.catalogue.ids.tolist())
+    if not set(answer["id"]) <= known:
+        return "unknown item"
+    if not np.isfinite(answer["score"].to_numpy(np.float64)).all():
+        return "score that is not finite"
+    for row, of_row in answer.groupby("row"):
+        ids = of_row["id"].tolist()
+        if len(set(ids)) < len(ids):
+            return "item twice"
+        if of_row["rank"].tolist() != list(range(1, len(ids) + 1)):
+            return "ranks with gaps"
+        if (np.diff(of_row["score"]) > 1e-5 * np.abs(of_row["score"].to_numpy()[1:])).any():
+            return "scores out of order"
+        for key in ("history", "exclude"):
+            bag = request[key][row] if key in request else ()
+            bag = [bag] if isinstance(bag, str) else bag
+            if bag is not None and {str(v) for v in np.ravel(np.array(bag, object))} & set(ids):
+                return f"item of `{key}`"
+        if k is not None and len(ids) > int(k):
+            return "more than k"
+    return None
+
+
+class Outcomes:
+    """Counts of what came of requests, and the unexpected ones.
+
+    Args:
+        who: What is asked, and how.
+    """
+
+    def __init__(self, who: str) -> None:
+        self.who = who
+        self.counts: collections.Counter[str] = collections.Counter()
+        self.unexpected: list[str] = []
+        self.slowest = 0.0
+
+    def ask(self, what: Any, answered: Callable[[], str | None], refusals: Any) -> None:
+        """Asks once. `answered` returns what is wrong with the answer, or None."""
+        begin = time.perf_counter()
+        try:
+            fault = answered()
+            outcome = "answered" if fault is None else f"WRONG: {fault}"
+        except refusals as error:
+            outcome, text = type(error).__name__, str(error)
+            if "UnicodeDecodeError" in outcome or not text.strip():
+                fault = outcome = f"WRONG: {outcome} without a message"
+            else:
+                fault = None
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt):
+                raise
+            fault = outcome = f"WRONG: {type(error).__name__}: {error}"[:200]
+        seconds = time.perf_counter() - begin
+        self.slowest = max(self.slowest, seconds)
+        if seconds > _SECONDS:
+            fault = outcome = "WRONG: took too long"
+        self.counts[outcome] += 1
+        if fault is not None and len(self.unexpected) < 20:
+            self.unexpected.append(f"{outcome}: {what!r:.500}")
+
+    def row(self) -> dict[str, Any]:
+        """The counts, for the table."""
+        wrong = sum(n for outcome, n in self.counts.items() if outcome.startswith("WRONG"))
+        rest = {k: n for k, n in self.counts.most_common() if not k.startswith(("WRONG", "answ"))}
+        return {
+            "asked": self.who,
+            "requests": sum(self.counts.values()),
+            "answered": self.counts["answered"],
+            "refused": ", ".join(f"{name} {n}" for name, n in rest.items()),
+            "unexpected": wrong,
+            "slowest, s": self.slowest,
+        }
+
+
+def drawn(strategy: Any, number: int, ask: Callable[[Any], None], at: int) -> None:
+    """Asks what Hypothesis draws, a number of times."""
+
+    @seed(at)
+    @settings(
+        max_examples=number,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(strategy)
+    def run(value: Any) -> None:
+        ask(value)
+
+    run()
+
+
+def ask_by_frames(name: str, served: Served, number: int, at: int) -> Outcomes:
+    """Structured requests."""
+    outcomes = Outcomes(f"{name}, recommend")
+
+    def ask(value: Any) -> None:
+        request, k = value if isinstance(value, tuple) and len(value) == 2 else (value, None)
+
+        def answered() -> str | None:
+            return fault_of(served, request, k, served.recommend(request, k))
+
+        outcomes.ask((request, k), answered, REFUSALS)
+
+    drawn(requests(served), number, ask, at)
+    return outcomes
+
+
+def ask_by_tensors(name: str, served: Served, number: int, at: int) -> Outcomes:
+    """Tensors of any bytes, numbers and shapes."""
+    outcomes = Outcomes(f"{name}, signatures")
+    known = [] if served.items is None else [i.encode() for i in served.items.catalogue.ids[:30]]
+    texts = st.one_of(st.sampled_from(known), st.binary(max_size=12))
+    numbers = st.floats(width=32, allow_nan=True, allow_infinity=True)
+    whole = st.integers(-(2**63), 2**63 - 1)
+    signature = "serving_default"
+    inputs = served.inputs(signature)
+
+    @st.composite
+    def tensors(draw: Any) -> Any:
+        rows = draw(st.integers(0, 3))
+        found = {}
+        for key, spec in inputs.items():
+            right = draw(st.integers(0, 19)) > 0
+            rank = spec.shape.rank if right else draw(st.integers(0, 3))
+            shape = [rows, *(draw(st.integers(0, 4)) for _ in range(rank - 1))][:rank]
+            shape = [
+                n if static is None or not right else static
+                for n, static in zip(shape, [*(spec.shape if right else shape)], strict=True)
+            ]
+            values = {tf.string: texts, tf.int64: whole}.get(spec.dtype, numbers)
+            size = int(np.prod(shape))
+            flat = draw(st.lists(values, min_size=size, max_size=size))
+            found[key] = tf.reshape(tf.constant(flat, spec.dtype), shape)
+        return found
+
+    def ask(found: Any) -> None:
+        def answered() -> str | None:
+            outputs = served.signatures[signature](**found)
+            for key, value in outputs.items():
+                array = value.numpy()
+                if array.dtype.kind == "f" and not np.isfinite(array).all():
+                    return f"{key} that is not finite"
+            if "ids" in outputs:
+                ids = outputs["ids"].numpy()
+                left_out = [found[k].numpy() for k in ("exclude", "history") if k in found]
+                for row in range(len(ids)):
+                    out = {v for bag in left_out for v in bag[row].ravel()} - {b""}
+                    if "exclude" in found and name != "funnel":
+                        out = set(found["exclude"].numpy()[row].ravel()) - {b""}
+                    if out & set(ids[row]):
+                        return "item that is excluded"
+            return None
+
+        outcomes.ask(found, answered, TENSOR_REFUSALS)
+
+    drawn(tensors(), number, ask, at)
+    return outcomes
+
+
+def bodies(good: list[bytes]) -> Any:
+    """Bodies of requests: any bytes, or a good one that is damaged."""
+
+    @st.composite
+    def damaged(draw: Any) -> bytes:
+        body = bytearray(draw(st.sampled_from(good)))
+        for _ in range(draw(st.integers(0, 4))):
+            at = draw(st.integers(0, len(body)))
+            how = draw(st.integers(0, 4))
+            if how == 0:
+                body[at : at + 1] = draw(st.binary(min_size=1, max_size=2))
+            elif how == 1:
+                del body[at : at + draw(st.integers(1, 20))]
+            elif how == 2:
+                body[at:at] = draw(
+                    st.sampled_from(
+                        [b"null", b"NaN", b"-Infinity", b"1e400", b"[", b"{", b'"', b"\\u0000",
+                         b"\\ud800", b"\xff", b"[" * 3000, b"9" * 400, b",", b"true", b"{}"]
+                    )
+                )  # fmt: skip
+            elif how == 3:
+                body = body[:at]
+            else:
+                body[at:at] = body[: draw(st.integers(0, 40))]
+        return bytes(body)
+
+    anything = st.recursive(
+        st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=6)),
+        lambda inner: st.one_of(
+            st.lists(inner, max_size=4),
+            st.dictionaries(
+                st.one_of(
+                    st.sampled_from(["instances", "inputs", "signature_name", "request", "k"]),
+                    st.sampled_from(["history", "exclude", "allow", "time"]),
+                    st.text(max_size=4),
+                ),
+                inner,
+                max_size=4,
+            ),
+        ),
+        max_leaves=12,
+    ).map(lambda value: json.dumps(value).encode())
+    return st.one_of(damaged(), damaged(), anything, st.binary(max_size=60))
+
+
+def ask_by_http(name: str, port: int, good: dict[str, list[bytes]], number: int, at: int) -> Any:
+    """Bytes over HTTP."""
+    outcomes = Outcomes(f"{name}, HTTP")
+    pairs = [st.tuples(st.just(path), bodies(of_path)) for path, of_path in good.items() if of_path]
+
+    def ask(pair: Any) -> None:
+        path, body = pair
+
+        def answered() -> str | None:
+            url = f"http://127.0.0.1:{port}{path}"
+            request = urllib.request.Request(url, data=body, method="POST")
+            request.add_header("Content-Type", "application/json")
+            try:
+                with urllib.request.urlopen(request, timeout=_SECONDS) as response:
+                    content = response.read()
+            except urllib.error.HTTPError as error:
+                with error:
+                    content = error.read()
+                message = json.loads(content)["error"]
+                if error.code >= 500 or not message.strip() or "\n" in content.decode().strip():
+                    return f"{error.code}: {message}"
+                outcomes.counts[f"status {error.code}"] += 1
+                outcomes.counts["answered"] -= 1
+                return None
+
+            def refused(constant: str) -> Any:
+                raise AssertionError(f"{constant} in an answer")
+
+            json.loads(content, parse_constant=refused)
+            return None
+
+        outcomes.ask(pair, answered, ())
+
+    drawn(st.one_of(pairs), number, ask, at)
+    return outcomes
+
+
+def good_bodies(served: Served) -> dict[str, list[bytes]]:
+    """Requests that a server answers, by path."""
+    assert served.items is not None
+    ids = served.items.catalogue.ids
+    rng = np.random.default_rng(0)
+    found: dict[str, list[bytes]] = {"/recommend": [], "/v1/models/model:predict": []}
+    for _ in range(10):
+        history = rng.choice(ids, 4).tolist()
+        request: dict[str, Any] = {"history": history, "exclude": rng.choice(ids, 2).tolist()}
+        found["/recommend"].append(json.dumps({"request": request, "k": 3}).encode())
+        row: dict[str, Any] = {}
+        for key, spec in served.inputs("serving_default").items():
+            value = {tf.string: str(rng.choice(ids)), tf.int64: 7}.get(spec.dtype, 0.5)
+            row[key] = value if spec.shape.rank == 1 else [value] * (spec.shape[1] or 3)
+        found["/v1/models/model:predict"].append(json.dumps({"instances": [row]}).encode())
+    return found
+
+
+def make_exports(folder: pathlib.Path) -> dict[str, pathlib.Path]:
+    """A retrieval model, a ranking model and a funnel of both."""
+    log = zoo.simulate(num_users=300, num_items=300, num_days=5)
+    quick = zoo.Training(epochs=1, verbose=0)
+    retrieval = zoo.train("YouTubeRetrieval", zoo.tasks.NextWatch(log), quick, hidden_units=(16, 8))
+    ranking = zoo.train("DeepFM", zoo.tasks.Clicks(log), quick, hidden_units=(16,))
+    funnel = Funnel({"retrieval": retrieval.model}, ranking.model, log, num_candidates=50, k=20)
+    return {
+        "retrieval": retrieval.export(folder / "retrieval"),
+        "ranking": ranking.export(folder / "ranking"),
+        "funnel": export(funnel, folder / "funnel"),
+    }
+
+
+def memory_mb() -> float:
+    """The memory that this process holds."""
+    pages = int(pathlib.Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def main() -> None:
+    """Asks, and prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--requests", type=int, default=100_000, help="in all")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--output", type=pathlib.Path, help="result file")
+    arguments = parser.parse_args()
+    head = about(requests=arguments.requests, seed=arguments.seed, versions=versions())
+    each = -(-arguments.requests // 9)
+    found: list[Outcomes] = []
+    memory: dict[str, list[float]] = {}
+    with tempfile.TemporaryDirectory() as temporary:
+        for name, path in make_exports(pathlib.Path(temporary)).items():
+            served = zoo.load(path)
+            for number, how in ((each // 20, "warm-up"), (each, "")):
+                before = memory_mb()
+                parts = [
+                    ask_by_frames(name, served, number, arguments.seed),
+                    ask_by_tensors(name, served, number, arguments.seed),
+                ]
+                if not how:
+                    found += parts
+                    memory[name] = [before, memory_mb()]
+                    say([part.row() for part in parts])
+            server = Server(path)
+            good = good_bodies(served)
+            ask_by_http(name, server.port, good, each // 20, arguments.seed)
+            before = server.memory_mb()
+            found.append(ask_by_http(name, server.port, good, each, arguments.seed))
+            memory[f"{name}, server"] = [before, server.memory_mb()]
+            say(found[-1].row())
+            if server.end():
+                found[-1].unexpected.append("the server did not end by itself")
+    rows = [outcomes.row() for outcomes in found]
+    print(markdown(rows, 2))
+    print(json.dumps({"memory in MB, before and after": memory}))
+    unexpected = [text for outcomes in found for text in outcomes.unexpected]
+    for text in unexpected:
+        print(text, file=sys.stderr)
+    if arguments.output:
+        contents = {**head, "table": rows, "memory_mb": memory, "unexpected": unexpected}
+        atomic_write(arguments.output, json.dumps(contents, indent=1) + "\n")
+    if unexpected:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
