@@ -37,7 +37,7 @@ from tfrec_zoo.artifacts import atomic_write, versions
 from tfrec_zoo.serving import Funnel, Served, export
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # What is refused is counted.
-import tensorflow as tf  # isort: skip # noqa: E402 (after tfrec_zoo, which chooses Keras 2)
+import tensorflow as tf  # isort: skip
 
 REFUSALS = (KeyError, TypeError, ValueError)
 #: What TensorFlow says of tensors of other shapes or types.

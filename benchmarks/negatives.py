@@ -5,9 +5,9 @@
 Trains `YouTubeRetrieval` once for each kind of negatives and seed, all else equal, and measures it
 on the test items. A run is a result file, and runs that have one are not made again. Beside hit
 rate and NDCG the table has milliseconds of CPU time per training step (mining included, in a run of
-its own on the trained model), and what becomes of the recommended lists of 20: their overlap with those of the
-full softmax (seed by seed), the share of the catalogue in them, and how popular their items are,
-from 0 for the rarest to 1.
+its own on the trained model), and what becomes of the recommended lists of 20: their overlap with
+those of the full softmax (seed by seed), the share of the catalogue in them, and how popular their
+items are, from 0 for the rarest to 1.
 """
 
 import argparse
