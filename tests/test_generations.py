@@ -93,6 +93,14 @@ def test_what_is_not_ours_is_refused_before_and_after(tmp_path: pathlib.Path, na
     assert foreign.is_file() or (foreign / "photo.png").read_bytes() == b"mine"
 
 
+def test_a_file_is_ours_that_lies_beside_our_result(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "recommend.py").write_text("mine")
+    with pytest.raises(FileExistsError, match=r"recommend\.py would be replaced"):
+        require_own(tmp_path, ["recommend.py"])
+    (tmp_path / "result.json").write_text(json.dumps({"versions": versions()}))
+    require_own(tmp_path, ["recommend.py", "result.json"])
+
+
 def test_a_folder_that_cannot_be_written_is_found_first(tmp_path: pathlib.Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError):

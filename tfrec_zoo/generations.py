@@ -76,7 +76,8 @@ def require_own(output: str | pathlib.Path, names: Sequence[str]) -> None:
 
     Args:
         output: Folder of the parts.
-        names: Names of the parts: of JSON files, and of folders with a manifest.
+        names: Names of the parts: folders with a manifest, and files that say that they are of this
+            package, as `result.json` does, or lie beside such a `result.json`.
 
     Raises:
         FileExistsError: If something is there that this package did not write.
@@ -101,6 +102,10 @@ def require_own(output: str | pathlib.Path, names: Sequence[str]) -> None:
 def _is_own(path: pathlib.Path) -> bool:
     if path.is_dir():
         return (path / MANIFEST).is_file() or not any(path.iterdir())
+    return _says_so(path) or _says_so(path.parent / "result.json")
+
+
+def _says_so(path: pathlib.Path) -> bool:
     try:
         return "tfrec_zoo" in json.loads(path.read_text(encoding="utf-8"))["versions"]
     except (OSError, ValueError, KeyError, TypeError):

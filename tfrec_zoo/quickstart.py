@@ -18,6 +18,7 @@ from tfrec_zoo.client_program import write_client
 from tfrec_zoo.data import Log, Split, by_time, leave_last_out, leave_random_out
 from tfrec_zoo.evaluation import Result, choose_stage, evenly_spaced
 from tfrec_zoo.folds import train_folds
+from tfrec_zoo.generations import next_generation, require_own
 from tfrec_zoo.large_tables import suited_negatives
 from tfrec_zoo.models import RetrievalModel
 from tfrec_zoo.resuming import unfinished
@@ -38,6 +39,8 @@ from tfrec_zoo.training import Training
 _LONG = 250_000
 #: Interactions that are passed over in all, at most, when retrieval is trained.
 _PASSES = 2_000_000
+#: What is replaced together.
+_PARTS = ("funnel", "recommend.py", "requests.json", "result.json", "titles.json")
 #: Scores that are worked out, at most, to nominate what the ranker is trained on.
 _NOMINATION_SCORES = 10**10
 
@@ -76,7 +79,7 @@ def quickstart(
         )
     output = pathlib.Path(output)
     # An unusable folder is found now, not after the training.
-    output.mkdir(parents=True, exist_ok=True)
+    require_own(output, _PARTS)
     with unfinished(output, resume) as state:
         return _quickstart(log, output, seed, quiet, ranker_class, state)
 
@@ -142,10 +145,11 @@ def _quickstart(
     }
 
     exported = stages[choice.name]
-    export(exported, output / "funnel", result)
-    write_client(output, exported, log, test)
-    result["seconds"] = round(time.perf_counter() - begin, 1)
-    atomic_write(output / "result.json", json.dumps(result, indent=1) + "\n")
+    with next_generation(output) as folder:
+        export(exported, folder / "funnel", result)
+        write_client(folder, exported, log, test)
+        result["seconds"] = round(time.perf_counter() - begin, 1)
+        atomic_write(folder / "result.json", json.dumps(result, indent=1) + "\n")
     say(f"\n{_table(result['metrics'])}\n\nExported: {choice.name}, by {choice.reason}")
 
     say("\nAsking the exported model in a process of its own")

@@ -151,3 +151,15 @@ def test_no_ranker_of_features(name: str, fails: Any, small: Any, tmp_path: Any)
 def test_no_such_ranker(fails: Any, small: Any, tmp_path: Any) -> None:
     line = fails("quickstart", "--dataset", small, "--ranker", "X", "--output", tmp_path / "q")
     assert "There is no model of that name" in line and "Received: 'X'" in line
+
+
+@pytest.mark.parametrize("name", ["recommend.py", "titles.json", "funnel/photo.png"])
+def test_what_is_not_ours_is_found_before_training(
+    name: str, fails: Any, small: Any, tmp_path: Any
+) -> None:
+    foreign = tmp_path / name
+    foreign.parent.mkdir(exist_ok=True)
+    foreign.write_text("mine")
+    message = fails("quickstart", "--dataset", small, "--output", tmp_path)
+    assert f"{name.split('/')[0]} would be replaced" in message
+    assert foreign.read_text() == "mine" and len(list(tmp_path.iterdir())) == 1
