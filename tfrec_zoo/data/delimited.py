@@ -9,7 +9,7 @@ import io
 import lzma
 import pathlib
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import IO, Any, Literal
 
 import pyarrow as pa
@@ -60,6 +60,96 @@ def read_delimited(
     Raises:
         ValueError: If the file is empty, damaged, or has bad rows; says which.
     """
+    look = _look(path, separator, encoding, names)
+    if look.is_empty:
+        return Delimited(look.nothing(), [])
+    parser, found = look.parser, look.found
+    try:
+        table = parser.parse(look.encoding)
+    except (pa.ArrowInvalid, UnicodeError) as error:
+        if not _is_of_encoding(error):
+            raise
+        if encoding is not None:
+            raise _other_encoding(encoding) from error
+        look.encoding = "latin-1"
+        table = parser.parse(look.encoding)
+    if look.encoding not in ("utf8", "utf-8"):
+        found.append(f"in {look.encoding}")
+    if parser.bad:
+        words = parser.bad_in_words(bad_rows)
+        found.append(f"left out {words}")
+    return Delimited(table.rename_columns(look.header), found)
+
+
+def stream_delimited(
+    path: pathlib.Path,
+    separator: str | None = None,
+    encoding: str | None = None,
+    names: Sequence[str] | None = None,
+    bad_rows: BadRows = "error",
+) -> Iterator[Delimited]:
+    """Reads a file as `read_delimited` does, a block at a time, so that it may be of any size.
+
+    A file that is not in UTF-8 is refused unless its encoding is given.
+
+    Args:
+        path: The file.
+        separator: A character; None finds it in the first lines.
+        encoding: Encoding of the text; None takes UTF-16 if the file says so, else UTF-8.
+        names: Names of the columns of a file whose first line is data already.
+        bad_rows: Whether rows with more or fewer cells than columns are an error, or left out.
+
+    Yields:
+        The rows of each block; the last block also says how the file was read.
+
+    Raises:
+        ValueError: If the file is empty, damaged, or has bad rows; says which.
+    """
+    look = _look(path, separator, encoding, names)
+    if look.is_empty:
+        yield Delimited(look.nothing(), [])
+        return
+    parser = look.parser
+    try:
+        for table in parser.stream(look.encoding):
+            if parser.bad and bad_rows == "error":
+                break
+            yield Delimited(table.rename_columns(look.header), [])
+    except (pa.ArrowInvalid, UnicodeError) as error:
+        if not _is_of_encoding(error):
+            raise
+        raise _other_encoding(look.encoding) from error
+    if parser.bad:
+        look.found.append(f"left out {parser.bad_in_words(bad_rows)}")
+    yield Delimited(look.nothing(), look.found)
+
+
+@dataclasses.dataclass
+class _Look:
+    """What the first lines of a file say of it.
+
+    Args:
+        header: Names of the columns.
+        encoding: Encoding of the text.
+        is_empty: Whether there is a header and nothing else.
+        parser: Parser of the rows.
+        found: How the file is read, in words.
+    """
+
+    header: list[str]
+    encoding: str
+    is_empty: bool
+    parser: "_Parser"
+    found: list[str]
+
+    def nothing(self) -> pa.Table:
+        """A table of the columns without rows."""
+        return pa.table([pa.array([], pa.string())] * len(self.header), names=self.header)
+
+
+def _look(
+    path: pathlib.Path, separator: str | None, encoding: str | None, names: Sequence[str] | None
+) -> _Look:
     if separator is not None and len(separator) != 1:
         raise ValueError(f"`separator` must be one character. Received: {separator!r}")
     with _opened(path) as file:
@@ -67,11 +157,11 @@ def read_delimited(
     if not sample:
         raise ValueError("the file is empty")
     found = []
-    given, encoding = encoding, encoding or _encoding(sample)
+    encoding = encoding or _encoding(sample)
     try:
         text = codecs.getincrementaldecoder(encoding)(errors="replace").decode(sample)
     except UnicodeError as error:
-        raise ValueError(f"it is in another encoding. Received: {encoding!r}") from error
+        raise _other_encoding(encoding) from error
     text = text.removeprefix("\ufeff")
     if "\0" in text:
         raise ValueError("it holds bytes that are no text")
@@ -85,34 +175,20 @@ def read_delimited(
         raise ValueError(
             f"`names` must have a name for each of the {len(first)} columns. Received: {header}"
         )
-    if names is None and len(lines) == 1:
-        return Delimited(pa.table([pa.array([], pa.string())] * len(header), names=header), [])
     if separator != ",":
         found.append(f"separated by {SEPARATORS.get(separator, repr(separator))}")
     parser = _Parser(path, len(header), separator, quotes, skip_rows=0 if names is not None else 1)
-    try:
-        table = parser.parse(encoding)
-    except (pa.ArrowInvalid, UnicodeError) as error:
-        if given is not None and ("UTF8" in str(error) or isinstance(error, UnicodeError)):
-            raise ValueError(f"it is in another encoding. Received: {given!r}") from error
-        if "UTF8" not in str(error):
-            raise
-        encoding = "latin-1"
-        table = parser.parse(encoding)
-    if encoding not in ("utf8", "utf-8"):
-        found.append(f"in {encoding}")
-    if parser.bad:
-        lost = sum(text.count("\n") + 1 for _, text in parser.bad)
-        numbers = ", ".join(str(number) for number, _ in parser.bad[:5])
-        words = (
-            f"{len(parser.bad)} rows ({lost} lines) that are no {len(header)} cells: row {numbers}"
-            f"{', …' if len(parser.bad) > 5 else ''} (the first row of the file is 1)"
-        )
-        if bad_rows == "error":
-            example = parser.bad[0][1]
-            raise ValueError(f"{words}, such as {example!r:.80}; bad_rows='skip' leaves them out")
-        found.append(f"left out {words}")
-    return Delimited(table.rename_columns(header), found)
+    return _Look(header, encoding, names is None and len(lines) == 1, parser, found)
+
+
+def _is_of_encoding(error: Exception) -> bool:
+    return "UTF8" in str(error) or isinstance(error, UnicodeError)
+
+
+def _other_encoding(encoding: str) -> ValueError:
+    return ValueError(
+        f"it is in another encoding, which may be given, such as latin-1. Received: {encoding!r}"
+    )
 
 
 @dataclasses.dataclass
@@ -128,36 +204,76 @@ class _Parser:
 
     def parse(self, encoding: str) -> pa.Table:
         self.bad.clear()
-        columns = [str(i) for i in range(self.width)]
         with _opened(self.path) as file:
             table = pyarrow.csv.read_csv(
-                pa.PythonFile(file, mode="r"),
-                pyarrow.csv.ReadOptions(
-                    use_threads=False,
-                    block_size=_BLOCK,
-                    column_names=columns,
-                    skip_rows=self.skip_rows,
-                    encoding=encoding,
-                ),
-                pyarrow.csv.ParseOptions(
-                    delimiter=self.separator,
-                    quote_char='"' if self.quotes else False,
-                    newlines_in_values=self.quotes,
-                    invalid_row_handler=self._skip,
-                ),
-                pyarrow.csv.ConvertOptions(
-                    column_types=dict.fromkeys(columns, pa.string()),
-                    null_values=[""],
-                    strings_can_be_null=True,
-                    quoted_strings_can_be_null=True,
-                ),
+                pa.PythonFile(file, mode="r"), *self._options(encoding, use_threads=False)
             )
-        # A quote that is never closed takes all that follows for one cell.
+        return self._without_open_quote(table, len(table), encoding)
+
+    def stream(self, encoding: str) -> Iterator[pa.Table]:
+        """Yields the rows block by block."""
+        self.bad.clear()
+        rows, held = 0, None
+        with _opened(self.path) as file:
+            with pyarrow.csv.open_csv(
+                pa.PythonFile(file, mode="r"), *self._options(encoding)
+            ) as reader:
+                for batch in reader:
+                    if held is not None:
+                        yield held
+                    held = pa.Table.from_batches([batch])
+                    rows += len(held)
+        if held is not None:
+            yield self._without_open_quote(held, rows, encoding)
+
+    def _options(self, encoding: str, **reading: Any) -> tuple[Any, Any, Any]:
+        columns = [str(i) for i in range(self.width)]
+        return (
+            pyarrow.csv.ReadOptions(
+                block_size=_BLOCK,
+                column_names=columns,
+                skip_rows=self.skip_rows,
+                encoding=encoding,
+                **reading,
+            ),
+            pyarrow.csv.ParseOptions(
+                delimiter=self.separator,
+                quote_char='"' if self.quotes else False,
+                newlines_in_values=self.quotes,
+                invalid_row_handler=self._skip,
+            ),
+            pyarrow.csv.ConvertOptions(
+                column_types=dict.fromkeys(columns, pa.string()),
+                null_values=[""],
+                strings_can_be_null=True,
+                quoted_strings_can_be_null=True,
+            ),
+        )
+
+    def _without_open_quote(self, table: pa.Table, rows: int, encoding: str) -> pa.Table:
+        """The last rows of a file; a quote that is never closed takes the rest for one cell."""
         last = table.column(-1)[-1].as_py() if len(table) else None
-        if last is not None and "\n" in last and not self._ends_in_a_quote(encoding):
-            self.bad.append((self.skip_rows + len(table) + len(self.bad), last.rstrip("\n")))
-            table = table.slice(0, len(table) - 1)
-        return table
+        if last is None or "\n" not in last or self._ends_in_a_quote(encoding):
+            return table
+        self.bad.append((self.skip_rows + rows + len(self.bad), last.rstrip("\n")))
+        return table.slice(0, len(table) - 1)
+
+    def bad_in_words(self, bad_rows: BadRows) -> str:
+        """Which rows don't fit, in words.
+
+        Raises:
+            ValueError: If that is an error.
+        """
+        lost = sum(text.count("\n") + 1 for _, text in self.bad)
+        numbers = ", ".join(str(number) for number, _ in self.bad[:5])
+        words = (
+            f"{len(self.bad)} rows ({lost} lines) that are no {self.width} cells: row {numbers}"
+            f"{', …' if len(self.bad) > 5 else ''} (the first row of the file is 1)"
+        )
+        if bad_rows == "error":
+            example = self.bad[0][1]
+            raise ValueError(f"{words}, such as {example!r:.80}; bad_rows='skip' leaves them out")
+        return words
 
     def _skip(self, row: Any) -> str:
         self.bad.append((row.number, row.text))

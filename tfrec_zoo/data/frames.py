@@ -48,12 +48,14 @@ class Frame:
         data: The frame, other columns made plain, times in seconds.
         ids: The ids of users and of items, by column.
         faults: What is wrong with which rows.
+        times: What times were recognized as, in words, by column; "" for plain seconds.
     """
 
     name: str
     data: pd.DataFrame
     ids: dict[str, Ids]
     faults: list[Fault]
+    times: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def refuse(self) -> None:
         """Raises an error for the first fault, with its rows.
@@ -93,6 +95,7 @@ def read_columns(
     time_unit: TimeUnit | None = None,
     time_format: str | None = None,
     has_times: bool = True,
+    tells: bool = True,
 ) -> Frame:
     """Looks at the columns of a frame that play a part, and makes the others plain.
 
@@ -103,6 +106,7 @@ def read_columns(
         time_unit: Unit of times that are numbers; None recognizes it.
         time_format: Format of times that are text; None reads ISO 8601.
         has_times: Whether events have times.
+        tells: Whether what times are recognized as is logged.
 
     Raises:
         ValueError: If it is no frame, a column is missing, or can't play its part at all.
@@ -139,6 +143,9 @@ def read_columns(
         label = plain.get(roles.label, pd.Series(1, frame.index))
         plain[roles.weight] = _weights(frame[roles.weight], roles.weight, made, label)
     made.data = frame.assign(**{c: v for c, v in plain.items() if v is not frame[c]})
+    for column, words in made.times.items():
+        if words and tells:
+            logger.warning("%s: times in %r are %s", name, column, words)
     return made
 
 
@@ -194,8 +201,7 @@ def _times(
             f"Column {column!r} of `{made.name}` must hold {_TIMES}. "
             f"Received {values.dtype}: {values.head(3).tolist()} ({error})"
         ) from error
-    if recognized:
-        logger.warning("%s: times in %r are %s", made.name, column, recognized)
+    made.times[column] = recognized
     numbers = seconds.to_numpy(np.float64)
     is_missing = values.isna().to_numpy() | (values == "").to_numpy(bool, na_value=False)
     wrong = ~np.isfinite(numbers) & ~is_missing

@@ -8,21 +8,23 @@ import pathlib
 import re
 import zipfile
 import zlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.json
+import pyarrow.parquet
 
 from tfrec_zoo.data.columns import is_list
-from tfrec_zoo.data.delimited import BadRows, read_delimited
+from tfrec_zoo.data.delimited import BadRows, Delimited, read_delimited, stream_delimited
 from tfrec_zoo.data.roles import Roles
 
 logger = logging.getLogger(__name__)
 
-_DAMAGE = (
+#: What reading a damaged file raises.
+DAMAGE = (
     *(OSError, ValueError, EOFError, NotImplementedError),
     *(zlib.error, lzma.LZMAError, zipfile.BadZipFile),
 )
@@ -31,6 +33,8 @@ _KINDS = {
     "csv": ("csv", "tsv", "tab", "txt", "dat", "data"),
     "json": ("jsonl", "ndjson"),
 }
+#: Rows of a Parquet file that are read at a time.
+_PIECE = 1 << 19
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?inf(inity)?", re.IGNORECASE)
 _CODE = re.compile(r"[+-]?0\d+")
 #: Words that stand for a missing value in a column of numbers.
@@ -81,14 +85,7 @@ def read_frame(
     [['007', 30]]
     """
     path = pathlib.Path(path)
-    if not path.exists():
-        raise FileNotFoundError(f"There is no such file. Received: {path}")
-    kind = _kind(path)
-    if kind is None:
-        raise ValueError(
-            "Expected a .parquet or .csv file, or one of "
-            f"{[f'.{s}' for endings in _KINDS.values() for s in endings]}. Received: {path}"
-        )
+    kind = _required_kind(path)
     try:
         if kind == "parquet":
             frame = pd.read_parquet(path)
@@ -96,11 +93,9 @@ def read_frame(
             frame = _read_json(path)
         else:
             text = read_delimited(path, separator, encoding, names, bad_rows)
-            for words in text.found:
-                log = logger.warning if words.startswith("left out") else logger.info
-                log("%s: %s", path.name, words)
-            frame = _typed(text.table, ids)
-    except _DAMAGE as error:
+            _log_found(path, text)
+            frame = typed(text.table, ids)
+    except DAMAGE as error:
         raise ValueError(f"{path} is damaged or no {kind} file: {error}") from error
     cut_at = dict(bags) if isinstance(bags, Mapping) else dict.fromkeys(bags, "|")
     for name in cut_at.keys() & set(frame.columns):
@@ -108,7 +103,62 @@ def read_frame(
     return frame
 
 
-def _kind(path: pathlib.Path) -> str | None:
+def read_pieces(
+    path: str | pathlib.Path,
+    columns: Collection[str],
+    *,
+    ids: Collection[str] = text_columns(Roles()),
+    separator: str | None = None,
+    encoding: str | None = None,
+    names: Sequence[str] | None = None,
+    bad_rows: BadRows = "error",
+) -> Iterator[pd.DataFrame]:
+    """Reads a file as `read_frame` does, a piece at a time, so that it may be of any size.
+
+    Args:
+        path: The file; its suffixes say what it is, such as `.csv.gz`.
+        columns: Columns to read, as far as the file has them.
+        ids: Columns that stay text, if the file is text.
+        separator: Separator of the cells; None finds it.
+        encoding: Encoding of the text; None is UTF-8, or UTF-16 if the file says so.
+        names: Names of the columns, where the first line is no header.
+        bad_rows: Whether rows that can't be read are an error, or left out (`"skip"`).
+
+    Yields:
+        Frames of some hundred thousand rows each, at least one.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is damaged, or of another kind; the message names it.
+    """
+    path = pathlib.Path(path)
+    kind = _required_kind(path)
+    try:
+        if kind == "parquet":
+            with pyarrow.parquet.ParquetFile(path) as file:
+                wanted = [name for name in file.schema_arrow.names if name in columns]
+                yield file.schema_arrow.empty_table().select(wanted).to_pandas()
+                for batch in file.iter_batches(_PIECE, columns=wanted):
+                    yield pa.Table.from_batches([batch]).to_pandas()
+        elif kind == "json":
+            with (
+                pa.input_stream(str(path), compression="detect") as stream,
+                pyarrow.json.open_json(stream) as reader,
+            ):
+                for batch in reader:
+                    frame = pa.Table.from_batches([batch]).to_pandas()
+                    yield frame[[name for name in frame if name in columns]]
+        else:
+            for text in stream_delimited(path, separator, encoding, names, bad_rows):
+                _log_found(path, text)
+                wanted = [name for name in text.table.column_names if name in columns]
+                yield typed(text.table.select(wanted), ids)
+    except DAMAGE as error:
+        raise ValueError(f"{path} is damaged or no {kind} file: {error}") from error
+
+
+def kind_of(path: pathlib.Path) -> str | None:
+    """The kind of a file by its suffixes, `"parquet"`, `"csv"` or `"json"`; None of others."""
     for suffix in reversed(path.suffixes):
         for kind, endings in _KINDS.items():
             if suffix.lower().removeprefix(".") in endings:
@@ -121,7 +171,27 @@ def _read_json(path: pathlib.Path) -> pd.DataFrame:
         return pyarrow.json.read_json(stream).to_pandas()
 
 
-def _typed(table: pa.Table, ids: Collection[str]) -> pd.DataFrame:
+def _required_kind(path: pathlib.Path) -> str:
+    """The kind of a file that must be there."""
+    if not path.exists():
+        raise FileNotFoundError(f"There is no such file. Received: {path}")
+    kind = kind_of(path)
+    if kind is None:
+        raise ValueError(
+            "Expected a .parquet or .csv file, or one of "
+            f"{[f'.{s}' for endings in _KINDS.values() for s in endings]}. Received: {path}"
+        )
+    return kind
+
+
+def _log_found(path: pathlib.Path, text: Delimited) -> None:
+    """Logs how a text file is read."""
+    for words in text.found:
+        log = logger.warning if words.startswith("left out") else logger.info
+        log("%s: %s", path.name, words)
+
+
+def typed(table: pa.Table, ids: Collection[str]) -> pd.DataFrame:
     """A table of text as a frame: numbers where all of a column are, ids as they are written."""
     columns = []
     for name, column in zip(table.column_names, table.columns, strict=True):
@@ -208,7 +278,7 @@ def frame_files(folder: pathlib.Path, frames: Sequence[str]) -> dict[str, pathli
     for path in sorted(folder.iterdir()):
         frame = path.name.split(".")[0]
         is_note = ".txt" in map(str.lower, path.suffixes)
-        if frame not in frames or _kind(path) is None or is_note:
+        if frame not in frames or kind_of(path) is None or is_note:
             continue
         if frame in files:
             raise ValueError(
