@@ -174,12 +174,15 @@ def write_manifest(folder: pathlib.Path, contents: dict[str, Any]) -> None:
     atomic_write(folder / MANIFEST, json.dumps(manifest, indent=1))
 
 
-def read_manifest(folder: str | pathlib.Path, verify: bool = False) -> dict[str, Any]:
+def read_manifest(
+    folder: str | pathlib.Path, verify: bool = False, again: str = "export the model again"
+) -> dict[str, Any]:
     """Reads a manifest.
 
     Args:
         folder: Folder of the export.
         verify: Whether to compare every file with its SHA-256, and to refuse other files.
+        again: What to do about a damaged folder, in words.
 
     Returns:
         The contents of the manifest.
@@ -203,10 +206,8 @@ def read_manifest(folder: str | pathlib.Path, verify: bool = False) -> dict[str,
         for name, digest in expected.items():
             if found.get(name) != digest:
                 state = "damaged" if name in found else "missing"
-                raise ValueError(f"{folder / name} is {state}: export the model again.")
+                raise ValueError(f"{folder / name} is {state}: {again}.")
         more = sorted(set(found) - set(expected))
         if more:
-            raise ValueError(
-                f"{folder / more[0]} is not of this export: remove it, or export the model again."
-            )
+            raise ValueError(f"{folder / more[0]} is not of this export: remove it, or {again}.")
     return manifest

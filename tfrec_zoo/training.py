@@ -1,18 +1,17 @@
 """Training: how a model is compiled and fitted on examples."""
 
 import dataclasses
-import hashlib
 import logging
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import tensorflow as tf
 
 from tfrec_zoo import optimizers
 from tfrec_zoo.data import Examples, NegativeSampling
+from tfrec_zoo.data.sharded import ShardedExamples
 from tfrec_zoo.divergence import StopDiverging
 from tfrec_zoo.early_stopping import early_stopping
 from tfrec_zoo.large_tables import suited_optimizer
@@ -159,7 +158,7 @@ def fit(
         if part is not None:
             _check_numbers(part)
     if model.family == "retrieval":
-        model.count_items(examples.label)
+        model.count_items(examples.counted_labels())
     epochs = (training.epochs or model.default_epochs) if model.is_iterative else 1
 
     def batches(begin: int = 0) -> tf.data.Dataset:
@@ -235,12 +234,11 @@ def _state_folder(
 ) -> pathlib.Path:
     """The folder of a training, which another has another of."""
     config = {k: v for k, v in model.get_config().items() if k != "name"}
-    label = hashlib.sha256(pd.util.hash_array(examples.label).tobytes()).hexdigest()
     key = key_of(
         model=type(model).__name__,
         config=config,
         training=training.to_dict(),
-        label=label,
+        label=examples.fingerprint(),
         monitor=monitor,
         taken=taken,
     )
@@ -250,6 +248,8 @@ def _state_folder(
 
 def _check_numbers(examples: Examples) -> None:
     """Checks that labels and weights are numbers to learn from."""
+    if isinstance(examples, ShardedExamples):
+        return  # Labels are items, which all weigh the same.
     if examples.label.dtype.kind == "f":
         label_array(examples.label)
     if examples.weight is not None:

@@ -15,6 +15,7 @@ from tfrec_zoo.version import __version__
 COMMANDS = (
     "quickstart",
     "list",
+    "prepare",
     "train",
     "retrain",
     "evaluate",

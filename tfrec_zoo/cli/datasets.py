@@ -8,7 +8,8 @@ from typing import Any
 DATASETS = """simulated (nothing to download), movielens/100k, movielens/1m and other
 movielens versions through tensorflow-datasets; a file of interactions (.parquet, .csv, .tsv or
 .jsonl); a folder with interactions.parquet (or .csv) and, if you have them, users, items,
-impressions and searches likewise; or a folder with the files of the NCF paper"""
+impressions and searches likewise; a folder that `tfrec-zoo prepare` wrote; or one with the files
+of the NCF paper"""
 
 #: Columns by the part they play, with their names where none is given; a test compares `Roles`.
 ROLES = {
@@ -93,6 +94,7 @@ def load_dataset(
         reading: Arguments of `Log.read`.
     """
     from tfrec_zoo import data
+    from tfrec_zoo.data.sharded import ShardedLog, is_sharded
 
     reading = dict(reading or {})
     path = pathlib.Path(name)
@@ -109,6 +111,13 @@ def load_dataset(
         return data.movielens(name.removeprefix("movielens/"), data_dir)
     if is_ncf:
         return data.read_ncf(path)
+    if is_sharded(path):
+        if reading:
+            raise ValueError(
+                "Columns and files are given to `tfrec-zoo prepare`; its folder knows them. "
+                f"Received: {sorted(reading)}"
+            )
+        return ShardedLog.read(path)
     if not path.exists():
         raise ValueError(f"`--dataset` must be {DATASETS}. Received: {name!r}".replace("\n", " "))
     return data.Log.read(path, **reading)

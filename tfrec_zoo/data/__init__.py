@@ -13,6 +13,7 @@ from tfrec_zoo.data.negatives import NegativeSampling
 from tfrec_zoo.data.next_watch import held_out_watch_examples, next_watch_examples
 from tfrec_zoo.data.read import read_frame
 from tfrec_zoo.data.roles import Roles
+from tfrec_zoo.data.sharded import ShardedLog, prepare
 from tfrec_zoo.data.simulator import SimulatedLog, simulate
 from tfrec_zoo.data.sources import Rows, Windows
 from tfrec_zoo.data.splits import (
@@ -31,6 +32,7 @@ __all__ = [
     "NegativeSampling",
     "Roles",
     "Rows",
+    "ShardedLog",
     "SampledTest",
     "SimulatedLog",
     "Split",
@@ -46,6 +48,7 @@ __all__ = [
     "movielens",
     "next_day",
     "next_watch_examples",
+    "prepare",
     "random_leaky",
     "read_frame",
     "read_ncf",

@@ -1,11 +1,13 @@
 """Examples: references to the rows of a log that make up each example, assembled on demand."""
 
 import dataclasses
+import hashlib
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 import tensorflow as tf
 
 from tfrec_zoo.data.coded import Column, coded
@@ -108,6 +110,18 @@ class Examples:
         if len(sources) == len(self.sources):
             return self
         return dataclasses.replace(self, sources=sources)
+
+    def parts(self) -> "Iterator[Examples]":
+        """Yields these examples in parts that fit into memory: they are one."""
+        yield self
+
+    def counted_labels(self) -> Column | Repeated:
+        """The labels, [examples], or how often each label counts."""
+        return self.label
+
+    def fingerprint(self) -> str:
+        """What tells these examples from others: a digest of the labels."""
+        return hashlib.sha256(pd.util.hash_array(self.label).tobytes()).hexdigest()
 
     def fit_features(
         self,

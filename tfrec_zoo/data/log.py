@@ -99,13 +99,13 @@ class Log:
                         f"events. Received no row for: {unknown!r}"
                     )
                 time = data[r.time].to_numpy() if has_times else np.zeros(len(data), np.int64)
-                order = _order(made["users"].data[r.user], user, time)
+                order = order_of_events(made["users"].data[r.user], user, time)
                 if order is not None:
                     data, user, time = data.take(order), user[order], time[order]
                     item = None if item is None else item[order]
                 if name == "interactions":
                     self.__dict__.update(user_codes=user, item_codes=item)
-                    if repeats := _repeats(user, time, item):
+                    if repeats := number_of_repeats(user, time, item):
                         logger.info("%d of %d interactions repeat another", repeats, len(data))
             parts = dataclasses.astuple(r)
             data = without_empty_columns(data.reset_index(drop=True), name, (*parts, UPLOAD_TIME))
@@ -238,6 +238,40 @@ class Log:
         )
         return cls(name=name or found_name, roles=roles, **frames)
 
+    @classmethod
+    def of_codes(
+        cls,
+        name: str,
+        interactions: pd.DataFrame,
+        users: pd.DataFrame,
+        items: pd.DataFrame,
+        roles: Roles,
+        user_codes: np.ndarray,
+        item_codes: np.ndarray,
+    ) -> "Log":
+        """Makes a log of frames that were a log's before: they are taken as they are.
+
+        Args:
+            name: Name of the data set.
+            interactions: Interactions, sorted, with times in seconds.
+            users: A row per user.
+            items: A row per item.
+            roles: The columns' parts.
+            user_codes: [interactions] row of `users` that each interaction's user has.
+            item_codes: [interactions] row of `items` that each interaction's item has.
+        """
+        log = object.__new__(cls)
+        log.__dict__.update(
+            name=name,
+            interactions=interactions,
+            users=users,
+            items=items,
+            roles=roles,
+            user_codes=user_codes,
+            item_codes=item_codes,
+        )
+        return log
+
     @property
     def has_times(self) -> bool:
         """Whether it is known when events happened, and so in which order."""
@@ -283,12 +317,16 @@ class Log:
                 frame = frame.sort_values(keys[name])
             digest.update(name.encode())
             for column in frame.columns:
-                values = frame[column]
-                if values.dtype == object:
-                    values = values.map(lambda v: repr([*v]) if is_list(v) else v)
                 digest.update(str(column).encode())
-                digest.update(pd.util.hash_pandas_object(values, index=False).to_numpy().tobytes())
+                digest.update(hashes_of(frame[column]).tobytes())
         return digest.hexdigest()
+
+
+def hashes_of(values: pd.Series) -> np.ndarray:
+    """[rows] hashes of the values of a column, uint64; those of lists are of what they hold."""
+    if values.dtype == object:
+        values = values.map(lambda v: repr([*v]) if is_list(v) else v)
+    return pd.util.hash_pandas_object(values, index=False).to_numpy()
 
 
 def _series(ids: np.ndarray) -> pd.Series:
@@ -296,7 +334,7 @@ def _series(ids: np.ndarray) -> pd.Series:
     return pd.Series(ids, dtype=np.int64 if ids.dtype == np.int64 else object)
 
 
-def _order(ids: pd.Series, user: np.ndarray, time: np.ndarray) -> np.ndarray | None:
+def order_of_events(ids: pd.Series, user: np.ndarray, time: np.ndarray) -> np.ndarray | None:
     """The order of events by user id, then time; None if it is theirs already."""
     rank = np.empty(len(ids), np.int64)
     rank[np.argsort(ids.to_numpy(), kind="stable")] = np.arange(len(ids))
@@ -305,7 +343,7 @@ def _order(ids: pd.Series, user: np.ndarray, time: np.ndarray) -> np.ndarray | N
     return None if is_later.all() else np.lexsort([time, key])
 
 
-def _repeats(user: np.ndarray, time: np.ndarray, item: Any) -> int:
+def number_of_repeats(user: np.ndarray, time: np.ndarray, item: Any) -> int:
     """How many sorted events are of the same user, time and item as an earlier one."""
     if not len(user):
         return 0

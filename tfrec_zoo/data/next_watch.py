@@ -36,6 +36,7 @@ def next_watch_examples(
     serving: bool = False,
     seed: int = 0,
     last_search: bool = True,
+    end: float | None = None,
 ) -> Examples:
     """Examples that predict a watch from the user's past alone.
 
@@ -64,6 +65,7 @@ def next_watch_examples(
         last_search: Whether the tokens of the latest search are fed. In the paper they are
             withheld (§3.4): what was searched for last mostly says what is watched next, and a
             recommender that learns this repeats the page of search results.
+        end: Moment that `example_age` counts to; by default the latest of the rows.
 
     Raises:
         ValueError: If the log has no times, `max_history` or `examples_per_user` is not positive,
@@ -81,7 +83,7 @@ def next_watch_examples(
     rows = np.sort(np.asarray(rows, np.int64))
     first, _ = user_bounds(log)
     return _examples(log, rows, first[rows], rows, None, max_history, max_searches,
-                     examples_per_user, serving, seed, last_search)  # fmt: skip
+                     examples_per_user, serving, seed, last_search, end)  # fmt: skip
 
 
 def held_out_watch_examples(
@@ -92,6 +94,7 @@ def held_out_watch_examples(
     examples_per_user: int | None = None,
     seed: int = 0,
     last_search: bool = True,
+    end: float | None = None,
 ) -> Examples:
     """Examples that predict a random held-out watch from the others: leaks the future.
 
@@ -107,6 +110,7 @@ def held_out_watch_examples(
         examples_per_user: As for `next_watch_examples`.
         seed: Seed of the drawing.
         last_search: As for `next_watch_examples`.
+        end: As for `next_watch_examples`.
 
     Raises:
         ValueError: As `next_watch_examples`.
@@ -128,7 +132,7 @@ def held_out_watch_examples(
     # Around the watch, so that a longer history than the bag still has both sides of it.
     stop = np.minimum(stop, rows + max_history // 2 + 1)
     return _examples(log, rows, start, stop, rows, max_history, max_searches,
-                     examples_per_user, False, seed, last_search)  # fmt: skip
+                     examples_per_user, False, seed, last_search, end)  # fmt: skip
 
 
 def _examples(
@@ -143,6 +147,7 @@ def _examples(
     serving: bool,
     seed: int,
     last_search: bool,
+    end: float | None,
 ) -> Examples:
     r = log.roles
     log.require_times("what comes next")
@@ -153,7 +158,8 @@ def _examples(
         )
     watches = log.interactions
     time = watches[r.time].to_numpy(np.float64)
-    t_max = time[rows].max() if len(rows) else 0.0
+    if end is None:
+        end = time[rows].max() if len(rows) else 0.0
     weight = None
     if examples_per_user is not None:
         kept, weight = _fixed_number_per_user(start, examples_per_user, seed)
@@ -173,7 +179,7 @@ def _examples(
         time=time,
         now=now,
     )
-    example_age = np.zeros(len(rows)) if serving else t_max - now
+    example_age = np.zeros(len(rows)) if serving else end - now
     sources: tuple[Rows | Windows, ...] = (
         history,
         last_before(items, start, rows),

@@ -16,12 +16,14 @@ class Split:
         validation: Rows to select models on.
         test: Rows to report on.
         protocol: Description of the split, for result files.
+        end: Moment that the ages of training examples count to; by default the latest of `train`.
     """
 
     train: np.ndarray
     validation: np.ndarray
     test: np.ndarray
     protocol: str
+    end: float | None = None
 
 
 def user_bounds(log: Log) -> tuple[np.ndarray, np.ndarray]:
@@ -93,23 +95,56 @@ def by_time(log: Log, validation_fraction: float = 0.1, test_fraction: float = 0
         ValueError: If the log has no times, or the fractions leave nothing to train on.
     """
     log.require_times("a split by time")
-    _check_fractions(validation_fraction, test_fraction)
     time = log.interactions[log.roles.time].to_numpy()
     ordered = np.sort(time)
-
-    def cut(fraction: float) -> float:
-        return ordered[len(time) - max(round(len(time) * fraction), 1)]
-
-    if not len(time):
-        raise ValueError("A log needs interactions to split. Received: 0")
-    test_from = cut(test_fraction) if test_fraction else np.inf
-    validation_from = cut(test_fraction + validation_fraction) if validation_fraction else test_from
-    if ordered[0] >= validation_from:
+    ranks = cut_ranks(len(time), validation_fraction, test_fraction)
+    at = [np.inf if rank is None else ordered[rank] for rank in ranks]
+    if ordered[0] >= at[0]:
         raise ValueError(
             "`validation_fraction` and `test_fraction` leave nothing to train on: rows of one "
             f"instant are not split. Received: {validation_fraction}, {test_fraction} of "
             f"{len(time)} interactions at {len(np.unique(time))} instants"
         )
+    return split_at(log, at[0], at[1], test_fraction)
+
+
+def cut_ranks(
+    number: int, validation_fraction: float, test_fraction: float
+) -> tuple[int | None, int | None]:
+    """The ranks in the order of time of the first interactions to validate and to test on.
+
+    Args:
+        number: Number of interactions.
+        validation_fraction: Share of the interactions to validate on.
+        test_fraction: Share of the interactions to test on.
+
+    Returns:
+        Ranks from 0; None where nothing is to be tested on. Without validation both are equal.
+
+    Raises:
+        ValueError: If there is nothing to split, or the fractions are out of range.
+    """
+    _check_fractions(validation_fraction, test_fraction)
+    if not number:
+        raise ValueError("A log needs interactions to split. Received: 0")
+
+    def rank(fraction: float) -> int | None:
+        return number - max(round(number * fraction), 1) if fraction else None
+
+    test = rank(test_fraction)
+    return rank(test_fraction + validation_fraction) if validation_fraction else test, test
+
+
+def split_at(log: Log, validation_from: float, test_from: float, test_fraction: float) -> Split:
+    """Validates on what came from one moment on, and tests from another one on.
+
+    Args:
+        log: Log to split.
+        validation_from: The first moment that is not trained on.
+        test_from: The first moment that is tested on.
+        test_fraction: Share of the interactions that this is, for the protocol.
+    """
+    time = log.interactions[log.roles.time].to_numpy()
     return Split(
         np.flatnonzero(time < validation_from),
         np.flatnonzero((time >= validation_from) & (time < test_from)),
@@ -126,7 +161,7 @@ def _check_fractions(validation: float, test: float) -> None:
         )
 
 
-def next_day(log: Log, day: float = 86_400.0) -> Split:
+def next_day(log: Log, day: float = 86_400.0, span: tuple[float, float] | None = None) -> Split:
     """Tests on the log's last day and validates on the day before (Covington et al., §4.3).
 
     Days are counted back from the last interaction, so the last day is a whole one.
@@ -134,18 +169,21 @@ def next_day(log: Log, day: float = 86_400.0) -> Split:
     Args:
         log: Log to split.
         day: Length of a day in the log's unit of time.
+        span: First and last moment, where the log is part of a larger one; by default its own.
 
     Raises:
         ValueError: If the log has no times, or is too short to leave days to train on.
     """
     log.require_times("a split by day")
     time = log.interactions[log.roles.time].to_numpy()
-    if not len(time) or not 0 < 2 * day <= time.max() - time.min():
+    if span is None and len(time):
+        span = time.min(), time.max()
+    if span is None or not 0 < 2 * day <= span[1] - span[0]:
         raise ValueError(
             "`day` must be positive, and the interactions of a log span at least two. "
-            f"Received: {day:g}, and a log of {np.ptp(time) if len(time) else 0:g}"
+            f"Received: {day:g}, and a log of {0 if span is None else span[1] - span[0]:g}"
         )
-    days_ago = np.floor_divide(time.max() - time, day)
+    days_ago = np.floor_divide(span[1] - time, day)
     return Split(
         np.flatnonzero(days_ago > 1),
         np.flatnonzero(days_ago == 1),

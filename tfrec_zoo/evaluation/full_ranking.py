@@ -1,6 +1,6 @@
 """Full ranking: the held-out item is ranked among all items of the catalogue."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -46,61 +46,76 @@ def full_ranking(
         ValueError: If there are no examples, or nothing says what was `seen`.
     """
     require_examples(examples)
-    if mask_seen and examples.seen is None:
-        raise ValueError("`mask_seen` needs examples that say what was `seen`. Received: None")
     item = model.features.spec.item
     num_items = len(model.features.vocabularies[item.space])
-    targets = examples.label
-    if examples.candidates is not None:
-        targets = examples.candidates.values[item.key][examples.candidates.index]
-    classes = item_ids(model.preprocessor, targets) - 1
-    score = _scorer(model, examples, num_items)
     if model.family == "ranking":
         batch_size = max(min(batch_size, _PAIRS // num_items), 1)
     top = min(max(ks), num_items)
     rank_metrics = [*(HitRate(k) for k in ks), *(NDCG(k) for k in ks)]
     rank_metrics.append(MRR(name="mean_average_precision"))
     coverage = {k: CatalogueCoverage(num_items) for k in ks}
-
-    signature = [
-        tf.TensorSpec([None], tf.int64),
-        tf.TensorSpec([None, 2], tf.int64),
-    ]
-
-    @tf.function(input_signature=signature)
-    def scores_and_top(rows: tf.Tensor, seen: tf.Tensor) -> tuple:
-        scores = masked(score(rows), seen)
-        best = tf.math.top_k(scores, top)
-        return scores, tf.where(best.values > scores.dtype.min, best.indices, -1)
-
-    seen_classes = SeenClasses(examples, model.preprocessor) if mask_seen else None
-    for begin in range(0, len(examples), batch_size):
-        end = min(begin + batch_size, len(examples))
-        seen = np.empty((0, 2), np.int64)
-        if seen_classes is not None:
-            seen = seen_classes.pairs(np.arange(begin, end))
-        rows = tf.range(begin, end, dtype=tf.int64)
-        scores, lists = scores_and_top(rows, tf.constant(seen))
-        target = tf.constant(np.maximum(classes[begin:end], 0))
-        own = tf.gather(scores, target, batch_dims=1)
-        # Unknown and masked items are misses, and appear in no list.
-        is_ranked = (classes[begin:end] >= 0) & (own > scores.dtype.min)
-        ranks = tf.where(is_ranked, target_ranks(scores, target), MISS)
-        for metric in rank_metrics:
-            metric.update_ranks(ranks)
-        for k, metric in coverage.items():
-            metric.update_state(lists[:, :k])
+    ranked: Any = None
+    for part in examples.parts():
+        if mask_seen and part.seen is None:
+            raise ValueError("`mask_seen` needs examples that say what was `seen`. Received: None")
+        given, score = _scorer(model, part, num_items)
+        if ranked is None or model.family == "ranking":
+            ranked = _ranked(score, top, given(tf.range(1, dtype=tf.int64)))
+        targets = part.label
+        if part.candidates is not None:
+            targets = part.candidates.values[item.key][part.candidates.index]
+        classes = item_ids(model.preprocessor, targets) - 1
+        seen_classes = SeenClasses(part, model.preprocessor) if mask_seen else None
+        for begin in range(0, len(part), batch_size):
+            end = min(begin + batch_size, len(part))
+            seen = np.empty((0, 2), np.int64)
+            if seen_classes is not None:
+                seen = seen_classes.pairs(np.arange(begin, end))
+            rows = tf.range(begin, end, dtype=tf.int64)
+            scores, lists = ranked(given(rows), tf.constant(seen))
+            target = tf.constant(np.maximum(classes[begin:end], 0))
+            own = tf.gather(scores, target, batch_dims=1)
+            # Unknown and masked items are misses, and appear in no list.
+            is_ranked = (classes[begin:end] >= 0) & (own > scores.dtype.min)
+            ranks = tf.where(is_ranked, target_ranks(scores, target), MISS)
+            for metric in rank_metrics:
+                metric.update_ranks(ranks)
+            for k, metric in coverage.items():
+                metric.update_state(lists[:, :k])
     results = {metric.name: float(metric.result()) for metric in rank_metrics}
     results.update({f"coverage_at_{k}": float(m.result()) for k, m in coverage.items()})
     return results
 
 
-def _scorer(model: Any, examples: Examples, num_items: int) -> Any:
-    """A function of [n] example numbers to [n, items] scores, in the order of the vocabulary."""
+def _ranked(score: Callable[[Any], tf.Tensor], top: int, like: Any) -> Any:
+    """A function of what is scored, and of pairs to mask, to all scores and the best classes.
+
+    Args:
+        score: The function of what is scored to scores.
+        top: Number of best classes.
+        like: Something to score, of any number of rows.
+    """
+    spec = tf.nest.map_structure(lambda t: tf.TensorSpec([None, *t.shape[1:]], t.dtype), like)
+
+    @tf.function(input_signature=[spec, tf.TensorSpec([None, 2], tf.int64)])
+    def scores_and_top(given: Any, seen: tf.Tensor) -> tuple:
+        scores = masked(score(given), seen)
+        best = tf.math.top_k(scores, top)
+        return scores, tf.where(best.values > scores.dtype.min, best.indices, -1)
+
+    return scores_and_top
+
+
+def _scorer(model: Any, examples: Examples, num_items: int) -> tuple[Any, Any]:
+    """What is scored of [n] example numbers, and the function of it to [n, items] scores.
+
+    The scores are in the order of the vocabulary. The function of a retrieval model is the same for
+    all examples.
+    """
     if model.family == "retrieval":
-        features_of = examples.assembler(model.preprocessor)
         candidates = model.candidates()
-        return lambda rows: match(model(features_of(rows)), candidates)
+        features_of = examples.assembler(model.preprocessor)
+        return features_of, lambda features: match(model(features), candidates)
     lists = examples.lists(model.preprocessor)
     assert examples.candidates is not None
     table = examples.candidates.values[model.features.spec.item.key]
@@ -118,4 +133,4 @@ def _scorer(model: Any, examples: Examples, num_items: int) -> Any:
         every = tf.broadcast_to(catalogue, [tf.size(rows), num_items])
         return tf.cast(model(lists(rows, every)), tf.float32)
 
-    return scores
+    return tf.identity, scores

@@ -56,17 +56,20 @@ class ItemCounts(tf.keras.layers.Layer):
         self.interval = add("interval", [num_items])
         self.time = add("time", [], "float64")
 
-    def adapt(self, classes: Any) -> None:
+    def adapt(self, classes: Any, times: Any = None) -> None:
         """Counts the choices that a model is trained on.
 
         Args:
             classes: [choices] classes of the items; those below 0 are not counted.
+            times: [choices] how often each counts; once by default.
 
         Raises:
             ValueError: If there is no choice.
         """
         classes = np.asarray(classes)
-        counts = np.bincount(classes[classes >= 0], minlength=self.num_items).astype(np.float64)
+        known = classes >= 0
+        times = None if times is None else np.asarray(times)[known]
+        counts = np.bincount(classes[known], times, self.num_items).astype(np.float64)
         if not counts.sum():
             raise ValueError(f"There must be choices to count. Received: {len(classes)} unknown")
         self.share.assign(counts / counts.sum())

@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfrec_zoo.features import BagColumn, Encoded, Features, request_arrays
+from tfrec_zoo.features import BagColumn, Encoded, Features, Repeated, request_arrays
 from tfrec_zoo.layers import HierarchicalSoftmax
 from tfrec_zoo.losses import (
     Drawn,
@@ -117,10 +117,14 @@ class RetrievalModel(RecommenderModel):
         batches while training.
 
         Args:
-            labels: [examples] items that the model will be trained on, as ids.
+            labels: [examples] items that the model will be trained on, as ids; or `Repeated` ones.
         """
-        if self.item_counts is not None:
-            self.item_counts.adapt(self.classes(self.checked_labels(labels)).numpy())
+        if self.item_counts is None:
+            return
+        times = None
+        if isinstance(labels, Repeated):
+            labels, times = labels.values, labels.times
+        self.item_counts.adapt(self.classes(self.checked_labels(labels)).numpy(), times)
 
     def mine(self, classes: tf.Tensor) -> None:
         """Takes items as the model has them for its hard negatives; see `MineNegatives`.

@@ -11,6 +11,7 @@ import tensorflow as tf
 from tfrec_zoo.artifacts import MANIFEST, atomic_folder, read_manifest, write_manifest
 from tfrec_zoo.data.catalogue import Catalogue
 from tfrec_zoo.data.log import Log
+from tfrec_zoo.data.sharded import ShardedLog
 from tfrec_zoo.features import RawFeature
 from tfrec_zoo.models.base import RecommenderModel
 from tfrec_zoo.models.ranking import RankingModel
@@ -245,6 +246,8 @@ def served(
             has its own.
         **kwargs: Arguments of `ServedRetrieval`, for retrieval models.
     """
+    if isinstance(log, ShardedLog):
+        log = log.at_end
     family = getattr(model, "family", None)
     if kwargs and family != "retrieval":
         raise TypeError(

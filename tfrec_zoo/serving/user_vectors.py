@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from tfrec_zoo.data.derived import HISTORY, LAST_WATCHED, last_of
 from tfrec_zoo.data.log import Log
+from tfrec_zoo.data.sharded import ShardedLog
 from tfrec_zoo.features import RawFeature
 from tfrec_zoo.models.retrieval import RetrievalModel
 from tfrec_zoo.serving.requests import typed_request
@@ -30,7 +31,7 @@ def user_vectors(
         log: The log it was trained on.
         vectors: Returns query vectors of the raw features that the model reads; the model itself by
             default.
-        number: Number of users at most, taken evenly from all.
+        number: Number of users at most, taken evenly from all, or from one shard.
 
     Returns:
         Query vectors, [users, dim].
@@ -38,6 +39,8 @@ def user_vectors(
     item = RawFeature(HISTORY, model.item_column.dtype, is_bag=True)
     features = {HISTORY: item, **serving_inputs(model.raw_query)}
     specs = input_specs(features)
+    if isinstance(log, ShardedLog):
+        log = log.at_end
     requests = UserRequests(log, set(features)).sample(number)
     found = []
     for begin in range(0, len(requests), _AT_ONCE):

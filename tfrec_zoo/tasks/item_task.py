@@ -11,9 +11,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tfrec_zoo.data import Examples, NegativeSampling, Split, interaction_examples
+from tfrec_zoo.data.sharded import ShardedLog
 from tfrec_zoo.evaluation import full_ranking
 from tfrec_zoo.features import FeatureSpec
 from tfrec_zoo.models import RecommenderModel
+from tfrec_zoo.tasks.sharded import ShardedTask
 from tfrec_zoo.tasks.specs import history_spec, id_spec, longest_history, of_items
 from tfrec_zoo.tasks.splits import SplitName, make_split
 from tfrec_zoo.tasks.task import Task, TaskExamples
@@ -80,15 +82,23 @@ class ItemTask(Task):
         return self.rows.test if self.held_out == "test" else self.rows.validation
 
     @functools.cached_property
+    def shards(self) -> ShardedTask | None:
+        """What the task makes of the shards of a log; None of a log in memory."""
+        return ShardedTask(self) if isinstance(self.log, ShardedLog) else None
+
+    @functools.cached_property
     def num_items(self) -> int:
         """Number of items among the interactions that models are trained on."""
+        if self.shards is not None:
+            return self.shards.num_items
         return len(np.unique(self.log.item_codes[self.train_rows]))
 
     @property
     def protocol(self) -> str:
         """What is predicted, how interactions are split, and what is ranked, in words."""
         validation = ["validation items"] if self.held_out == "validation" else []
-        words = [self._predicts, *validation, self.rows.protocol, *self._details(), self._ranking]
+        split = self.rows if self.shards is None else self.shards
+        words = [self._predicts, *validation, split.protocol, *self._details(), self._ranking]
         return ", ".join(words)
 
     def _details(self) -> list[str]:
@@ -99,6 +109,8 @@ class ItemTask(Task):
         self, model: type[RecommenderModel], arguments: Mapping[str, Any] = MappingProxyType({})
     ) -> TaskExamples:
         """The interactions to learn from and to be measured on, as the model reads them."""
+        if self.shards is not None:
+            return self.shards.examples(model, arguments)
         if not len(self.train_rows) or not len(self.test_rows):
             raise ValueError(
                 f"There must be interactions to train and to test on ({self.rows.protocol}). "
@@ -106,6 +118,17 @@ class ItemTask(Task):
             )
         if self.log.interactions[self.log.roles.item].nunique() == 1:
             logger.warning("All interactions are of one item, so that every ranking of it is right")
+        return self.examples_of_rows(model, arguments)
+
+    def examples_of_rows(
+        self, model: type[RecommenderModel], arguments: Mapping[str, Any] = MappingProxyType({})
+    ) -> TaskExamples:
+        """What `examples` returns, also where there is nothing to learn from or to be measured on.
+
+        Args:
+            model: Class of the model.
+            arguments: Arguments the model is made with.
+        """
         if model.reads == "history":
             return self._histories(model.history_length(arguments))
         pairs = model.learns_from_pairs(arguments)
@@ -188,6 +211,8 @@ class ItemTask(Task):
             length: Number of training rows before each of them that are its history; None for all.
         """
         user = self.log.user_codes[self.train_rows]
+        if not len(user):
+            return self.train_rows
         is_last = np.append(user[1:] != user[:-1], True)
         if length is None:
             return self.train_rows[is_last]

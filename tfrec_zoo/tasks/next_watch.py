@@ -118,7 +118,7 @@ class NextWatch(ItemTask):
         train, validation, test = (
             rows[is_complete[rows]] for rows in (split.train, split.validation, split.test)
         )
-        return Split(train, validation, test, split.protocol)
+        return dataclasses.replace(split, train=train, validation=validation, test=test)
 
     def _watch_share(self) -> np.ndarray:
         r, watches, items = self.log.roles, self.log.interactions, self.log.items
@@ -177,6 +177,7 @@ class NextWatch(ItemTask):
             examples_per_user=self.examples_per_user,
             seed=self.seed,
             last_search=self.order,
+            end=self.rows.end,
         )
         test = next_watch_examples(
             self.log, self.test_rows, longest, serving=True, last_search=self.order
