@@ -216,7 +216,7 @@ class _Parser:
         rows, held = 0, None
         with _opened(self.path) as file:
             with pyarrow.csv.open_csv(
-                pa.PythonFile(file, mode="r"), *self._options(encoding)
+                pa.PythonFile(file, mode="r"), *self._options(encoding, use_threads=False)
             ) as reader:
                 for batch in reader:
                     if held is not None:

@@ -37,6 +37,12 @@ class EntityTable:
     are_text: bool
     fit_int64: bool
 
+    def with_missing_rows(self) -> "EntityTable":
+        """The same rows in columns that may lack values, for rows to be added that have none."""
+        more = pd.DataFrame(index=[0], columns=self.frame.columns[:0])
+        frame = pd.concat([self.frame, more], ignore_index=True)[: len(self.frame)]
+        return dataclasses.replace(self, frame=frame)
+
 
 def read_table(
     path: str | pathlib.Path,

@@ -138,6 +138,8 @@ def prepare(
     pieces = Pieces(files, chosen, **reading, **text)
     with atomic_folder(output) as folder:
         codes: dict[str, int] = {}
+        known_users = pd.Index(tables["users"].ids) if "users" in tables else None
+        are_added = False
         with (
             Partition(folder, shards) as partition,
             tqdm(total=expected, unit=" rows", disable=not progress, dynamic_ncols=True) as bar,
@@ -146,10 +148,10 @@ def prepare(
                 rows = {"item": _coded(piece.items, codes), "time": piece.time.astype(np.float64)}
                 if piece.weight is not None:
                     rows["weight"] = piece.weight.astype(np.float64)
-                users_of_piece = piece.users
-                if not users_of_piece.are_text:
-                    users_of_piece = users_of_piece.as_text()
-                partition.add(users_of_piece.distinct, users_of_piece.codes, rows)
+                ids = piece.users if piece.users.are_text else piece.users.as_text()
+                partition.add(ids.distinct, ids.codes, rows)
+                if known_users is not None:
+                    are_added |= bool((known_users.get_indexer(pd.Index(ids.distinct)) < 0).any())
                 bar.update(len(piece.time))
         for words, number in pieces.left_out.items():
             logger.warning("interactions: left out %d rows %s", number, words)
@@ -158,6 +160,8 @@ def prepare(
                 f"There must be interactions. Received: none in {len(files)} files, "
                 f"{[str(file) for file in files[:3]]}"
             )
+        if are_added and bad_rows == "skip":
+            tables["users"] = tables["users"].with_missing_rows()
         writer = _writer(folder, chosen, pieces, codes, tables, shards, bad_rows == "skip")
         every = range(shards)
         for number in tqdm(every, unit=" shards", disable=not progress, dynamic_ncols=True):
