@@ -5,6 +5,7 @@ import pathlib
 from collections.abc import Callable
 from typing import Any
 
+import pandas as pd
 import pytest
 from shardable import events, item_table
 
@@ -46,6 +47,11 @@ def test_shards_are_trained_on_measured_and_asked(
     found = run_json("recommend", output / "model", *asked)
     assert [row["rank"] for row in found] == [1, 2]
     assert all(row["title"].startswith("title ") for row in found)
+    # Each user is asked for once, with the ages of the whole log.
+    answers = tmp_path / "answers.csv"
+    found = run_json("recommend", output, "--all-users", "--k", 1, "--output", answers)
+    assert found["requests"] == 39
+    assert pd.read_csv(answers)["customer"].nunique() == 39
     # What the folder knows is not given again, and what needs the whole log is refused.
     error = fails("train", "EASE", "--dataset", shards, "--output", output, "--user", "customer")
     assert "given to `tfrec-zoo prepare`; its folder knows them" in error

@@ -1,5 +1,6 @@
 """The task makes the same of a log in shards as of the log in memory."""
 
+import dataclasses
 import pathlib
 from typing import Any
 
@@ -208,3 +209,30 @@ def test_a_shard_that_is_lost_while_training_is_named(tmp_path: pathlib.Path) ->
     with pytest.raises(tf.errors.OpError, match="interactions-00002.parquet is missing or damaged"):
         for _ in dataset:
             pass
+
+
+def test_a_training_that_was_killed_goes_on_to_the_same_weights(
+    logs: tuple[Log, ShardedLog], tmp_path: pathlib.Path
+) -> None:
+    examples = NextWatch(logs[1]).examples(YouTubeRetrieval)
+    features = examples.fit_features()
+    # 66 steps an epoch, of which up to 32 are taken at once.
+    training = Training(epochs=2, batch_size=8, verbose=0, checkpoint_minutes=1e-9)
+
+    def trained(folder: pathlib.Path | None, *callbacks: Any) -> list[np.ndarray]:
+        model = YouTubeRetrieval(features, hidden_units=(8,), dropout=0.2, seed=2)
+        given = dataclasses.replace(training, checkpoint_dir=folder)
+        fit(model, examples.train, given, callbacks=callbacks)
+        return [variable.numpy() for variable in model.trainable_variables]
+
+    class Kill(tf.keras.callbacks.Callback):
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            if self.model.optimizer.iterations > 100:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        trained(tmp_path, Kill())
+    [state] = tmp_path.glob("*/at-*")
+    assert 66 < int(state.name.removeprefix("at-")) < 132
+    for one, other in zip(trained(tmp_path), trained(None), strict=True):
+        np.testing.assert_array_equal(one, other)

@@ -93,7 +93,7 @@ def _answer_many(arguments: argparse.Namespace) -> None:
     from tfrec_zoo.pretrained import load
     from tfrec_zoo.serving.batch import recommend_all
     from tfrec_zoo.serving.request_files import RequestFile, format_of
-    from tfrec_zoo.serving.user_requests import UserRequests
+    from tfrec_zoo.serving.user_requests import user_requests
 
     if arguments.output is None:
         raise ValueError("`--output` must say which file the answers go to. Received: none")
@@ -113,7 +113,7 @@ def _answer_many(arguments: argparse.Namespace) -> None:
     else:
         log = _log_of(arguments)
         served = load(arguments.directory)
-        requests = UserRequests(log, set(served.accepts))
+        requests = user_requests(log, set(served.accepts))
         keep = [log.roles.user] if keep is None else keep
     rows = recommend_all(
         served,

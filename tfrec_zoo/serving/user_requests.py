@@ -20,6 +20,7 @@ from tfrec_zoo.data.derived import (
 )
 from tfrec_zoo.data.entities import user_table
 from tfrec_zoo.data.log import Log
+from tfrec_zoo.data.sharded import ShardedLog
 from tfrec_zoo.features import RawFeature
 
 
@@ -29,9 +30,10 @@ class UserRequests:
     Args:
         log: The log.
         keys: Keys of the features that are wanted; those that the log doesn't have are missing.
+        end: Moment that ages count to; by default that of the latest interaction.
     """
 
-    def __init__(self, log: Log, keys: Collection[str]) -> None:
+    def __init__(self, log: Log, keys: Collection[str], end: float | None = None) -> None:
         r = log.roles
         self._log = log
         self._user = r.user
@@ -45,7 +47,7 @@ class UserRequests:
         bags: dict[str, np.ndarray] = {HISTORY: items, **Catalogue.of(log).attributes_of(items)}
         if r.time in log.interactions:
             time = log.interactions[r.time].to_numpy(np.float64)
-            bags[HISTORY_AGE] = time.max(initial=-np.inf) - time
+            bags[HISTORY_AGE] = (time.max(initial=-np.inf) if end is None else end) - time
         self._bags = [_Bags(log.interactions[r.user], users, bags, keys)]
         if log.searches is not None and SEARCH_TOKENS in keys:
             recent = log.searches.groupby(r.user, sort=False).tail(MAX_SEARCHES)
@@ -91,6 +93,52 @@ class UserRequests:
     ) -> dict[str, Any]:
         """The features of a shard; see `RequestFile.request_of`."""
         return {key: shard[key].tolist() for key in shard.columns if key in features}
+
+
+class ShardedUserRequests(UserRequests):
+    """A request for every user of a log in shards, one shard after another.
+
+    Args:
+        log: The log.
+        keys: Keys of the features that are wanted; those that the log doesn't have are missing.
+    """
+
+    def __init__(self, log: ShardedLog, keys: Collection[str]) -> None:
+        self._sharded, self._keys = log, keys
+
+    @property
+    def fingerprint(self) -> str:
+        """The checksum of the log."""
+        return self._sharded.checksum
+
+    @property
+    def num_rows(self) -> int:
+        """The number of users."""
+        return sum(self._sharded.manifest["users"])
+
+    def shards(self, size: int) -> Iterator[pd.DataFrame]:
+        """Yields requests, at most `size` at a time, with the users' ids."""
+        log = self._sharded
+        for number in range(log.num_shards):
+            if log.manifest["users"][number]:
+                own = log.shard(number, told=False)
+                yield from UserRequests(own, self._keys, log.span[1]).shards(size)
+
+    def sample(self, number: int) -> pd.DataFrame:
+        """Returns requests of users of one shard, at most `number`, with their ids."""
+        return UserRequests(self._sharded.at_end, self._keys).sample(number)
+
+
+def user_requests(log: Log, keys: Collection[str]) -> UserRequests:
+    """A request for every user of a log, be it in memory or in shards.
+
+    Args:
+        log: The log.
+        keys: Keys of the features that are wanted; those that the log doesn't have are missing.
+    """
+    if isinstance(log, ShardedLog):
+        return ShardedUserRequests(log, keys)
+    return UserRequests(log, keys)
 
 
 class _Bags:

@@ -6,12 +6,11 @@ import tensorflow as tf
 
 from tfrec_zoo.data.derived import HISTORY, LAST_WATCHED, last_of
 from tfrec_zoo.data.log import Log
-from tfrec_zoo.data.sharded import ShardedLog
 from tfrec_zoo.features import RawFeature
 from tfrec_zoo.models.retrieval import RetrievalModel
 from tfrec_zoo.serving.requests import typed_request
 from tfrec_zoo.serving.signatures import input_specs
-from tfrec_zoo.serving.user_requests import UserRequests
+from tfrec_zoo.serving.user_requests import user_requests
 from tfrec_zoo.serving.weights import as_read, serving_inputs
 
 #: Number of users at most, and how many are asked for at once.
@@ -39,9 +38,7 @@ def user_vectors(
     item = RawFeature(HISTORY, model.item_column.dtype, is_bag=True)
     features = {HISTORY: item, **serving_inputs(model.raw_query)}
     specs = input_specs(features)
-    if isinstance(log, ShardedLog):
-        log = log.at_end
-    requests = UserRequests(log, set(features)).sample(number)
+    requests = user_requests(log, set(features)).sample(number)
     found = []
     for begin in range(0, len(requests), _AT_ONCE):
         part = requests.iloc[begin : begin + _AT_ONCE]

@@ -159,21 +159,24 @@ class ShardedLog(Log):
         users = self.users if len(schema.names) > 1 else self._users(0)[:0]
         return self._log(users, np.empty(0, np.int64), np.empty(0, np.int64), self._no_events())
 
-    def shard(self, number: int) -> Log:
+    def shard(self, number: int, told: bool = True) -> Log:
         """The interactions of one shard, as a log of its users and of all items.
-
-        After its users come some of others that tell what columns hold, without interactions.
 
         Args:
             number: Number of the shard.
+            told: Whether some other users follow that tell what columns hold, without interactions,
+                so that the columns of each shard become features of one type and width.
 
         Raises:
             ValueError: If its files are missing or damaged.
         """
         users = self._users(number)
-        if (self.folder / TELLING_USERS).is_file():
+        if told and (self.folder / TELLING_USERS).is_file():
             users = pd.concat([users, self._frame_of_users(TELLING_USERS)], ignore_index=True)
-        return self._shard(number, users)
+        events = self._table(events_file(number))
+        columns = {name: events[name].to_numpy() for name in events.column_names}
+        user, item = (columns.pop(name).astype(np.int64) for name in ("user", "item"))
+        return self._log(users, user, item, columns)
 
     def shards(self) -> Iterator[Log]:
         """Yields the log of each shard."""
@@ -182,8 +185,7 @@ class ShardedLog(Log):
     @property
     def at_end(self) -> Log:
         """The shard with the latest interaction: what an export takes of users and of the end."""
-        number = self.manifest["latest"]
-        return self._shard(number, self._users(number))
+        return self.shard(self.manifest["latest"], told=False)
 
     def times(self) -> Iterator[np.ndarray]:
         """Yields the times of the interactions of each shard."""
@@ -215,12 +217,6 @@ class ShardedLog(Log):
             'shard: the task "next-watch" does, for retrieval models. Read the files with '
             f"`Log.read` for others, if they fit into memory. Received: {self!r}"
         )
-
-    def _shard(self, number: int, users: pd.DataFrame) -> Log:
-        events = self._table(events_file(number))
-        columns = {name: events[name].to_numpy() for name in events.column_names}
-        user, item = (columns.pop(name).astype(np.int64) for name in ("user", "item"))
-        return self._log(users, user, item, columns)
 
     def _log(
         self,
