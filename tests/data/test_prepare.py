@@ -4,7 +4,6 @@ import contextlib
 import json
 import logging
 import pathlib
-import resource
 from collections.abc import Iterator
 from typing import Any
 
@@ -259,6 +258,7 @@ def test_what_is_not_ours_is_not_replaced(tmp_path: pathlib.Path) -> None:
 @contextlib.contextmanager
 def small_files(number: int) -> Iterator[None]:
     """Files can't grow beyond a number of bytes, as if the disk were full."""
+    resource = pytest.importorskip("resource", reason="limits sizes of files, as Unix can")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (number, hard))
     try:

@@ -80,7 +80,7 @@ class ShardWriter:
 
         Args:
             number: Number of the shard.
-            rows: Its rows in the order they were given in: `user`, `item` and `time`, perhaps
+            rows: The rows in the order they were given in: `user`, `item` and `time`, perhaps
                 `weight`.
         """
         key = self._roles.user

@@ -151,7 +151,7 @@ class ShardedLog(Log):
         """A row per user, with its features, read from all shards."""
         return pd.concat(map(self._users, range(self.num_shards)), ignore_index=True)
 
-    @functools.cached_property
+    @property
     def outline(self) -> Log:
         """A log of the same users and items, without interactions: what features are guessed of."""
         schema = pa.parquet.read_schema(self.folder / users_file(0))
