@@ -237,6 +237,7 @@ def test_wrong_arguments(tmp_path: pathlib.Path) -> None:
         ({"bad_rows": "ignore"}, '"error" or "skip".*ignore'),
         ({"time_unit": "h"}, "`time_unit`"),
         ({"time": ""}, "needs the times"),
+        ({"weight": "euros"}, "must be a column of the interactions. Received: weight='euros'"),
     ):
         with pytest.raises(ValueError, match=words):
             prepare(tmp_path / "w.csv", tmp_path / "shards", **given)

@@ -160,6 +160,11 @@ def prepare(
                 f"There must be interactions. Received: none in {len(files)} files, "
                 f"{[str(file) for file in files[:3]]}"
             )
+        if "weight" in columns and "weight" not in pieces.kinds.are_whole:
+            raise ValueError(
+                "The weight must be a column of the interactions. "
+                f"Received: weight={chosen.weight!r}"
+            )
         if are_added and bad_rows == "skip":
             tables["users"] = tables["users"].with_missing_rows()
         writer = _writer(folder, chosen, pieces, codes, tables, shards, bad_rows == "skip")
