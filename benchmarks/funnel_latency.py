@@ -93,7 +93,7 @@ def make_funnel(num_items: int, index: str) -> Funnel:
             EmbeddingColumn(VocabularyColumn("item_id"), 32),
             EmbeddingColumn(channel, 16),
             NumericColumn("length"),
-            NumericColumn("candidate_score"),
+            NumericColumn("candidate_score_retrieval"),
             InteractionColumn(past, channel, "history_age"),
         ),
     )
@@ -102,7 +102,7 @@ def make_funnel(num_items: int, index: str) -> Funnel:
         "channel": ["c1"] * 20,
         "history_age": rng.random((20, 2)) * 1e6,
     }
-    data = {"length": items["length"], "candidate_score": rng.normal(size=1000)}
+    data = {"length": items["length"], "candidate_score_retrieval": rng.normal(size=1000)}
     features = Features.fit(spec, {**data, "channel": items["channel"]}, vocabularies, [rows])
     ranking = YouTubeRanking(features, hidden_units=(256, 128))
     return Funnel({"retrieval": retrieval}, ranking, log, num_candidates=300, k=20, index=index)
@@ -117,7 +117,7 @@ def main() -> None:
     for num_items in arguments.items:
         for kind in arguments.indexes:
             funnel = make_funnel(num_items, kind)
-            index = funnel._indexes[0]
+            index = funnel._sources["retrieval"].index
             with tempfile.TemporaryDirectory() as folder:
                 path = export(funnel, pathlib.Path(folder) / "funnel")
                 size = sum(f.stat().st_size for f in path.rglob("*") if f.is_file())

@@ -12,7 +12,7 @@ from tfrec_zoo.training import Training, fit
 def train_folds(
     retrieval: RetrievalModel, task: Task, training: Training, number: int = 2
 ) -> tuple[RetrievalModel, ...]:
-    """Trains models like a trained one for `WatchTime(fold_models=...)`.
+    """Trains models like a trained one for `WatchTime(fold_models={name: ...})`.
 
     Together they cost `number - 1` times what the model did.
 

@@ -94,7 +94,7 @@ def _quickstart(
         if not quiet:
             print(text, flush=True)
 
-    task, rows = _retrieval_task(log, seed)
+    task, rows = retrieval_task(log, seed)
     say(f"{log.name}: {len(log.users)} users, {len(log.items)} items, "
         f"{len(log.interactions)} interactions; {rows.protocol}")  # fmt: skip
 
@@ -103,7 +103,7 @@ def _quickstart(
         registry.get("Popularity").load(), task, Training(seed=seed, verbose=0), {}
     )
     given = Training(seed=seed, verbose=verbose, checkpoint_dir=state)
-    training, arguments = _retrieval_settings(log, rows, given)
+    training, arguments = retrieval_settings(log, rows, given)
     retrieval_class = registry.get("YouTubeRetrieval").load()
     arguments = suited_negatives(retrieval_class, arguments, task.num_items)
     retrieval = Trainer().fit(retrieval_class, task, training, arguments).model
@@ -115,19 +115,20 @@ def _quickstart(
     ranking: Run | None = None
     if isinstance(task, NextWatch):
         say(
-            "\nCandidate generation without half of the users, twice: scores to train the ranker on"
+            "\nCandidate generation without half of the users, twice: what the ranker is trained on"
         )
-        folds = train_folds(retrieval, task, training)
+        sources = {"retrieval": retrieval, "popularity": popularity.model}
+        folds = {
+            "retrieval": train_folds(retrieval, task, training),
+            "popularity": train_folds(popularity.model, task, Training(seed=seed, verbose=0)),
+        }
         say("\nRanking")
         ranking = train(
             ranker_class,
-            _ranking_task(log, rows, retrieval, folds),
+            ranking_task(log, rows, sources, folds),
             dataclasses.replace(given, epochs=2),
             **ranker_class.quick_arguments,
         )
-        sources = {"retrieval": retrieval}
-        if log.impressions is not None:
-            sources["popularity"] = popularity.model
         stages["funnel"] = Funnel(sources, ranking.model, log, num_candidates=100, k=20)
     else:
         say("\nNothing is ranked: ranking needs the order of events, and this log has no times.")
@@ -162,7 +163,7 @@ def _quickstart(
     return result
 
 
-def _retrieval_task(log: Log, seed: int) -> tuple[ItemTask, Split]:
+def retrieval_task(log: Log, seed: int) -> tuple[ItemTask, Split]:
     """What candidate generation learns, and the rows that it is trained and measured on."""
     if not log.has_times:
         rows = with_validation_users(log, leave_random_out(log, seed))
@@ -173,7 +174,7 @@ def _retrieval_task(log: Log, seed: int) -> tuple[ItemTask, Split]:
     return NextWatch(log, split=rows, example_age=has_impressions), rows
 
 
-def _retrieval_settings(
+def retrieval_settings(
     log: Log, rows: Split, training: Training
 ) -> tuple[Training, dict[str, Any]]:
     """How retrieval is trained: in minutes, however many items and interactions there are."""
@@ -185,15 +186,19 @@ def _retrieval_settings(
     return training, arguments
 
 
-def _ranking_task(
-    log: Log, rows: Split, retrieval: RetrievalModel, folds: tuple[RetrievalModel, ...]
+def ranking_task(
+    log: Log,
+    rows: Split,
+    sources: dict[str, RetrievalModel],
+    folds: dict[str, tuple[RetrievalModel, ...]],
 ) -> WatchTime:
     """What the ranker learns: what was chosen of what was shown, or nominated, before the test."""
     if log.impressions is not None:
         tested = np.union1d(rows.validation, rows.test)
         test_from = float(log.interactions[log.roles.time].to_numpy()[tested].min())
-        return WatchTime(log, test_from=test_from, retrieval=retrieval, fold_models=folds)
-    limit = int(np.clip(_NOMINATION_SCORES // retrieval.num_items, 5_000, 200_000))
+        return WatchTime(log, test_from=test_from, sources=sources, fold_models=folds)
+    scores = sum(source.num_items for source in sources.values())
+    limit = int(np.clip(_NOMINATION_SCORES // scores, 5_000, 200_000))
 
     def some(part: np.ndarray, size: int) -> np.ndarray:
         return part[evenly_spaced(len(part), size)]
@@ -204,7 +209,7 @@ def _ranking_task(
         some(rows.test, TEST_EXAMPLES),
         rows.protocol,
     )
-    return WatchTime(log, split=split, retrieval=retrieval, fold_models=folds)
+    return WatchTime(log, split=split, sources=sources, fold_models=folds)
 
 
 def _shown_metric(measured: Measured, ranking: Run | None) -> str:

@@ -61,7 +61,7 @@ def test_help_knows_every_option_of_every_task() -> None:
     for name, (_, options) in choices.TASKS.items():
         found = defaults(tasks.TASKS[name])
         # What can't be written on a command line.
-        for key in {"retrieval", "fold_models", "others"} & set(found):
+        for key in {"sources", "fold_models", "others"} & set(found):
             assert found.pop(key) is None
         assert {**choices.EVERY_TASK, **options} == found, name
 

@@ -48,7 +48,7 @@ def test_quickstart(simulated_log: Log, tmp_path: Any) -> None:
     check_choice(result, STAGES)
     # Watch time is what the ranker learns, and what it truly is, is known.
     assert result["shown"] == "true_watch_time_at_10"
-    assert "candidate scores out of 2 folds of users" in result["protocol"]
+    assert "nominations out of 2 folds of users" in result["protocol"]
     assert 0 < result["metrics"]["ranking"]["auc"] < 1  # A few steps teach nothing.
     assert f"Exported: {result['exported']}, by {result['reason']}" in text
     left = set(os.listdir(tmp_path / "q"))

@@ -6,7 +6,7 @@ import pytest
 
 import tfrec_zoo
 from tfrec_zoo.data import Log, Split, next_watch_examples
-from tfrec_zoo.evaluation import candidate_scores, nominate
+from tfrec_zoo.evaluation import nominate, scores_and_ranks
 from tfrec_zoo.tasks import NextWatch
 from tfrec_zoo.training import Training
 
@@ -45,16 +45,33 @@ def test_scores_are_shares_of_what_was_not_seen(
     examples = next_watch_examples(LOG, np.arange(9))
     # z of z, y, x; then y of y, x; then x alone; w is unknown.
     shares = [4 / 9, 3 / 5, 2 / 2, np.nan, 4 / 9, 3 / 5, 2 / 2, 4 / 9, 3 / 5]
-    np.testing.assert_allclose(candidate_scores(popularity, examples), np.log(shares), rtol=1e-5)
+    found = scores_and_ranks(popularity, examples)
+    np.testing.assert_allclose(found[:, 0], np.log(shares), rtol=1e-5)
+    # Each was the best of what was left.
+    assert found[:, 1].tolist() == [1, 1, 1, 0, 1, 1, 1, 1, 1]
 
 
 def test_examples_of_one_request_share_its_past(
     popularity: tfrec_zoo.models.RetrievalModel,
 ) -> None:
     examples = next_watch_examples(LOG, np.array([0, 1, 2, 4, 5]))
-    found = candidate_scores(popularity, examples, np.array([7, 7, 7, 2, 3]))
+    requests = np.array([7, 7, 7, 2, 3])
+    found = scores_and_ranks(popularity, examples, requests)
     # All of a's as of a's first one.
-    np.testing.assert_allclose(found, np.log([4 / 9, 3 / 9, 2 / 9, 4 / 9, 3 / 5]), rtol=1e-5)
+    shares = [4 / 9, 3 / 9, 2 / 9, 4 / 9, 3 / 5]
+    np.testing.assert_allclose(found[:, 0], np.log(shares), rtol=1e-5)
+    assert found[:, 1].tolist() == [1, 2, 3, 1, 1]
+    # Where two are nominated, the third has a score and no rank.
+    few = scores_and_ranks(popularity, examples, requests, num_candidates=2)
+    np.testing.assert_array_equal(few[:, 0], found[:, 0])
+    assert few[:, 1].tolist() == [1, 2, 0, 1, 1]
+
+
+def test_what_was_seen_is_not_nominated(popularity: tfrec_zoo.models.RetrievalModel) -> None:
+    again = Log("again", LOG.interactions.assign(item_id=list("zyzxzyxzy")))
+    # a had seen all but x, of which exp(score) is 2.
+    found = scores_and_ranks(popularity, next_watch_examples(again, np.array([2])))
+    np.testing.assert_allclose(found, [[np.log(4 / 2), 0]], rtol=1e-5)
 
 
 def test_where_everything_was_seen_there_is_no_share(
@@ -62,7 +79,8 @@ def test_where_everything_was_seen_there_is_no_share(
 ) -> None:
     twice = LOG.interactions.assign(item_id=list("zyxzzyxzy"))
     log = Log("twice", twice)
-    assert np.isnan(candidate_scores(popularity, next_watch_examples(log, np.array([3])))).all()
+    found = scores_and_ranks(popularity, next_watch_examples(log, np.array([3])))
+    assert np.isnan(found[:, 0]).all() and not found[:, 1].any()
 
 
 def test_a_model_without_item_vectors() -> None:
@@ -75,6 +93,5 @@ def test_a_model_without_item_vectors() -> None:
     scores = model.scores({"history": np.array([["z"], ["z"]])}).numpy()
     classes = [model.features.vocabularies["item_id"].tokens.index(item) for item in "yx"]
     best = np.log(np.exp(scores[:, classes]).sum(axis=1))
-    np.testing.assert_allclose(
-        candidate_scores(model, examples), scores[:, classes[0]] - best, rtol=1e-5
-    )
+    found = scores_and_ranks(model, examples)
+    np.testing.assert_allclose(found[:, 0], scores[:, classes[0]] - best, rtol=1e-5)

@@ -97,10 +97,15 @@ def world(tmp_path_factory) -> World:
     }
     shown = impression_examples(log)
     rng = np.random.default_rng(0)
+    names = np.array([*sources, ""], object)
     shown = shown.with_features(
         {
-            "candidate_score": rng.normal(size=len(shown)).astype(np.float32),
-            "candidate_source": rng.choice(np.array([*sources], object), len(shown)),
+            "candidate_sources": rng.choice(names, (len(shown), 2)),
+            **{
+                f"candidate_{kind}_{name}": rng.normal(size=len(shown)).astype(np.float32)
+                for kind in ("score", "reciprocal_rank")
+                for name in sources
+            },
         }
     )
     spec = FeatureSpec(
@@ -115,8 +120,11 @@ def world(tmp_path_factory) -> World:
             EmbeddingColumn(VocabularyColumn("channel"), 4),
             NumericColumn("length"),
             NumericColumn("item_age"),
-            NumericColumn("candidate_score"),
-            EmbeddingColumn(VocabularyColumn("candidate_source"), 2),
+            EmbeddingColumn(bag("candidate_sources", 3), 2),
+            NumericColumn("candidate_score_network"),
+            NumericColumn("candidate_score_popular"),
+            NumericColumn("candidate_reciprocal_rank_network"),
+            NumericColumn("candidate_reciprocal_rank_popular"),
             InteractionColumn(
                 bag("history_channel", 3, space="channel"),
                 VocabularyColumn("channel"),

@@ -11,8 +11,11 @@ NAN = float("nan")
 
 def ask(world, **request):
     """One request to the funnel: what it returns for its only row."""
-    arrays = request_arrays(world.funnel.request, {key: [v] for key, v in request.items()})
-    specs = raw_signature(world.funnel.request)
+    features = dict(world.funnel.request)
+    if "nominate" in request:
+        features |= world.funnel.nominations
+    arrays = request_arrays(features, {key: [v] for key, v in request.items()})
+    specs = raw_signature(features)
     answer = world.funnel.serve(**{k: tf.constant(v, specs[k].dtype) for k, v in arrays.items()})
     ids = [i.decode() if isinstance(i, bytes) else i for i in answer["ids"][0].numpy().tolist()]
     return ids, answer["scores"][0].numpy()
@@ -33,7 +36,8 @@ def by_hand(world, **request):
     missing = "" if isinstance(items[0], str) else -1
     history = [v for v in request.get("history", []) if v != missing]
     known = [v for v in history if v in items]
-    user = {key: value for key, value in request.items() if key not in ("exclude", "time")}
+    apart = ("exclude", "nominate", "time")
+    user = {key: value for key, value in request.items() if key not in apart}
     user["history"] = request.get("history", [])
     user["last_watched"] = history[-1] if history else missing
     user["example_age"] = 0.0
@@ -52,37 +56,44 @@ def by_hand(world, **request):
         if now < 0:
             now = int(log.interactions["time"].max())
 
-    # Candidates: the best of each source that are not seen, excluded or nominated already.
+    # Candidates: the best of each source that are not seen or excluded, and what is given.
     taken = {*known, *request.get("exclude", [])}
-    nominated, first, total = [], None, 0.0
+    nominated, scores_of = {}, {}
     for name, model in world.sources.items():
         query = model(raw_tensors(model, [user])).numpy()[0]
         candidates = model.candidates()  # Without any, the query is the scores.
         scores = query if candidates is None else candidates.numpy() @ query
-        first = scores if first is None else first
-        order = [row for row in np.argsort(-scores, kind="stable") if items[row] not in taken]
-        if scores is first and order:
-            # Scores are shares, on a logarithmic scale, of what the first source would nominate.
-            total = np.log(np.sum(np.exp(scores[order[:100]].astype(np.float64))))
-        for row in order[: world.funnel.num_candidates]:
-            # The first source says what it makes of everyone's nominations.
-            nominated.append((items[row], name, first[row] - total))
-            taken.add(items[row])
-    if not nominated:
+        # Of equal ones, those come first that come first in the model's own order.
+        own = model.features.vocabularies[model.item_column.space].tokens
+        order = [row for row in np.argsort(-scores, kind="stable") if own[row] not in taken]
+        # Scores are shares, on a logarithmic scale, of what the source would nominate.
+        best = scores[order[:100]].astype(np.float64)
+        scores -= np.log(np.sum(np.exp(best))) if order else np.nan
+        scores_of[name] = dict(zip(own, scores, strict=True))
+        nominated[name] = [own[row] for row in order[: world.funnel.num_candidates]]
+    given = request.get("nominate", [])
+    nominated["request"] = [v if v in items and v not in taken else None for v in given]
+    candidates = list(dict.fromkeys(v for bag in nominated.values() for v in bag if v is not None))
+    if not candidates:
         return [], np.empty(0)
 
     # Impressions, each with the whole request.
     impressions = []
-    for item, name, score in nominated:
+    for item in candidates:
         row = {**user, **table.loc[item].to_dict(), log.roles.item: item}
-        row |= {"candidate_source": name, "candidate_score": score}
+        row["candidate_sources"] = [name for name, bag in nominated.items() if item in bag]
+        for name, scores in scores_of.items():
+            row[f"candidate_score_{name}"] = scores[item]
+        for name, bag in nominated.items():
+            rank = 1 + bag.index(item) if item in bag else np.inf
+            row[f"candidate_reciprocal_rank_{name}"] = 1 / rank
         if "upload_time" in table:
             row["item_age"] = now - table.loc[item, "upload_time"]
         impressions.append(row)
     ranker = world.ranking
     predictions = ranker.predictions(ranker(raw_tensors(ranker, impressions))).numpy()
     best = np.argsort(-predictions, kind="stable")[: world.funnel.k]
-    return [nominated[at][0] for at in best], predictions[best]
+    return [candidates[at] for at in best], predictions[best]
 
 
 def check(world, **request):
@@ -106,6 +117,7 @@ def random_request(world, rng):
         "history_age": rng.uniform(0, 1e6, length).tolist(),
         "recent_impressions": rng.choice(pool, int(rng.integers(0, 9))).tolist(),
         "exclude": rng.choice(pool, int(rng.integers(0, 30))).tolist(),
+        "nominate": rng.choice(pool, int(rng.integers(0, 6))).tolist(),
         "search_tokens": rng.choice(["blitz gambit", "gambit", "?"], 2).tolist(),
         "country": str(rng.choice(["IN", "BR", "", "XX"])),
         "device": str(rng.choice(["desktop", "", "fridge"])),

@@ -34,9 +34,9 @@ def ranker(candidate, query=(), **data):
 def test_a_ranker_of_scores_alone(world):
     """It reads nothing of the catalogue, which is then left out of the funnel."""
     age = NumericColumn("age")
-    ranking = ranker((NumericColumn("candidate_score"),), (age,), age=[9.0, 20.0],
-                     candidate_score=np.arange(9.0))  # fmt: skip
-    ranking({"age": tf.constant([9.0]), "candidate_score": tf.constant([1.0])})
+    score = NumericColumn("candidate_score_popular")
+    ranking = ranker((score,), (age,), age=[9.0, 20.0], candidate_score_popular=np.arange(9.0))
+    ranking({"age": tf.constant([9.0]), "candidate_score_popular": tf.constant([1.0])})
     sources = {"popular": world.sources["popular"]}
     funnel = Funnel(sources, ranking, world.log, 20, 10)
     one = dataclasses.replace(world, funnel=funnel, ranking=ranking, sources=sources)
@@ -46,7 +46,8 @@ def test_a_ranker_of_scores_alone(world):
 def test_a_ranker_with_crosses_of_the_request_and_the_candidates(world, tmp_path):
     """Requests and catalogue are encoded apart; their crosses are made when both are there."""
     history = BagColumn(VocabularyColumn("history", space="video_id"), 4)
-    country, source = VocabularyColumn("country"), VocabularyColumn("candidate_source")
+    country = VocabularyColumn("country")
+    source = BagColumn(VocabularyColumn("candidate_sources"), 3)
     video, channel = VocabularyColumn("video_id"), VocabularyColumn("channel")
     topics = BagColumn(VocabularyColumn("history_topic", space="topic"), 3)
     topic = VocabularyColumn("topic")
@@ -58,8 +59,9 @@ def test_a_ranker_with_crosses_of_the_request_and_the_candidates(world, tmp_path
         CrossedColumn((channel, topic), top_n=5),
     )
     shown = impression_examples(world.log)
-    names = np.random.default_rng(0).choice(np.array([*world.sources], object), len(shown))
-    shown = shown.with_features({"candidate_source": names})
+    names = np.array([*world.sources, ""], object)
+    names = np.random.default_rng(0).choice(names, (len(shown), 2))
+    shown = shown.with_features({"candidate_sources": names})
     # No column but those of crosses weighs anything.
     bare = (history, country, topics)
     features = shown.fit_features(FeatureSpec(bare, (video, *crosses)))
@@ -73,7 +75,7 @@ def test_a_ranker_with_crosses_of_the_request_and_the_candidates(world, tmp_path
     one = dataclasses.replace(world, funnel=funnel, ranking=ranking)
     for _ in range(8):
         request = random_request(world, rng)
-        check(one, **{key: request[key] for key in funnel.request})
+        check(one, **{key: request[key] for key in (*funnel.request, "nominate")})
     known = {"history": world.items[:4], "country": "IN"}
     check(one, **known)
     before = ask(one, **known)[1]
@@ -126,16 +128,31 @@ def test_no_sources(world):
         Funnel({}, world.ranking, world.log)
 
 
-@pytest.mark.parametrize("k", [0, -1, 25])
+@pytest.mark.parametrize("k", [0, -1, 13])
 def test_wrong_k(world, k):
     with pytest.raises(ValueError, match=f"`k` must be positive and at most .* Received: k={k}, "):
         Funnel(world.sources, world.ranking, world.log, num_candidates=12, k=k)
 
 
+def test_the_name_of_what_the_caller_nominates(world):
+    sources = {"request": world.sources["popular"]}
+    with pytest.raises(ValueError, match="call the source otherwise. Received: sources"):
+        Funnel(sources, world.ranking, world.log)
+
+
+def test_scores_of_a_source_that_there_is_not(world):
+    ranking = ranker((NumericColumn("candidate_score_other"),), (NumericColumn("age"),),
+                     age=[9.0, 20.0], candidate_score_other=np.arange(9.0))  # fmt: skip
+    with pytest.raises(ValueError, match=r"derived .*candidate_score_network.*score_other'\]"):
+        Funnel(world.sources, ranking, world.log)
+
+
 def test_different_vocabularies(world):
     spec = FeatureSpec(candidate=(VocabularyColumn("video_id"),))
     other = Popularity(Features.fit(spec, {"video_id": ["v1", "v2"]}))
-    with pytest.raises(ValueError, match="same item vocabulary. Received another: 'other'"):
+    with pytest.raises(
+        ValueError, match="know the same items: .* Received one with others: 'other'"
+    ):
         Funnel({**world.sources, "other": other}, world.ranking, world.log)
 
 

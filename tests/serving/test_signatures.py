@@ -106,8 +106,12 @@ def test_ranking(world, ranking):
         "topic": table["topic"].to_numpy(),
         "length": table["length"].to_numpy(np.float64),
         "item_age": rng.uniform(-1e5, 1e6, batch * candidates),
-        "candidate_score": rng.normal(size=batch * candidates),
-        "candidate_source": rng.choice(np.array(["network", "popular", ""], object), 21),
+        **{
+            f"candidate_{kind}_{name}": rng.normal(size=batch * candidates)
+            for kind in ("score", "reciprocal_rank")
+            for name in ("network", "popular")
+        },
+        "candidate_sources": rng.choice(np.array(["network", "popular", ""], object), (21, 2)),
     }
     rows = {key: [v for v in values for _ in range(candidates)] for key, values in query.items()}
     rows |= {key: values.tolist() for key, values in lists.items()}
@@ -118,7 +122,9 @@ def test_ranking(world, ranking):
     np.testing.assert_allclose(by_row, model.predictions(model(raw)).numpy(), rtol=1e-5)
     assert len(set(np.round(by_row, 5))) > 15
 
-    shaped = {key: tf.constant(v.reshape(batch, candidates)) for key, v in lists.items()}
+    shaped = {
+        key: tf.constant(v.reshape(batch, candidates, *v.shape[1:])) for key, v in lists.items()
+    }
     query_features = {k: f for k, f in ranking.request.items() if k not in lists}
     ranked = ranking.signatures["rank"](**tensors(query_features, query), **shaped)["predictions"]
     assert ranked.shape == (batch, candidates)

@@ -110,7 +110,7 @@ def test_next_watch_spec_has_bags_of_one_table(columns: Log) -> None:
 
 
 def test_impression_spec_compares_the_candidate_with_the_past(columns: Log) -> None:
-    spec = specs.impression_spec(columns, 5, candidate_score=True)
+    spec = specs.impression_spec(columns, 5, sources=("network", "popularity"))
     item = {"space": "item_id", "dtype": "int64"}
     history = EmbeddingColumn(BagColumn(VocabularyColumn("history", **item), 5))  # type: ignore[arg-type]
     last = EmbeddingColumn(VocabularyColumn("last_watched", **item))  # type: ignore[arg-type]
@@ -125,10 +125,14 @@ def test_impression_spec_compares_the_candidate_with_the_past(columns: Log) -> N
         NumericColumn("item_age"),
         InteractionColumn(channels, VocabularyColumn("channel"), "history_age"),
         InteractionColumn(shown, own),
-        NumericColumn("candidate_score"),
+        EmbeddingColumn(BagColumn(VocabularyColumn("candidate_sources"), 3)),
+        NumericColumn("candidate_score_network"),
+        NumericColumn("candidate_reciprocal_rank_network", mass=True),
+        NumericColumn("candidate_score_popularity"),
+        NumericColumn("candidate_reciprocal_rank_popularity", mass=True),
     )
     plain = specs.impression_spec(columns, 5, previous_impressions=False)
-    assert plain.candidate == spec.candidate[:-2]
+    assert plain.candidate == spec.candidate[:-6]
 
 
 @pytest.fixture(scope="module")

@@ -73,8 +73,9 @@ OTHERS: dict[str, dict[str, Any]] = {
         "validation_fraction": 0.2,
         "test_fraction": 0.3,
         "test_from": 30.0,
-        "retrieval": "a model",  # Made by the test.
+        "sources": "a model",  # Made by the test.
         "fold_models": "two models",  # Made by the test.
+        "num_candidates": 7,
         "max_history": 7,
         "negatives": 9,
         "count": "shown",
@@ -133,6 +134,7 @@ WRONG: dict[str, dict[str, list[Any]]] = {
         "test_from": [-1.0, 1e9],
         "max_history": [0],
         "negatives": [0],
+        "num_candidates": [0],
         "patience": [0],
         "held_out": ["train"],
     },
@@ -175,10 +177,11 @@ def retrieval(log: Log) -> Any:
 
 @pytest.mark.parametrize(("name", "option"), cases(OTHERS))
 def test_the_checksum_is_of_every_option(name: str, option: str, log: Log, retrieval: Any) -> None:
-    models = {"retrieval": retrieval, "fold_models": (retrieval, retrieval)}
+    sources = {"popularity": retrieval}
+    models = {"sources": sources, "fold_models": {"popularity": (retrieval, retrieval)}}
     value = models.get(option, OTHERS[name][option])
     # Models of folds come with the one that serves.
-    given = {"retrieval": retrieval, "split": SPLIT} if option == "fold_models" else {}
+    given = {"sources": sources, "split": SPLIT} if option == "fold_models" else {}
     plain, other, again = (
         tasks.make(name, log, **given, **options)
         for options in ({}, {option: value}, {option: value})

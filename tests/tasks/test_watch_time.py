@@ -9,7 +9,7 @@ import pytest
 
 import tfrec_zoo
 from tfrec_zoo.data import Log, leave_last_out
-from tfrec_zoo.evaluation import candidate_scores, user_folds
+from tfrec_zoo.evaluation import scores_and_ranks, user_folds
 from tfrec_zoo.folds import train_folds
 from tfrec_zoo.models import GMF, LogisticRegression, YouTubeRanking
 from tfrec_zoo.tasks import NextWatch, WatchTime
@@ -84,7 +84,7 @@ def test_what_is_fed(simulated_log: Log, small_log: Log) -> None:
     # Sampled impressions were never shown, so that what was shown before says nothing.
     assert "recent_impressions" in keys(WatchTime(simulated_log))
     assert "recent_impressions" not in keys(WatchTime(small_log))
-    assert "candidate_score" not in keys(WatchTime(small_log))
+    assert not [key for key in keys(WatchTime(small_log)) if key.startswith("candidate_")]
     assert keys(WatchTime(small_log), GMF) == {"user_id", "item_id"}
     spec = WatchTime(small_log, max_history=7).examples(YouTubeRanking).spec
     assert spec.query[0].categorical.max_length == 7  # type: ignore[union-attr]
@@ -95,16 +95,45 @@ def retrieval(small_log: Log) -> Any:
     return tfrec_zoo.train("Popularity", NextWatch(small_log), Training(verbose=0)).model
 
 
-def test_retrieval_nominates_and_its_scores_are_fed(small_log: Log, retrieval: Any) -> None:
-    task = WatchTime(small_log, retrieval=retrieval, negatives=2)
-    assert "with 2 negatives nominated by retrieval of seed 0" in task.protocol
+@pytest.fixture(scope="module")
+def neighbors(small_log: Log) -> Any:
+    return tfrec_zoo.train("ItemKNN", NextWatch(small_log), Training(verbose=0)).model
+
+
+def test_sources_nominate_and_what_they_say_is_fed(
+    small_log: Log, retrieval: Any, neighbors: Any
+) -> None:
+    sources = {"popular": retrieval, "neighbors": neighbors}
+    task = WatchTime(small_log, sources=sources, negatives=2, num_candidates=4)
+    assert "with 2 negatives nominated by popular and neighbors of seed 0" in task.protocol
     given = task.examples(LogisticRegression)
-    assert "candidate_score" in given.spec.raw
+    keys = {key for key in given.spec.raw if key.startswith("candidate_")}
+    assert keys == {
+        "candidate_sources",
+        *(f"candidate_{kind}_{name}" for kind in ("score", "reciprocal_rank") for name in sources),
+    }
+    raw = given.test.raw(keys)
+    for name, source in sources.items():
+        score, rank = scores_and_ranks(source, given.test, num_candidates=4).T
+        np.testing.assert_allclose(raw[f"candidate_score_{name}"], score, rtol=1e-6)
+        expected = [1 / one if one else 0 for one in rank]
+        np.testing.assert_allclose(raw[f"candidate_reciprocal_rank_{name}"], expected, rtol=1e-6)
+        is_named = (raw["candidate_sources"] == name).any(axis=1)
+        np.testing.assert_array_equal(is_named, rank > 0)
+        # All that is shown was nominated by one of them, and not all by each.
+        assert 0 < is_named.mean() < 1
+    assert (raw["candidate_sources"] != "").any(axis=1).all()
+    # Nothing is shown twice at once.
+    assert task.shown.impressions is not None
+    pages = task.shown.impressions.groupby("page_id")["item_id"]
+    assert (pages.nunique() == pages.size()).all()
+
+
+def test_scores_are_fed(small_log: Log, retrieval: Any) -> None:
+    task = WatchTime(small_log, sources={"popular": retrieval}, negatives=2)
+    given = task.examples(LogisticRegression)
     counts = training_counts(small_log, NextWatch(small_log).rows.train)
     check_scores(task, task.rows[1], given.test, counts)
-    raw = given.test.raw(["candidate_score"])
-    own = candidate_scores(retrieval, given.test)
-    np.testing.assert_allclose(raw["candidate_score"], own, rtol=1e-6)
     # Both stages know the same items.
     vocabulary = given.fit_features().vocabularies["item_id"]
     assert vocabulary == retrieval.features.vocabularies["item_id"]
@@ -118,7 +147,7 @@ def check_scores(task: WatchTime, rows: np.ndarray, examples: Any, counts: dict[
     """Scores are shares, by one more than the counts, of what the user had not seen by then."""
     events, shown = task.log.interactions, task.shown.impressions
     assert shown is not None
-    found = examples.raw(["candidate_score"])["candidate_score"]
+    found = examples.raw(["candidate_score_popular"])["candidate_score_popular"]
     for page, score in zip(shown.iloc[rows].itertuples(), found, strict=True):
         before = (events["user_id"] == page.user_id) & (events["time"] < page.time)
         seen = set(events.loc[before, "item_id"])
@@ -129,11 +158,10 @@ def check_scores(task: WatchTime, rows: np.ndarray, examples: Any, counts: dict[
 
 def test_what_is_trained_on_is_scored_out_of_fold(small_log: Log, retrieval: Any) -> None:
     base = NextWatch(small_log)
-    folds = train_folds(retrieval, base, Training(verbose=0))
-    task = WatchTime(
-        small_log, split=base.rows, retrieval=retrieval, fold_models=folds, negatives=2
-    )
-    assert "candidate scores out of 2 folds of users" in task.protocol
+    folds = {"popular": train_folds(retrieval, base, Training(verbose=0))}
+    sources = {"popular": retrieval}
+    task = WatchTime(small_log, split=base.rows, sources=sources, fold_models=folds, negatives=2)
+    assert "nominations out of 2 folds of users" in task.protocol
     given = task.examples(LogisticRegression)
     events, users = small_log.interactions, small_log.users["user_id"].tolist()
     every = training_counts(small_log, base.rows.train)
@@ -154,22 +182,27 @@ def test_what_is_trained_on_is_scored_out_of_fold(small_log: Log, retrieval: Any
 def test_impressions_of_the_log_are_scored_out_of_fold_too(simulated_log: Log) -> None:
     base = NextWatch(simulated_log, split="time")
     model = tfrec_zoo.train("Popularity", base, Training(verbose=0)).model
-    folds = train_folds(model, base, Training(verbose=0))
-    plain = WatchTime(simulated_log, retrieval=model)
-    task = WatchTime(simulated_log, retrieval=model, fold_models=folds)
+    folds = {"popular": train_folds(model, base, Training(verbose=0))}
+    plain = WatchTime(simulated_log, sources={"popular": model})
+    task = WatchTime(simulated_log, sources={"popular": model}, fold_models=folds)
+    key = "candidate_score_popular"
     (train, test), (other, same) = (
-        (given.train.raw(["candidate_score"]), given.test.raw(["candidate_score"]))
+        (given.train.raw([key])[key], given.test.raw([key])[key])
         for given in (plain.examples(LogisticRegression), task.examples(LogisticRegression))
     )
-    np.testing.assert_array_equal(test["candidate_score"], same["candidate_score"])
-    assert (train["candidate_score"] != other["candidate_score"]).mean() > 0.9
+    np.testing.assert_array_equal(test, same)
+    assert (train != other).mean() > 0.9
 
 
-def test_fold_models_go_with_retrieval_and_a_split(small_log: Log, retrieval: Any) -> None:
-    with pytest.raises(ValueError, match="give both. Received: retrieval=None"):
-        WatchTime(small_log, fold_models=(retrieval, retrieval))
+def test_fold_models_go_with_sources_and_a_split(small_log: Log, retrieval: Any) -> None:
+    folds = {"popular": (retrieval, retrieval)}
+    with pytest.raises(ValueError, match=r"same names. .* of \['popular'\], sources \[\]"):
+        WatchTime(small_log, fold_models=folds)
+    with pytest.raises(ValueError, match=r"same names. .*, sources \['popular', 'x'\]"):
+        sources = {"popular": retrieval, "x": retrieval}
+        WatchTime(small_log, sources=sources, fold_models=folds)
     with pytest.raises(ValueError, match="give the `split` that says which. Received: 'time'"):
-        WatchTime(small_log, retrieval=retrieval, fold_models=(retrieval, retrieval))
+        WatchTime(small_log, sources={"popular": retrieval}, fold_models=folds)
 
 
 def test_only_impressions_before_and_after_make_a_task(simulated_log: Log) -> None:
@@ -237,5 +270,7 @@ def test_the_checksum_tells_retrieval_models_apart(small_log: Log) -> None:
         ).model
         for share in (0.1, 0.6)
     )  # fmt: skip
-    checksums = [WatchTime(small_log, retrieval=model).checksum for model in (one, other, one)]
+    checksums = [
+        WatchTime(small_log, sources={"popular": model}).checksum for model in (one, other, one)
+    ]
     assert checksums[0] == checksums[2] != checksums[1]

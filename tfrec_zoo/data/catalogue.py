@@ -124,7 +124,10 @@ class Catalogue:
         Raises:
             ValueError: If an item of the vocabulary is unknown.
         """
-        index = self.index(vocabulary.array())
+        return self.take(self.index(vocabulary.array()))
+
+    def take(self, index: np.ndarray) -> "Catalogue":
+        """The items at the given rows, in their order."""
         return Catalogue(
             self.key,
             {key: column[index] for key, column in self.columns.items()},

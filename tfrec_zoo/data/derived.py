@@ -36,18 +36,9 @@ RECENT_IMPRESSIONS = "recent_impressions"
 EXAMPLE_AGE = "example_age"
 #: From the upload of the candidate to the moment it is shown.
 ITEM_AGE = "item_age"
-#: Which retrieval model nominated the candidate.
-CANDIDATE_SOURCE = "candidate_source"
-#: What the first retrieval model makes of the candidate; see `relative_score`.
-CANDIDATE_SCORE = "candidate_score"
-#: Number of nominations that a candidate's score is relative to.
-NOMINATED = 100
 
 #: Where on the page an impression was shown, a column of the impressions; fixed when serving.
 POSITION = "position"
-
-#: What a funnel works out of requests, besides the attributes of the history.
-DERIVED = (LAST_WATCHED, CANDIDATE_SOURCE, CANDIDATE_SCORE, ITEM_AGE)
 
 #: The column of `log.items` that is shown to people.
 TITLE = "title"
@@ -228,28 +219,6 @@ def item_age(now: Any, upload_time: Any) -> tf.Tensor:
     [6.0, nan]
     """
     return tf.cast(now, tf.float64) - tf.cast(upload_time, tf.float64)
-
-
-def relative_score(score: tf.Tensor, best: tf.Tensor) -> tf.Tensor:
-    """`candidate_score` of examples and of requests: the log of a share of what is nominated.
-
-    It is the score minus the log of the sum of exp over the best candidates' scores, and so the log
-    of the softmax among these. Requests, and models that were trained apart, differ in the level of
-    their scores; this can be compared.
-
-    Args:
-        score: [batch, n] scores that a retrieval model gives candidates.
-        best: [batch, nominated] the highest scores that it gives to items not seen before.
-
-    Example:
-
-    >>> share = relative_score(tf.constant([[3.0]]), tf.constant([[3.0, 3.0, 3.0, 3.0]]))
-    >>> round(float(tf.exp(share[0, 0])), 4)
-    0.25
-    """
-    total = tf.reduce_logsumexp(best, axis=-1, keepdims=True)
-    # Where nothing is left to nominate, there is nothing to compare with.
-    return tf.where(total > -float("inf"), score - total, float("nan"))
 
 
 def search_tokens(query: str) -> list[str]:

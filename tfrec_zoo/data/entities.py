@@ -9,8 +9,6 @@ from collections.abc import Collection
 import pandas as pd
 
 from tfrec_zoo.data.derived import (
-    CANDIDATE_SCORE,
-    CANDIDATE_SOURCE,
     EXAMPLE_AGE,
     HISTORY,
     HISTORY_AGE,
@@ -24,13 +22,14 @@ from tfrec_zoo.data.derived import (
     attribute_key,
 )
 from tfrec_zoo.data.log import Log
+from tfrec_zoo.data.nominated import NOMINATE, is_nomination_key
 from tfrec_zoo.data.roles import UPLOAD_TIME
 
 #: Names of features that are no columns, and of what else a request may hold.
 _TAKEN = (
     *(HISTORY, HISTORY_AGE, LAST_WATCHED, SINCE_LAST, NUM_BEFORE, SEARCH_TOKENS),
-    *(RECENT_IMPRESSIONS, EXAMPLE_AGE, ITEM_AGE, CANDIDATE_SOURCE, CANDIDATE_SCORE),
-    *("exclude", "allow", "time"),
+    *(RECENT_IMPRESSIONS, EXAMPLE_AGE, ITEM_AGE),
+    *("exclude", "allow", NOMINATE, "time"),
 )
 
 
@@ -91,7 +90,7 @@ def _renamed(
     names = []
     for column in frame.columns:
         name = column
-        if column in taken and column not in kept:
+        if (column in taken or is_nomination_key(str(column))) and column not in kept:
             while name in used:
                 name = f"{prefix}_{name}"
             used.add(name)

@@ -32,6 +32,7 @@ from tfrec_zoo.data.derived import (
 from tfrec_zoo.data.entities import user_table
 from tfrec_zoo.data.examples import Examples
 from tfrec_zoo.data.log import Log
+from tfrec_zoo.data.nominated import first_of_each
 from tfrec_zoo.data.past_events import PastEvents
 from tfrec_zoo.data.roles import UPLOAD_TIME
 from tfrec_zoo.data.sources import Rows, Windows
@@ -168,8 +169,9 @@ def sampled_impressions(
         log: The log.
         negatives: Items not chosen per interaction.
         seed: Seed of the drawing.
-        nominated: [rows, n] items to draw from, such as the best of a retrieval model: what a
-            ranker will have to rank. Each is drawn once at most. Interactions that weren't
+        nominated: [rows, n] items to draw from, such as the best of retrieval models: what a
+            ranker will have to rank. Each is drawn once at most, and what several models nominate
+            is no likelier than the rest. Interactions that weren't
             nominated themselves are left out: they would teach that a bad nomination is a good
             sign. None draws from the whole catalogue.
         rows: Rows of `log.interactions` to make pages of, ascending; None for all.
@@ -218,6 +220,7 @@ def sampled_impressions(
         is_page = np.ones(len(rows), bool)
     else:
         draws = pd.Index(items).get_indexer(nominated.ravel()).reshape(nominated.shape)
+        draws = first_of_each(draws)
         is_page = (draws == codes[rows, None]).any(axis=1)
         draws = rng.permuted(draws, axis=1)
         is_drawn = ~is_taken(draws)

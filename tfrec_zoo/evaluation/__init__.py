@@ -8,7 +8,7 @@ from tfrec_zoo.evaluation.funnel import (
     list_values,
     recommended,
 )
-from tfrec_zoo.evaluation.nominations import candidate_scores, nominate
+from tfrec_zoo.evaluation.nominations import nominate, scores_and_ranks
 from tfrec_zoo.evaluation.out_of_fold import by_fold, user_folds
 from tfrec_zoo.evaluation.pointwise import (
     pointwise,
@@ -24,7 +24,6 @@ __all__ = [
     "Result",
     "StageChoice",
     "by_fold",
-    "candidate_scores",
     "choose_stage",
     "command",
     "evaluate_funnel",
@@ -40,5 +39,6 @@ __all__ = [
     "recommended",
     "sample_negatives",
     "sampled_ranking",
+    "scores_and_ranks",
     "user_folds",
 ]

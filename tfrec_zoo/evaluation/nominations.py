@@ -1,12 +1,12 @@
-"""What a retrieval model makes of the items of examples: its nominations, and its scores."""
+"""What a retrieval model makes of the items of examples: nominations, scores and ranks."""
 
 from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf
 
-from tfrec_zoo.data.derived import NOMINATED, relative_score
 from tfrec_zoo.data.examples import Examples
+from tfrec_zoo.data.nominated import NOMINATED, own_ranks, relative_score
 from tfrec_zoo.evaluation.seen import SeenClasses, masked
 from tfrec_zoo.features import MISSING
 from tfrec_zoo.models.retrieval import RetrievalModel, match
@@ -29,20 +29,25 @@ def nominate(retrieval: RetrievalModel, examples: Examples, k: int = NOMINATED) 
     return tokens[np.concatenate([np.empty((0, min(k, len(tokens) - 1)), np.int64), *found])]
 
 
-def candidate_scores(
-    retrieval: RetrievalModel, examples: Examples, requests: np.ndarray | None = None
+def scores_and_ranks(
+    retrieval: RetrievalModel,
+    examples: Examples,
+    requests: np.ndarray | None = None,
+    num_candidates: int = NOMINATED,
 ) -> np.ndarray:
-    """The `candidate_score` of the examples' own items, as a funnel works it out of requests.
+    """What a source makes of the examples' own items, as a funnel works it out of requests.
 
     Args:
         retrieval: The retrieval model.
         examples: The examples.
         requests: [examples] which request each example is of, where examples share requests, such
             as those of a page; by default each is of its own.
+        num_candidates: Number of items that the source nominates.
 
     Returns:
-        [examples] scores, relative to the best items that were not seen before; see
-        `relative_score`. An item that the model doesn't know has no score: NaN.
+        float32 [examples, 2]: scores, relative to the best items that were not seen before (see
+        `relative_score`), and ranks among these, from 1. What is not nominated has rank 0, and an
+        item that the model doesn't know has no score: NaN.
     """
     size = len(examples)
     requests = np.arange(size) if requests is None else requests
@@ -52,14 +57,17 @@ def candidate_scores(
     key = retrieval.item_column.key
     own = examples.raw([key])[key]
     ids = retrieval.preprocessor.ids(retrieval.item_column, {key: tf.constant(own)}).numpy()
-    result = np.full(size, np.nan, np.float32)
-    for begin, scores, best, _ in _searched(retrieval, examples, first, NOMINATED):
+    result = np.zeros((size, 2), np.float32)
+    result[:, 0] = np.nan
+    number = max(NOMINATED, num_candidates)
+    for begin, scores, best, classes in _searched(retrieval, examples, first, number):
         end = begin + int(scores.shape[0])
         rows = order[bounds[begin] : bounds[end]]
         rows = rows[ids[rows] > 0]
         at = np.stack([request[rows] - begin, ids[rows] - 1], axis=1)
-        of_request = tf.gather(best, at[:, 0])
-        result[rows] = relative_score(tf.gather_nd(scores, at)[:, None], of_request)[:, 0]
+        of_request = tf.gather(best[:, :NOMINATED], at[:, 0])
+        result[rows, 0] = relative_score(tf.gather_nd(scores, at)[:, None], of_request)[:, 0]
+        result[rows, 1] = own_ranks(at[:, 1], classes.numpy()[at[:, 0], :num_candidates])
     return result
 
 

@@ -10,11 +10,13 @@ import pandas as pd
 import tensorflow as tf
 
 from tfrec_zoo.data.derived import HISTORY, ITEM_AGE, LAST_WATCHED, last_of
+from tfrec_zoo.data.nominated import NOMINATE
 from tfrec_zoo.features import MISSING, RawFeature
 from tfrec_zoo.serving.added_items import export_with_items
 from tfrec_zoo.serving.items import ItemTable
 from tfrec_zoo.serving.ranking import CandidateRanking, Query, may_be_returned
 from tfrec_zoo.serving.requests import (
+    as_given,
     checked_k,
     is_missing,
     num_rows,
@@ -134,7 +136,8 @@ class Served:
                 frame. `exclude` holds bags of items that must not be recommended, and `allow` bags
                 of the only ones that may; an empty bag allows all. Unknown items in them have no
                 effect, but a bag of nothing else allows nothing. `filter_<column>`, if the export
-                has it, holds bags of values of which recommended items have at least one.
+                has it, holds bags of values of which recommended items have at least one, and
+                `nominate`, of a funnel, bags of items to be ranked besides those it finds.
             k: Number of items to return, by default and at most that of the export; 10 by default
                 for ranking models, or all candidates.
             candidates: For ranking models, a list of item ids per row; or lists of values by key,
@@ -181,7 +184,7 @@ class Served:
         """
         if not self.is_ranking:
             raise TypeError(
-                "Rows are scored by ranking models; retrieval models recommend. "
+                "Rows are scored by ranking models; this export recommends. "
                 f"Received: {self.manifest['model']}"
             )
         if candidates is None:
@@ -263,7 +266,9 @@ class Served:
         if self.item is None:
             return {}
         dtype = self.item.dtype
-        return {**item_bags(dtype), HISTORY: RawFeature(HISTORY, dtype, is_bag=True)}
+        optional = (HISTORY, *((NOMINATE,) if NOMINATE in self.signatures else ()))
+        bags = {key: RawFeature(key, dtype, is_bag=True) for key in optional}
+        return {**item_bags(dtype), **bags}
 
     def _argument(self, key: str) -> str:
         return self.names.get(key, key)
@@ -327,6 +332,8 @@ class Served:
                 )
         if any(not is_missing(arrays[key]).all() for key in self.filters):
             name = "filter"
+        if NOMINATE in arrays and not is_missing(arrays[NOMINATE]).all():
+            name = NOMINATE
         step = _ROWS if num_items is None else max(_SCORES // num_items, 1)
         parts = []
         for begin in range(0, max(num_rows(arrays), 1), step):
@@ -389,12 +396,3 @@ class Served:
             query = {key: [[] if raw[key].is_bag else None for _ in one]}
         arrays = typed_request(raw, query, self.ignored) if query else {}
         return self._ranking.lists(Query(arrays), lists).scores
-
-
-def as_given(values: np.ndarray) -> np.ndarray:
-    """Outputs with text as strings instead of bytes."""
-    if values.dtype != object:
-        return values
-    codes, distinct = pd.factorize(values.ravel())
-    decoded = np.array([*(value.decode("utf-8") for value in distinct), ""], object)
-    return decoded[codes].reshape(values.shape)

@@ -168,6 +168,7 @@ class ServedFunnel(ServedRecommender):
         self.items = funnel.items
         self.request = dict(funnel.request)
         self.filters = dict(funnel.filters)
+        self.nominations = dict(funnel.nominations)
         self.ignored = funnel.ignored
 
     def answer(self, **raw: tf.Tensor) -> dict[str, tf.Tensor]:

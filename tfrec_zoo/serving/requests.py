@@ -138,3 +138,12 @@ def _converted(value: Any, dtype: str) -> Any:
         return int(value) if is_decimal else value
     is_number = isinstance(value, numbers.Real) and not isinstance(value, bool | np.bool_)
     return str(int(value)) if is_number and value == value // 1 else value
+
+
+def as_given(values: np.ndarray) -> np.ndarray:
+    """Outputs with text as strings instead of bytes."""
+    if values.dtype != object:
+        return values
+    codes, distinct = pd.factorize(values.ravel())
+    decoded = np.array([*(value.decode("utf-8") for value in distinct), ""], object)
+    return decoded[codes].reshape(values.shape)

@@ -37,6 +37,7 @@ class ServedModel(tf.Module):
         indexes: The kind and the measured recall of each index, by the model that it searches.
         custom_ops: Operations that a process must register before it loads the export.
         filters: Bags of values of attributes that recommended items must have, by key.
+        nominations: Bags of items that requests may nominate, by key.
     """
 
     request: Mapping[str, RawFeature]
@@ -49,6 +50,7 @@ class ServedModel(tf.Module):
     indexes: Mapping[str, Any] = MappingProxyType({})
     custom_ops: tuple[str, ...] = ()
     filters: Mapping[str, RawFeature] = MappingProxyType({})
+    nominations: Mapping[str, RawFeature] = MappingProxyType({})
 
     def signatures(self) -> dict[str, Any]:
         """Returns the concrete functions to export, by name."""
@@ -57,10 +59,10 @@ class ServedModel(tf.Module):
     @property
     def names(self) -> dict[str, str]:
         """The arguments of the signatures, by the keys of the features that they hold."""
-        reserved = [ALLOW, HISTORY]  # Arguments of signatures of their own.
+        reserved = [ALLOW, HISTORY, *self.nominations]  # Arguments of signatures of their own.
         keys = (*self.request, *self.filters)
         names = argument_names([*reserved, *(key for key in keys if key not in reserved)])
-        return {key: names[key] for key in (*keys, ALLOW)}
+        return {key: names[key] for key in (*keys, ALLOW, *self.nominations)}
 
     def manifest(self) -> dict[str, Any]:
         """What the manifest of an export says of its requests."""
@@ -101,19 +103,21 @@ class ServedRecommender(ServedModel):
     def signatures(self) -> dict[str, Any]:
         """Returns the signatures that recommend.
 
-        `serving_default` takes all features but `allow`, `allow` that one too, and `filter`, if
-        there are `filters`, these as well; `examples` and `classify` take serialized `tf.Example`s,
-        and `from_<feature>` takes the one feature that says who asks: the history, which is left
-        out of what it returns, or the user's id.
+        `serving_default` takes all features but `allow`, `allow` that one too, `filter`, if there
+        are `filters`, these as well, and `nominate`, if requests may nominate items, everything;
+        `examples` and `classify` take serialized `tf.Example`s, and `from_<feature>` takes the one
+        feature that says who asks: the history, which is left out of what it returns, or the user's
+        id.
         """
-        taken = sorted(set(self.filters) & set(self.request))
+        taken = sorted({*self.filters, *self.nominations} & set(self.request))
         if taken:
             raise ValueError(
-                "Requests have filters of these names: call the model's features otherwise. "
-                f"Received: {taken}"
+                "Requests have filters or nominations of these names: call the model's features "
+                f"otherwise. Received: {taken}"
             )
         allowed = {**self.request, **item_bags(self.request[EXCLUDE].dtype)}
-        features = {**allowed, **self.filters}
+        filtered = {**allowed, **self.filters}
+        features = {**filtered, **self.nominations}
         specs = input_specs(features)
         answer = answer_of(self.answer, specs)
         of_examples = answer_of_examples(self.answer, specs, answer)
@@ -135,7 +139,9 @@ class ServedRecommender(ServedModel):
             "classify": examples_signature(of_examples, features, "inputs", classes),
         }
         if self.filters:
-            found["filter"] = signature(answer, specs, self.names)
+            found["filter"] = signature(unrestricted, input_specs(filtered), self.names)
+        for key in self.nominations:
+            found[key] = signature(answer, specs, self.names)
         asks = self._who_asks()
         if asks is not None:
 

@@ -11,7 +11,6 @@ import pandas as pd
 from tfrec_zoo.data import Log
 from tfrec_zoo.data.columns import is_bag, is_list, is_text, vector_width
 from tfrec_zoo.data.derived import (
-    CANDIDATE_SCORE,
     EXAMPLE_AGE,
     HISTORY,
     HISTORY_AGE,
@@ -28,6 +27,7 @@ from tfrec_zoo.data.derived import (
     first_position,
 )
 from tfrec_zoo.data.entities import item_table, user_table
+from tfrec_zoo.data.nominated import CANDIDATE_SOURCES, rank_key, score_key
 from tfrec_zoo.data.roles import UPLOAD_TIME
 from tfrec_zoo.features import (
     BagColumn,
@@ -202,7 +202,7 @@ def of_items(spec: FeatureSpec) -> FeatureSpec:
 def impression_spec(
     log: Log,
     max_history: int = MAX_HISTORY,
-    candidate_score: bool = False,
+    sources: Sequence[str] = (),
     previous_impressions: bool = True,
     embedding_dim: int | None = None,
 ) -> FeatureSpec:
@@ -211,7 +211,8 @@ def impression_spec(
     Args:
         log: The log.
         max_history: Bag size of the history.
-        candidate_score: Whether the score that retrieval gave the candidate is fed.
+        sources: Names of what nominates candidates: which of them nominated the candidate is fed,
+            and of each the score and the reciprocal rank.
         previous_impressions: Whether it is fed how often the candidate was shown before.
         embedding_dim: Width of the item embeddings.
     """
@@ -238,8 +239,12 @@ def impression_spec(
     if previous_impressions:
         shown = _bag(RECENT_IMPRESSIONS, **item)
         candidate.append(InteractionColumn(shown, VocabularyColumn(r.item, **item)))
-    if candidate_score:
-        candidate.append(NumericColumn(CANDIDATE_SCORE))
+    if sources:
+        # One more: requests nominate, too.
+        candidate.append(EmbeddingColumn(_bag(CANDIDATE_SOURCES, len(sources) + 1)))
+    for name in sources:
+        # Most of what was shown was not nominated by most sources.
+        candidate += [NumericColumn(score_key(name)), NumericColumn(rank_key(name), mass=True)]
     return FeatureSpec(tuple(query), tuple(candidate))
 
 

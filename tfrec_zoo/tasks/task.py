@@ -248,6 +248,8 @@ def _as_json(value: Any) -> Any:
         return {"model": type(value).__name__, "sha256": [_digest(w) for w in value.get_weights()]}
     if isinstance(value, tuple | list):
         return [_as_json(item) for item in value]
+    if isinstance(value, Mapping):
+        return {name: _as_json(item) for name, item in value.items()}
     if isinstance(value, str | int | float | bool | None):
         return value
     return type(value).__name__

@@ -13,14 +13,15 @@ import numpy as np
 import pandas as pd
 
 from tfrec_zoo.data import Examples, Log, Split, impression_examples, next_watch_examples
-from tfrec_zoo.data.derived import CANDIDATE_SCORE, MAX_HISTORY
+from tfrec_zoo.data.derived import MAX_HISTORY
+from tfrec_zoo.data.nominated import NOMINATED, nominations_of_examples
 from tfrec_zoo.evaluation import (
     by_fold,
-    candidate_scores,
     nominate,
     pointwise_metrics,
     predict,
     predict_recorded,
+    scores_and_ranks,
 )
 from tfrec_zoo.features import Vocabulary
 from tfrec_zoo.models import RecommenderModel, RetrievalModel
@@ -43,12 +44,14 @@ class WatchTime(Task):
         validation_fraction: Share of the impressions before the test to validate on.
         test_fraction: Share of the impressions to test on.
         test_from: Time from which on to test, instead of a share.
-        retrieval: A trained retrieval model, whose score of each candidate is fed, and which
-            nominates the sampled impressions.
-        fold_models: Retrieval models that were each trained without the users of one fold, as
-            `train_folds` makes them. What is trained on is scored and nominated by the model that
-            doesn't know its user's watches, as what is asked for is still to come; by `retrieval`
-            itself, which was trained on them, where there are none.
+        sources: Trained retrieval models by name, as a `Funnel` has them. Which of them nominated a
+            candidate is fed, and the score and the rank that each gives it; they nominate the
+            sampled impressions.
+        fold_models: For each of the sources, by name, retrieval models that were each trained
+            without the users of one fold, as `train_folds` makes them. What is trained on is scored
+            and nominated by the model that doesn't know its user's watches, as what is asked for is
+            still to come; by the source itself, which was trained on them, where there are none.
+        num_candidates: Number of items that each source nominates, as in the funnel.
         max_history: Bag size of the history.
         negatives: Sampled impressions per interaction.
         count: Which impressions count towards the vocabularies of items and their columns: the
@@ -67,8 +70,9 @@ class WatchTime(Task):
     validation_fraction: float = 0.1
     test_fraction: float = 0.15
     test_from: float | None = None
-    retrieval: RetrievalModel | None = None
-    fold_models: tuple[RetrievalModel, ...] | None = None
+    sources: Mapping[str, RetrievalModel] | None = None
+    fold_models: Mapping[str, tuple[RetrievalModel, ...]] | None = None
+    num_candidates: int = NOMINATED
     max_history: int = MAX_HISTORY
     negatives: int = 4
     count: Literal["clicked", "shown"] = "clicked"
@@ -77,7 +81,7 @@ class WatchTime(Task):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.log.require_times(f"the task {self.name!r}")
-        for name in ("max_history", "negatives"):
+        for name in ("max_history", "negatives", "num_candidates"):
             if getattr(self, name) < 1:
                 raise ValueError(f"`{name}` must be positive. Received: {getattr(self, name)!r}")
         for name in ("validation_fraction", "test_fraction"):
@@ -90,10 +94,11 @@ class WatchTime(Task):
                 "A Split of interactions needs a log without impressions, which are sampled for "
                 f"interactions. Received a log {self.log.name!r} with impressions"
             )
-        if self.fold_models and self.retrieval is None:
+        if self.fold_models and set(self.fold_models) != set(self.sources or {}):
             raise ValueError(
-                "`fold_models` score what is trained on, and `retrieval` what is asked for: give "
-                "both. Received: retrieval=None"
+                "`fold_models` score what is trained on, and `sources` what is asked for: give "
+                f"both, by the same names. Received: fold_models of {sorted(self.fold_models)}, "
+                f"sources {sorted(self.sources or {})}"
             )
         if self.fold_models and self.is_sampled and not isinstance(self.split, Split):
             raise ValueError(
@@ -115,7 +120,7 @@ class WatchTime(Task):
         if isinstance(self.split, Split):
             parts = (self.split.train, self.split.validation, self.split.test)
             rows = np.unique(np.concatenate(parts))
-        if self.retrieval is not None:
+        if self.sources:
             rows = np.arange(len(self.log.interactions)) if rows is None else rows
             is_train = np.zeros(len(rows), bool)
             if isinstance(self.split, Split):
@@ -123,30 +128,38 @@ class WatchTime(Task):
             watches = next_watch_examples(self.log, rows)
 
             def nominations(retrieval: RetrievalModel, part: np.ndarray) -> np.ndarray:
-                return nominate(retrieval, watches.take(part))
+                return nominate(retrieval, watches.take(part), self.num_candidates)
 
-            nominated = self._by_retrieval(nominations, watches.groups, is_train)
+            found = self._by_source(nominations, watches.groups, is_train)
+            nominated = np.concatenate([*found.values()], axis=1)
         return with_impressions(self.log, self.negatives, self.seed, nominated, rows)
 
-    def _by_retrieval(
+    def _by_source(
         self,
         evaluated: Callable[[RetrievalModel, np.ndarray], np.ndarray],
         users: Any,
         is_train: np.ndarray,
-    ) -> np.ndarray:
-        """What a model and positions of examples evaluate to; of those trained on, out of fold."""
-        assert self.retrieval is not None
+    ) -> dict[str, np.ndarray]:
+        """What each source and positions of examples evaluate to, by the source's name.
+
+        Examples that are trained on are evaluated out of fold.
+        """
         train, rest = np.flatnonzero(is_train), np.flatnonzero(~is_train)
-        if not self.fold_models or not len(train):
-            return evaluated(self.retrieval, np.arange(len(is_train)))
-        found = by_fold(
-            self.fold_models, lambda model, part: evaluated(model, train[part]), users[train]
-        )
-        result = np.empty((len(is_train), *found.shape[1:]), found.dtype)
-        result[train] = found
-        if len(rest):
-            result[rest] = evaluated(self.retrieval, rest)
-        return result
+        results = {}
+        for name, source in (self.sources or {}).items():
+            if not self.fold_models or not len(train):
+                results[name] = evaluated(source, np.arange(len(is_train)))
+                continue
+            found = by_fold(
+                self.fold_models[name],
+                lambda model, part: evaluated(model, train[part]),
+                users[train],
+            )
+            results[name] = np.empty((len(is_train), *found.shape[1:]), found.dtype)
+            results[name][train] = found
+            if len(rest):
+                results[name][rest] = evaluated(source, rest)
+        return results
 
     @functools.cached_property
     def rows(self) -> tuple[np.ndarray, np.ndarray]:
@@ -186,12 +199,13 @@ class WatchTime(Task):
         else:
             words = [f"impressions by time, from {self.test_from:.0f}"]
         if self.is_sampled:
-            by = "" if self.retrieval is None else " nominated by retrieval"
+            by = f" nominated by {' and '.join(self.sources)}" if self.sources else ""
             words.append(
                 f"sampled impressions with {self.negatives} negatives{by} of seed {self.seed}"
             )
         if self.fold_models:
-            words.append(f"candidate scores out of {len(self.fold_models)} folds of users")
+            number = len(next(iter(self.fold_models.values())))
+            words.append(f"nominations out of {number} folds of users")
         if self.held_out == "validation":
             words.append("validation impressions")
         return ", ".join(words)
@@ -216,7 +230,7 @@ class WatchTime(Task):
         spec = self.spec or impression_spec(
             self.shown,
             self.max_history,
-            candidate_score=self.retrieval is not None,
+            sources=tuple(self.sources or ()),
             # Sampled impressions were never shown.
             previous_impressions=not self.is_sampled,
             embedding_dim=model.input_width(arguments),
@@ -224,7 +238,7 @@ class WatchTime(Task):
         if model.reads == "ids":
             spec = id_spec(self.log)
         train, test = (
-            self._scored(rows, is_train)
+            self._nominated(rows, is_train)
             for rows, is_train in zip(self.rows, (True, False), strict=True)
         )
         return TaskExamples(
@@ -237,17 +251,19 @@ class WatchTime(Task):
 
     @property
     def _vocabularies(self) -> dict[str, Vocabulary]:
-        """The items of retrieval: both stages know the same."""
-        if self.retrieval is None:
+        """The items of the sources: both stages know the same."""
+        if not self.sources:
             return {}
-        space = self.retrieval.item_column.space
-        return {space: self.retrieval.features.vocabularies[space]}
+        first = next(iter(self.sources.values()))
+        space = first.item_column.space
+        return {space: first.features.vocabularies[space]}
 
-    def _scored(self, rows: np.ndarray, is_train: bool) -> Examples:
+    def _nominated(self, rows: np.ndarray, is_train: bool) -> Examples:
+        """Impressions with what the sources make of them."""
         examples = impression_examples(
             self.shown, rows, max_history=self.max_history, count=self.count
         )
-        if self.retrieval is None:
+        if not self.sources:
             return examples
         r, shown = self.log.roles, self.shown.impressions
         assert shown is not None
@@ -256,11 +272,17 @@ class WatchTime(Task):
         moments = pd.factorize(shown[r.time].to_numpy()[rows])[0]
         requests = users * np.int64(len(rows) + 1) + moments
 
-        def scores(retrieval: RetrievalModel, part: np.ndarray) -> np.ndarray:
-            return candidate_scores(retrieval, examples.take(part), requests[part])
+        def judged(retrieval: RetrievalModel, part: np.ndarray) -> np.ndarray:
+            own, of_request = examples.take(part), requests[part]
+            return scores_and_ranks(retrieval, own, of_request, self.num_candidates)
 
-        found = self._by_retrieval(scores, users, np.full(len(rows), is_train))
-        return examples.with_features({CANDIDATE_SCORE: found})
+        found = self._by_source(judged, users, np.full(len(rows), is_train))
+        return examples.with_features(
+            nominations_of_examples(
+                {name: values[:, 1] for name, values in found.items()},
+                {name: values[:, 0] for name, values in found.items()},
+            )
+        )
 
     def measure(
         self, model: RecommenderModel, examples: Examples, brief: bool = False

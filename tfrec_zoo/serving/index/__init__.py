@@ -6,7 +6,7 @@ from tfrec_zoo.serving.index.choice import IndexKind, build_index, is_measured
 from tfrec_zoo.serving.index.exact import ExactIndex
 from tfrec_zoo.serving.index.ivf import IvfIndex
 from tfrec_zoo.serving.index.keep import Keep
-from tfrec_zoo.serving.index.membership import is_in
+from tfrec_zoo.serving.index.membership import is_in, may_be_returned
 from tfrec_zoo.serving.index.scann import ScannIndex
 from tfrec_zoo.serving.index.scores import ScoreIndex
 
@@ -23,4 +23,5 @@ __all__ = [
     "build_index",
     "is_in",
     "is_measured",
+    "may_be_returned",
 ]

@@ -69,6 +69,15 @@ class Index(tf.Module):
             )
         return self._allowed(query, k, exclude, allow, None)
 
+    def scores_of(self, query: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+        """Returns the scores of given items, [batch, n], exactly.
+
+        Args:
+            query: Query vectors, [batch, dim].
+            rows: Rows of the items, [batch, n], none of them below 0.
+        """
+        return self._scores(query, rows)
+
     def _allowed(
         self,
         query: tf.Tensor,
