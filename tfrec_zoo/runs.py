@@ -133,7 +133,8 @@ class Run:
 
         Args:
             directory: Folder to write.
-            **kwargs: `version`; `k`, `index`, `target_recall` and `filters`, for retrieval models.
+            **kwargs: `version`; `k`, `index`, `target_recall` and `filters`, for retrieval models;
+                for ranking models `whole_catalogue`, and then `k` and `filters`.
         """
         return export(self.model, directory, self.result().to_dict(), log=self.task.log, **kwargs)
 

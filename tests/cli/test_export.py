@@ -41,6 +41,23 @@ def test_export_of_a_ranking_model(ranking: Any, run: Any, fails: Any, tmp_path:
     assert not (tmp_path / "other").exists()
 
 
+def test_export_of_a_whole_catalogue(
+    ranking: Any, retrieval: Any, run_json: Any, fails: Any, tmp_path: Any
+) -> None:
+    target = tmp_path / "model"
+    run_json("export", ranking, "--output", target, "--whole-catalogue", "--k", 7)
+    whole, plain = load(target, verify=True), load(ranking / "model")
+    assert whole.longest == 7 and "rank" not in whole.signatures
+    request = {"history": [[1, 2, 3], [], [7]], "exclude": [[], [5], []]}
+    found, expected = whole.recommend(request), plain.recommend(request, 7)
+    assert found["id"].tolist() == expected["id"].tolist()
+    np.testing.assert_allclose(found["score"], expected["score"], rtol=1e-5)
+    other = ("--output", tmp_path / "other", "--whole-catalogue")
+    assert "Received: YouTubeRetrieval" in fails("export", retrieval, *other)
+    assert "need no index" in fails("export", ranking, *other, "--index", "exact")
+    assert not (tmp_path / "other").exists()
+
+
 def test_export_beside_other_files(fails: Any, retrieval: Any, tmp_path: Any) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     assert "with other files" in fails("export", retrieval, "--output", tmp_path)

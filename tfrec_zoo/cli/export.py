@@ -33,14 +33,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="write a folder of that number into --output, where `serve` finds it; next: one more "
         "than the latest there",
     )
-    parser.add_argument("--k", type=int, help="longest list of a retrieval model (default: 100)")
+    parser.add_argument(
+        "--whole-catalogue",
+        action="store_true",
+        help="make a ranking model recommend the best of all items, for up to 100,000 or so",
+    )
+    parser.add_argument(
+        "--k",
+        type=int,
+        help="longest list of a retrieval model or of a whole catalogue (default: 100)",
+    )
     parser.add_argument(
         "--filters",
         nargs="+",
         metavar="COLUMN",
         help="columns of the items by whose values requests may restrict what they get",
     )
-    words = "the one it was trained on, on whose users an approximate index is measured"
+    words = "the one it was trained on, on whose users an approximate index is measured and whose "
+    words += "items are ranked"
     add_dataset(parser, default=None, default_words=words)
 
 
@@ -59,15 +69,18 @@ def run(arguments: argparse.Namespace) -> None:
         "target_recall": arguments.target_recall,
         "filters": arguments.filters,
     }
-    options = {name: value for name, value in given.items() if value is not None}
-    if options and model.family != "retrieval":
+    options: dict[str, Any] = {name: v for name, v in given.items() if v is not None}
+    if options and model.family != "retrieval" and not arguments.whole_catalogue:
         raise ValueError(
-            f"{type(model).__name__} ranks what it is given: it has no index and no lists. "
-            f"Received: {options}"
+            f"{type(model).__name__} ranks what it is given: it has no index, and lists with "
+            f"--whole-catalogue alone. Received: {options}"
         )
     result, log = read_result(directory), None
     kind = arguments.index or "auto"
-    if model.family == "retrieval" and (arguments.filters or is_measured(kind, model.num_items)):
+    if arguments.whole_catalogue:
+        options["whole_catalogue"] = True
+        log = log_of_training(result, arguments)
+    elif model.family == "retrieval" and (arguments.filters or is_measured(kind, model.num_items)):
         log = log_of_training(result, arguments)
     earlier = directory / "model"
     like = earlier if (earlier / MANIFEST).is_file() else None

@@ -44,6 +44,7 @@ from tfrec_zoo.serving.weights import (
     item_table,
     serving_inputs,
 )
+from tfrec_zoo.serving.whole_catalogue import ServedCatalogue
 
 
 class ServedRetrieval(ServedRecommender):
@@ -237,7 +238,10 @@ _SERVED: dict[str, Any] = {"retrieval": ServedRetrieval, "ranking": ServedRankin
 
 
 def served(
-    model: RecommenderModel | Funnel | ServedModel, log: Log | None = None, **kwargs: Any
+    model: RecommenderModel | Funnel | ServedModel,
+    log: Log | None = None,
+    whole_catalogue: bool = False,
+    **kwargs: Any,
 ) -> ServedModel:
     """Returns the served form of a model, which `export` writes.
 
@@ -245,11 +249,21 @@ def served(
         model: A trained model, or a funnel.
         log: The log it was trained on, whose items' titles and features an export carries. A funnel
             has its own.
-        **kwargs: Arguments of `ServedRetrieval`, for retrieval models.
+        whole_catalogue: Whether a ranking model recommends, by scoring every item.
+        **kwargs: Arguments of `ServedRetrieval`, for retrieval models; of `ServedCatalogue`, for
+            ranking models of a whole catalogue.
     """
     if isinstance(log, ShardedLog):
         log = log.at_end
     family = getattr(model, "family", None)
+    if whole_catalogue:
+        others = sorted(set(kwargs) - {"k", "filters"})
+        if family != "ranking" or others:
+            raise TypeError(
+                "The whole catalogue is ranked by ranking models, which take `k` and `filters` and "
+                f"need no index. Received: {type(model).__name__}, {others}"
+            )
+        return ServedCatalogue(model, log=log, **kwargs)
     if kwargs and family != "retrieval":
         raise TypeError(
             f"{sorted(kwargs)} are for retrieval models; a Funnel has its own. "
@@ -292,7 +306,9 @@ def export(
         items: The items to carry, in place of those of `like`.
         version: Number of the version to write, in a folder of that name in `directory`, where a
             server that watches it finds it; or `"next"`, one more than the latest there.
-        **kwargs: `k`, `index`, `target_recall` and `filters`, for retrieval models.
+        **kwargs: `k`, `index`, `target_recall` and `filters`, for retrieval models; for ranking
+            models `whole_catalogue=True`, which makes them recommend the best of all items that
+            they know, and then `k` and `filters`.
 
     Returns:
         The folder of the SavedModel.

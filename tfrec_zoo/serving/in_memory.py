@@ -13,7 +13,7 @@ def serve(model: Any, log: Log | None = None, **kwargs: Any) -> Served:
     Args:
         model: A trained model, or a funnel.
         log: The log it was trained on, whose items' titles and features are needed.
-        **kwargs: `k`, `index`, `target_recall` and `filters`, for retrieval models.
+        **kwargs: As for `export`.
     """
     module = served(model, log, **kwargs)
     manifest = {"model": type(model).__name__, **module.manifest()}
