@@ -32,8 +32,8 @@ def sources(world):
     return {**world.sources, "ease": ease}
 
 
-def by_one_feature(world, sources, column, weights=None):
-    """A funnel whose logits are one feature of the candidates, or the weights of its values."""
+def by_one_feature(world, sources, column, weights=1.0):
+    """A funnel whose logits are a feature of the candidates, weighed, or weights of its values."""
     history = BagColumn(VocabularyColumn("history", space="video_id"), 5)
     names = (*sources, "request")
     features = Features.fit(
@@ -44,9 +44,9 @@ def by_one_feature(world, sources, column, weights=None):
     ranking.build_weights()
     for variable in ranking.trainable_variables:
         variable.assign(np.zeros(variable.shape))
-    if weights is None:
+    if isinstance(weights, float):
         [kernel] = [v for v in ranking.trainable_variables if v.shape == (1, 1)]
-        kernel.assign([[1.0]])
+        kernel.assign([[weights]])
     else:
         tokens = features.vocabularies["candidate_sources"].tokens
         table = ranking.linear.tables[column.name].table
@@ -75,7 +75,8 @@ def moments(world):
 @pytest.mark.parametrize("name", ["network", "popular", "ease"])
 def test_training_and_serving_have_the_same_numbers(world, sources, moments, kind, name):
     key = f"candidate_{kind}_{name}"
-    funnel = by_one_feature(world, sources, NumericColumn(key, "none"))
+    # Upside down: the candidates that the source likes least come first.
+    funnel = by_one_feature(world, sources, NumericColumn(key, "none"), -1.0)
     asked, shown = moments
     answer = funnel.serve(**funnel_request(funnel, asked))
     found = {
@@ -93,10 +94,10 @@ def test_training_and_serving_have_the_same_numbers(world, sources, moments, kin
         zip(answer["ids"].numpy(), answer["scores"].numpy(), strict=True)
     ):
         at = [world.items.index(item.decode()) for item in ids]
-        np.testing.assert_allclose(logits(scores), numbers[row, at], rtol=1e-3, atol=1e-4)
-        # They are the best of all that is nominated.
-        best = np.sort(numbers[row, is_nominated[row]])[::-1][:NUMBER]
-        np.testing.assert_allclose(numbers[row, at], best, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(-logits(scores), numbers[row, at], rtol=1e-3, atol=1e-4)
+        # They are the last of all that is nominated.
+        last = np.sort(numbers[row, is_nominated[row]])[:NUMBER]
+        np.testing.assert_allclose(numbers[row, at], last, rtol=1e-5, atol=1e-6)
         assert NUMBER < is_nominated[row].sum() < len(world.items)
 
 
