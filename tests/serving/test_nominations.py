@@ -14,6 +14,9 @@ from tfrec_zoo.features import BagColumn, Features, FeatureSpec, NumericColumn, 
 from tfrec_zoo.models import EASE, LogisticRegression
 from tfrec_zoo.serving import Funnel, export, load, serve
 
+# isort: split
+import tensorflow as tf
+
 NUMBER = 12
 
 
@@ -162,6 +165,25 @@ def test_an_export_takes_nominations(world, tmp_path):
     [wanted] = channel[world.items[5:6]]
     asked = {"history": [[]], "nominate": [world.items[5:25]], "filter_channel": [[wanted]]}
     assert set(channel[served.recommend(asked)["id"]]) == {wanted}
+    require_no_answer_to_no_request(served)
+
+
+def test_no_request_is_not_answered(world):
+    require_no_answer_to_no_request(world.served)
+
+
+def require_no_answer_to_no_request(served):
+    """Every signature, without a row, and with bags that have no place or two."""
+    for name, signature in served.signatures.items():
+        for length in (0, 2):
+            inputs = {
+                key: tf.zeros([0] + [length] * (spec.shape.rank - 1), spec.dtype)
+                if spec.dtype != tf.string
+                else tf.fill([0] + [length] * (spec.shape.rank - 1), "")
+                for key, spec in served.inputs(name).items()
+            }
+            for output in signature(**inputs).values():
+                assert output.shape[0] == 0, name
 
 
 def test_nominations_alone_are_not_ranked(world):

@@ -34,6 +34,10 @@ def products(query: tf.Tensor, candidates: tf.Tensor, rows: tf.Tensor) -> tf.Ten
     def of_one(one: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
         return tf.linalg.matvec(tf.gather(candidates, one[1]), one[0])
 
-    # A query at a time: long lists of a large batch would not fit into memory.
     query = tf.cast(query, candidates.dtype)
-    return tf.map_fn(of_one, (query, rows), fn_output_signature=candidates.dtype)
+    return tf.cond(
+        tf.shape(rows)[0] > 0,
+        # A query at a time: long lists of a large batch would not fit into memory.
+        lambda: tf.map_fn(of_one, (query, rows), fn_output_signature=candidates.dtype),
+        lambda: tf.zeros(tf.shape(rows), candidates.dtype),  # None can't be stacked.
+    )
