@@ -6,9 +6,10 @@ import json
 import logging
 import pathlib
 import shutil
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -31,6 +32,16 @@ _OF_KERAS: dict[type, tuple[str, ...]] = {
 }
 
 
+class Live(Protocol):
+    """What takes the steps of a training in place of the model that callbacks see."""
+
+    def pull(self, weights: bool) -> None:
+        """Gives the model what the optimizers remember, and if asked for the weights."""
+
+    def push(self) -> None:
+        """Takes over all that the model has."""
+
+
 class Resume(tf.keras.callbacks.Callback):
     """Keeps the state of a training in a folder, and goes on from what the folder holds.
 
@@ -43,6 +54,8 @@ class Resume(tf.keras.callbacks.Callback):
         steps: Number of steps of an epoch.
         callbacks: The other callbacks; this one comes after them.
         minutes: Minutes after which the state is written within an epoch.
+        live: The twin of the model that takes the steps, if there is one.
+        writes: Whether the state is written; workers besides the chief only read it.
 
     Attributes:
         position: Number of steps that were taken before.
@@ -62,9 +75,12 @@ class Resume(tf.keras.callbacks.Callback):
         steps: int,
         callbacks: Sequence[tf.keras.callbacks.Callback] = (),
         minutes: float = 10.0,
+        live: Live | None = None,
+        writes: bool = True,
     ) -> None:
         super().__init__()
         self._folder, self._steps, self._minutes = folder, steps, minutes
+        self._live, self._writes = live, writes
         self._callbacks = list(callbacks)
         self._epoch, self._next = 0, np.inf
         states = _states(folder)
@@ -108,6 +124,8 @@ class Resume(tf.keras.callbacks.Callback):
                     if isinstance(value, dict):
                         value = [arrays[key] for key in value["arrays"]]
                     setattr(callback, attribute, value)
+        if self._live is not None:
+            self._live.push()
         if not self.is_finished:
             epoch, step = divmod(self.position, self._steps)
             logger.info("training goes on in epoch %d, after %d steps of it", epoch + 1, step)
@@ -140,8 +158,11 @@ class Resume(tf.keras.callbacks.Callback):
 
     def _write(self, position: int, kind: str = "at") -> None:
         target = self._folder / f"{kind}-{position:012d}"
-        if target.is_dir():
+        if target.is_dir() or not self._writes:
             return
+        if self._live is not None and kind == "at":
+            # After an epoch, callbacks may have given the model other weights.
+            self._live.pull(weights=position % self._steps != 0)
         rate = self.model.optimizer.learning_rate
         is_schedule = isinstance(rate, tf.keras.optimizers.schedules.LearningRateSchedule)
         arrays: dict[str, Any] = {}
@@ -213,15 +234,23 @@ def _variables(model: RecommenderModel) -> list[tf.Variable]:
 
 
 @contextlib.contextmanager
-def unfinished(output: str | pathlib.Path, resume: bool, name: str = "") -> Iterator[str]:
+def unfinished(
+    output: str | pathlib.Path, resume: bool, name: str = "", is_own: bool = True
+) -> Iterator[str]:
     """Yields a folder for the state of trainings, which is gone once all went well.
 
     Args:
         output: Folder that the results go to; the state is in `.unfinished` there.
         resume: Whether trainings go on from a state that is there; otherwise it is removed.
         name: What the trainings are for, where there are several in one output.
+        is_own: Whether the folder belongs to this process. Another worker of the same training
+            goes on from what is there, and otherwise has a temporary one.
     """
     folder = pathlib.Path(output) / UNFINISHED / name
+    if not is_own:
+        with tempfile.TemporaryDirectory() as temporary:
+            yield str(folder) if resume else temporary
+        return
     if not resume:
         shutil.rmtree(folder, ignore_errors=True)
     try:

@@ -97,7 +97,9 @@ def _read(folder: pathlib.Path) -> tuple[Any, Training, Mapping[str, Any]]:
 
 def _training(fields: Mapping[str, Any]) -> Training:
     pretraining = fields.get("pretraining")
-    return Training(**{**fields, "pretraining": pretraining and _training(pretraining)})
+    pretraining = pretraining and _training(pretraining)
+    # The machines of the day before need not be there.
+    return Training(**{**fields, "pretraining": pretraining, "strategy": "none"})
 
 
 def _task_on(log: Log | SampledTest, result: Mapping[str, Any]) -> Task:

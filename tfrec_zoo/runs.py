@@ -18,6 +18,7 @@ from tfrec_zoo.models import RecommenderModel
 from tfrec_zoo.precision import half_precision
 from tfrec_zoo.serving import Served, export, serve
 from tfrec_zoo.serving.requests import checked_k
+from tfrec_zoo.strategies import join, sizes
 from tfrec_zoo.tasks import Task
 from tfrec_zoo.trainer import Trainer
 from tfrec_zoo.training import Training
@@ -195,6 +196,7 @@ def train(
     if isinstance(task, Log):
         task = tasks.make(tasks.default_task(cls, task), task)
     training = Training(**task.training) if training is None else training
+    join(training.strategy)
     arguments = {**task.arguments(cls), **arguments}
     arguments = suited_negatives(cls, arguments, task.num_items)
     trainer = Trainer()
@@ -239,6 +241,11 @@ def run_of(
         arguments,
         {**metrics, **fitted.best_on_test},
         fitted.history,
-        {**fitted.model.statistics(), "epochs": fitted.epochs, **cost},
+        {
+            **fitted.model.statistics(),
+            "epochs": fitted.epochs,
+            **cost,
+            **sizes(join(training.strategy)),
+        },
         started_from,
     )

@@ -15,6 +15,7 @@ from tfrec_zoo.features import IndicatorColumn
 from tfrec_zoo.models import RecommenderModel
 from tfrec_zoo.new_items import with_widths
 from tfrec_zoo.new_rows import NewRowsLike
+from tfrec_zoo.strategies import agreed, join
 from tfrec_zoo.tasks import Task, TaskExamples
 from tfrec_zoo.training import Training, fit
 from tfrec_zoo.warm_starts import warm_start
@@ -90,6 +91,7 @@ class Trainer:
                 values.append(np.nan)
                 continue
             metrics = validating.measure(fitted.model, fitted.test, brief=True)
+            metrics = agreed(join(training.strategy), metrics)
             values.append(metrics[task.metric])
         if np.isnan(values).all():
             raise FloatingPointError(
@@ -175,7 +177,8 @@ class Trainer:
         assert patience is not None
 
         def measure(model: RecommenderModel) -> dict[str, float]:
-            return task.validating().measure(model, held_out, brief=True)
+            metrics = task.validating().measure(model, held_out, brief=True)
+            return agreed(join(training.strategy), metrics)
 
         keep = KeepBest(measure, monitor, patience)
         history = self._fit(model, examples, training, callbacks=[keep])
@@ -199,7 +202,8 @@ class Trainer:
             return Fitted(model, examples.test, _rows(history), len(history.epoch))
 
         def measure(model: RecommenderModel) -> dict[str, float]:
-            return task.measure(model, examples.test, brief=True)
+            metrics = task.measure(model, examples.test, brief=True)
+            return agreed(join(training.strategy), metrics)
 
         metric = task.metric if monitor.startswith("val_") else monitor
         keep = KeepBest(measure, metric, training.patience or 0, epochs)
@@ -230,7 +234,10 @@ class Trainer:
         if training.pretraining is None:
             return cls(examples.fit_features(), **seeded)
         first = dataclasses.replace(
-            training.pretraining, seed=training.seed, verbose=training.verbose
+            training.pretraining,
+            seed=training.seed,
+            strategy=training.strategy,
+            verbose=training.verbose,
         )
         parts = cls.pretraining(arguments)
         if not parts:

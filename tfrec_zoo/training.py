@@ -12,12 +12,14 @@ import tensorflow as tf
 from tfrec_zoo import optimizers
 from tfrec_zoo.data import Examples, NegativeSampling
 from tfrec_zoo.data.sharded import ShardedExamples
+from tfrec_zoo.distributed import DistributedFit
 from tfrec_zoo.divergence import StopDiverging
 from tfrec_zoo.early_stopping import early_stopping
 from tfrec_zoo.large_tables import suited_optimizer
 from tfrec_zoo.models import RecommenderModel
 from tfrec_zoo.models.inputs import label_array, weight_array
 from tfrec_zoo.resuming import Resume, key_of
+from tfrec_zoo.strategies import is_chief, join, name_of
 from tfrec_zoo.typed_fields import check
 from tfrec_zoo.warm_starts import carry_optimizer
 
@@ -60,6 +62,10 @@ class Training:
             training, if it is ended from outside, goes on from there, and has in the end the same
             weights as one that was not. What is finished is not trained again.
         checkpoint_minutes: Minutes after which the state is kept within an epoch.
+        strategy: On which devices and machines to train: `"none"`, `"mirrored"`,
+            `"multi-worker"` or `"parameter-server"`, which read TF_CONFIG, or an object of
+            `tf.distribute`; see `tfrec_zoo.strategies`. `batch_size` is that of all replicas
+            together. Models that count or solve are trained as without.
         verbose: As in `model.fit`: 0 is silent, 1 shows progress bars, 2 a line per epoch.
     """
 
@@ -79,10 +85,12 @@ class Training:
     seed: int = 0
     checkpoint_dir: str | pathlib.Path | None = None
     checkpoint_minutes: float = 10.0
+    strategy: str | tf.distribute.Strategy = "none"
     verbose: int = 1
 
     def __post_init__(self) -> None:
         check(self)
+        name_of(self.strategy)
         for name in ("epochs", "batch_size", "patience"):
             value = getattr(self, name)
             if value is not None and value < 1:
@@ -120,6 +128,7 @@ class Training:
         """Returns the fields as a JSON-serializable dict, but where and when state is kept."""
         config = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         del config["checkpoint_dir"], config["checkpoint_minutes"]
+        config["strategy"] = name_of(self.strategy)
         config["wide"] = dict(self.wide)
         config["grid"] = {name: list(values) for name, values in self.grid.items()}
         config["pretraining"] = self.pretraining and self.pretraining.to_dict()
@@ -153,6 +162,7 @@ def fit(
         ValueError: If there is no such metric, or labels or weights are not allowed.
         FloatingPointError: If the loss or a weight becomes infinite or no number; the model then
             has the last weights that were finite.
+        RuntimeError: If a machine is lost that the strategy can't do without.
     """
     for part in (examples, validation):
         if part is not None:
@@ -174,9 +184,11 @@ def fit(
 
     dataset, metrics = batches(), [] if validation is None else model.monitor_metrics
     taken = 0 if start is None or start.optimizer is None else int(start.optimizer.iterations)
-    compile_(model, training, len(dataset), metrics, begin=taken)
+    total, begin = len(dataset), taken
+    compile_(model, training, total, metrics, begin)
     if start is not None and taken and not carry_optimizer(model, start):
-        compile_(model, training, len(dataset), metrics)
+        begin = 0
+        compile_(model, training, total, metrics)
     held_out = None
     if validation is not None:
         held_out = validation.dataset(training.batch_size, model.preprocessor, negatives=negatives)
@@ -188,7 +200,17 @@ def fit(
             raise ValueError(f"`monitor` must be one of {reported}. Received: {monitor!r}")
         callbacks = [*early_stopping(monitor, training.patience, training.plateau), *callbacks]
     guard = StopDiverging(dataset)
-    steps, initial, resume = len(dataset) // epochs, 0, None
+    steps, initial, resume = total // epochs, 0, None
+    by_steps = model.is_iterative and not model.takes_all_at_once
+    strategy = join(training.strategy) if by_steps else None
+    twins = None
+    if strategy is not None:
+        model.build_weights()
+
+        def compile_twin(twin: RecommenderModel) -> None:
+            compile_(twin, training, total, twin.monitor_metrics if metrics else [], begin)
+
+        twins = DistributedFit(model, strategy, compile_twin, STEPS_PER_EXECUTION)
     if model.is_iterative:
         callbacks = [guard, *callbacks]
         if training.checkpoint_dir is not None:
@@ -196,24 +218,33 @@ def fit(
             callbacks = [*callbacks, *model.callbacks(callbacks)]
             steps_kept = 1 if model.takes_all_at_once else steps
             resume = Resume(
-                _state_folder(model, examples, training, monitor, taken),
+                pathlib.Path(training.checkpoint_dir)
+                / _key(model, examples, training, monitor, taken),
                 steps_kept,
                 callbacks,
                 training.checkpoint_minutes,
+                twins,
+                writes=is_chief(strategy),
             )
             callbacks = [*callbacks, resume]
             initial = epochs if resume.is_finished else resume.position // steps_kept
             if resume.position and not model.takes_all_at_once:
                 dataset = batches(resume.position)
-    history = model.fit(
-        dataset,
-        validation_data=held_out,
-        epochs=epochs,
-        initial_epoch=initial,
-        steps_per_epoch=steps,
-        callbacks=callbacks,
-        verbose=training.verbose,
-    )
+    if twins is not None:
+        position = 0 if resume is None else resume.position
+        position = epochs * steps if resume is not None and resume.is_finished else position
+        twins.require_same(_key(model, examples, training, monitor, taken), position)
+        history = twins.fit(dataset, held_out, steps, epochs, position, callbacks, training.verbose)
+    else:
+        history = model.fit(
+            dataset,
+            validation_data=held_out,
+            epochs=epochs,
+            initial_epoch=initial,
+            steps_per_epoch=steps,
+            callbacks=callbacks,
+            verbose=training.verbose,
+        )
     if resume is not None:
         history.epoch = list(range(len(resume.history)))
         names = resume.history[0] if resume.history else {}
@@ -225,25 +256,24 @@ def fit(
     return history
 
 
-def _state_folder(
+def _key(
     model: RecommenderModel,
     examples: Examples,
     training: Training,
     monitor: str | None,
     taken: int,
-) -> pathlib.Path:
-    """The folder of a training, which another has another of."""
+) -> str:
+    """A name of a training, which another has another of; it may go on under any strategy."""
+    how = {k: v for k, v in training.to_dict().items() if k not in ("strategy", "verbose")}
     config = {k: v for k, v in model.get_config().items() if k != "name"}
-    key = key_of(
+    return key_of(
         model=type(model).__name__,
         config=config,
-        training=training.to_dict(),
+        training=how,
         label=examples.fingerprint(),
         monitor=monitor,
         taken=taken,
     )
-    assert training.checkpoint_dir is not None
-    return pathlib.Path(training.checkpoint_dir) / key
 
 
 def _check_numbers(examples: Examples) -> None:

@@ -2,12 +2,16 @@
 
 import argparse
 import ast
+import contextlib
 import dataclasses
 import json
+import os
 import pathlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
+
+from tfrec_zoo.cli.choices import STRATEGIES
 
 
 def name_and_value(text: str) -> tuple[str, Any]:
@@ -46,6 +50,12 @@ def add_training(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="go on from what the same command left in --output when it was killed, if it was",
     )
+    parser.add_argument(
+        "--strategy",
+        choices=tuple(STRATEGIES),
+        help="on which machines to train (default: none); the others are read from TF_CONFIG, "
+        "which tfrec-zoo cluster sets for trying out",
+    )
     add_values(parser, "--training", "another field of Training, such as clipping=5; see below")
 
 
@@ -57,7 +67,7 @@ def given_training(arguments: argparse.Namespace) -> dict[str, Any]:
     """
     from tfrec_zoo.training import Training
 
-    flags = ("epochs", "batch_size", "learning_rate", "optimizer", "seed")
+    flags = ("epochs", "batch_size", "learning_rate", "optimizer", "seed", "strategy")
     given = {name: getattr(arguments, name) for name in flags}
     given = {name: value for name, value in given.items() if value is not None}
     given.update(arguments.training)
@@ -69,6 +79,38 @@ def given_training(arguments: argparse.Namespace) -> dict[str, Any]:
         given["pretraining"] = Training(**given["pretraining"])
     Training(**given)  # Before anything is loaded.
     return given
+
+
+def joins(training: Mapping[str, Any]) -> bool:
+    """Joins the machines of a training; workers and parameter servers serve, and don't return.
+
+    Args:
+        training: The fields of `Training` that were given.
+
+    Returns:
+        Whether this process is the one that writes and prints.
+    """
+    from tfrec_zoo.strategies import is_chief, join
+
+    with _quiet():
+        return is_chief(join(training.get("strategy", "none")))
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps what TensorFlow's servers log as they start off stderr, unless logs are wanted."""
+    if os.environ.get("TF_CPP_MIN_LOG_LEVEL") != "3":
+        yield
+        return
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as nothing:
+            os.dup2(nothing.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def given_options(options: list[tuple[str, Any]]) -> dict[str, Any]:

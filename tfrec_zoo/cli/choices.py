@@ -139,6 +139,14 @@ SPLITS = {
     "random": "a random part: leaks the future",
 }
 
+#: On which devices and machines to train, by name.
+STRATEGIES: dict[str, str] = {
+    "none": "in this process alone",
+    "mirrored": "on all GPUs of this machine, each with a share of every batch",
+    "multi-worker": "on the workers of TF_CONFIG, which all run the same command",
+    "parameter-server": "tables on the ps of TF_CONFIG, steps on its workers, led by its chief",
+}
+
 #: Defaults and meanings of the fields of `Training`.
 TRAINING: dict[str, tuple[Any, str]] = {
     "epochs": (None, "passes over the examples; None for the model's own number"),
@@ -157,6 +165,7 @@ TRAINING: dict[str, tuple[Any, str]] = {
     "seed": (0, "seed of the initial weights, of dropout and of shuffling"),
     "checkpoint_dir": (None, "folder for the state of training; see --resume"),
     "checkpoint_minutes": (10.0, "minutes after which the state is kept within an epoch"),
+    "strategy": ("none", "on which machines to train; see --strategy"),
     "verbose": (1, "0 is silent, 1 shows progress bars, 2 a line per epoch"),
 }
 
@@ -172,6 +181,7 @@ def train_epilog() -> str:
     parts += ["options of tasks (--task-set NAME=VALUE):", *_listed(_OPTIONS), ""]
     parts += ["splits (--task-set split=NAME):", *_listed(SPLITS), ""]
     training = {f"{name}={_value(value)}": words for name, (value, words) in TRAINING.items()}
+    parts += ["strategies (--strategy; see docs/scale.md):", *_listed(STRATEGIES), ""]
     parts += ["fields of Training (--training NAME=VALUE), with defaults:", *_listed(training), ""]
     parts += [
         "examples:",

@@ -2,8 +2,15 @@
 
 import argparse
 import pathlib
+from typing import Any
 
-from tfrec_zoo.cli.arguments import add_training, given_training, show_result, verbosity
+from tfrec_zoo.cli.arguments import (
+    add_training,
+    given_training,
+    joins,
+    show_result,
+    verbosity,
+)
 from tfrec_zoo.cli.datasets import add_dataset, given_reading, load_again
 from tfrec_zoo.cli.trained import read_result
 
@@ -41,7 +48,9 @@ def run(arguments: argparse.Namespace) -> None:
     result = read_result(directory)
     before, given = result["config"]["given"], given_training(arguments)
     given.setdefault("verbose", verbosity(arguments))
-    fields = {**result["config"]["training"], "grid": {}, "pretraining": None, **given}
+    # What it was trained on need not be there today.
+    anew: dict[str, Any] = {"grid": {}, "pretraining": None, "strategy": "none"}
+    fields, is_chief = {**result["config"]["training"], **anew, **given}, joins(given)
     task = tasks.make_again(result, load_again(before, arguments))
     require_own(output, PARTS)  # Better now than after training.
     config = {
@@ -52,8 +61,10 @@ def run(arguments: argparse.Namespace) -> None:
             "reading": {**before.get("reading", {}), **given_reading(arguments)},
         },
     }
-    with unfinished(output, arguments.resume) as state:
+    with unfinished(output, arguments.resume, is_own=is_chief) as state:
         fields["checkpoint_dir"] = fields.get("checkpoint_dir") or state
         trained = retrain(directory, task, Training(**fields), arguments.new_rows)
-        trained.save(output, **config)
-    show_result(arguments, output)
+        if is_chief:
+            trained.save(output, **config)
+    if is_chief:
+        show_result(arguments, output)

@@ -10,6 +10,7 @@ from tfrec_zoo.cli.arguments import (
     add_values,
     given_options,
     given_training,
+    joins,
     show_result,
     verbosity,
 )
@@ -78,7 +79,7 @@ def run(arguments: argparse.Namespace) -> None:
         except (TypeError, ValueError) as error:
             raise type(error)(f"{error}. Received: --set {dict(arguments.set)}") from error
     options, dataset = tasks.checked_options(name, options), dataset or "simulated"
-    reading = given_reading(arguments)
+    reading, is_chief = given_reading(arguments), joins(given)
     log = load_dataset(dataset, arguments.data_dir, reading)
     if arguments.task is None and arguments.preset is None:
         name = tasks.default_task(model, log)
@@ -92,19 +93,21 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.preset and preset.is_baseline(task):
         if made:
             raise ValueError(f"The baseline {model!r} has no arguments. Received: --set {made}")
-        result = result_of(preset, task, training.seed)
-        result.write(output / "result.json")
+        if is_chief:
+            result_of(preset, task, training.seed).write(output / "result.json")
     else:
         try:
-            with unfinished(output, arguments.resume) as state:
+            with unfinished(output, arguments.resume, is_own=is_chief) as state:
                 kept = dataclasses.replace(
                     training, checkpoint_dir=training.checkpoint_dir or state
                 )
                 trained = train(model, task, kept, **made)
-                trained.save(output, **config)
+                if is_chief:
+                    trained.save(output, **config)
         except TypeError as error:
             if not arguments.set:
                 raise
             # A wrong value is often found out far from where its name is known.
             raise TypeError(f"{error}. Received: --set {dict(arguments.set)}") from error
-    show_result(arguments, output)
+    if is_chief:
+        show_result(arguments, output)

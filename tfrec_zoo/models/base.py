@@ -14,12 +14,11 @@ from tfrec_zoo.features import (
     Encoded,
     Features,
     FeatureSpec,
-    Preprocessor,
     RawFeature,
     request_arrays,
 )
 from tfrec_zoo.models.arguments import checked_arguments, checks_arguments
-from tfrec_zoo.models.inputs import feature_arrays, is_raw, label_array
+from tfrec_zoo.models.inputs import feature_arrays, is_raw, label_array, preprocessor_for
 from tfrec_zoo.models.keras_methods import KerasMethods, plain
 
 
@@ -113,7 +112,7 @@ class RecommenderModel(KerasMethods):
                 f"Received: {features!r:.200}"
             )
         self.features = features
-        self.preprocessor = Preprocessor(features)
+        self.preprocessor = preprocessor_for(features)
         self.loss_tracker = tf.keras.metrics.Mean(name="loss")
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -273,6 +272,11 @@ class RecommenderModel(KerasMethods):
 
     def train_step(self, inputs: Any) -> dict[str, tf.Tensor]:
         """Takes one step of gradient descent."""
+        self.learn(inputs)
+        return self.step_results()
+
+    def learn(self, inputs: Any) -> None:
+        """Changes the weights by what a batch says; metrics are updated, but not computed."""
         with at_step(self.optimizer.iterations), tf.GradientTape() as tape:
             loss = self.compute_loss(inputs, training=True)
             scaled = loss
@@ -283,7 +287,6 @@ class RecommenderModel(KerasMethods):
         if hasattr(self.optimizer, "get_unscaled_gradients"):
             gradients = self.optimizer.get_unscaled_gradients(gradients)
         self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
-        return self.step_results()
 
     def test_step(self, inputs: Any) -> dict[str, tf.Tensor]:
         """Evaluates one batch."""

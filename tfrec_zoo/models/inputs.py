@@ -1,15 +1,41 @@
 """Inputs of models: frames, series and lists as the arrays that the features declare."""
 
-from collections.abc import Mapping
+import contextlib
+import contextvars
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from tfrec_zoo.features import VocabularyColumn, is_encoded
+from tfrec_zoo.features import Features, Preprocessor, VocabularyColumn, is_encoded
 from tfrec_zoo.features.request import raw_array, raw_values
 from tfrec_zoo.features.spec import FeatureSpec, RawFeature
+
+#: What models that are being made take as their preprocessor; None for one of their own.
+_SHARED: contextvars.ContextVar[Preprocessor | None] = contextvars.ContextVar(
+    "shared", default=None
+)
+
+
+@contextlib.contextmanager
+def sharing_preprocessor(preprocessor: Preprocessor) -> Iterator[None]:
+    """Models made within share a preprocessor, and with it the lookup tables.
+
+    Args:
+        preprocessor: That of a model of the same features.
+    """
+    token = _SHARED.set(preprocessor)
+    try:
+        yield
+    finally:
+        _SHARED.reset(token)
+
+
+def preprocessor_for(features: Features) -> Preprocessor:
+    """The preprocessor of a model that is being made: a shared one, or its own."""
+    return _SHARED.get() or Preprocessor(features)
 
 
 def is_raw(inputs: Any) -> bool:
