@@ -40,7 +40,7 @@ def test_help_lists_the_commands(capsys: Any) -> None:
     words = capsys.readouterr().out.split()
     assert set(COMMANDS) <= set(words)
     assert set(COMMANDS) == {
-        *("quickstart", "list", "prepare", "train", "retrain", "evaluate"),
+        *("quickstart", "list", "prepare", "train", "retrain", "cluster", "evaluate"),
         *("add-items", "export", "index-curve", "recommend", "serve", "benchmark", "results"),
     }
 

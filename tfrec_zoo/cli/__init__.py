@@ -18,6 +18,7 @@ COMMANDS = (
     "prepare",
     "train",
     "retrain",
+    "cluster",
     "evaluate",
     "export",
     "index-curve",
@@ -75,13 +76,13 @@ def _errors() -> tuple[type[Exception], ...]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs a command; returns the exit code: 0, or 2 with one line on stderr."""
+    """Runs a command; returns the exit code: 0, 2 with one line on stderr, or a cluster's."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     arguments = make_parser().parse_args(argv)
     try:
         with notes() as lines:
-            _module(arguments.command).run(arguments)
+            code = _module(arguments.command).run(arguments)
         if lines and not arguments.json:
             print("", *lines, sep="\n")
     except _errors() as error:
@@ -91,7 +92,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
-    return 0
+    return code or 0
 
 
 if __name__ == "__main__":
