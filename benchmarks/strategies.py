@@ -104,7 +104,7 @@ def loss(output: pathlib.Path, log: pathlib.Path) -> tuple[float, int]:
     task = tasks.make_again(result, zoo.Log(log.name, frame))
     arguments = {k: v for k, v in model.get_config().items() if k not in ("features", "name")}
     examples = task.examples(type(model), arguments)
-    model.compile("sgd")
+    model.compile(zoo.optimizers.make("sgd"))
     batches = examples.train.dataset(1024, model.preprocessor, negatives=examples.negatives)
     found = model.evaluate(batches, verbose=0, return_dict=True)["loss"]
     return float(found), len(examples.train)

@@ -2,13 +2,13 @@
 
 import argparse
 import ast
-import contextlib
 import dataclasses
 import json
+import logging
 import os
 import pathlib
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from tfrec_zoo.cli.choices import STRATEGIES
@@ -92,25 +92,24 @@ def joins(training: Mapping[str, Any]) -> bool:
     """
     from tfrec_zoo.strategies import is_chief, join
 
-    with _quiet():
-        return is_chief(join(training.get("strategy", "none")))
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps what TensorFlow's servers log as they start off stderr, unless logs are wanted."""
-    if os.environ.get("TF_CPP_MIN_LOG_LEVEL") != "3":
-        yield
-        return
-    sys.stderr.flush()
+    strategy = training.get("strategy", "none")
+    if strategy != "none":
+        # Of a machine that is lost TensorFlow tells in many lines, whether it is missed or not.
+        logging.getLogger("tensorflow").setLevel(logging.CRITICAL)
+    if strategy == "none" or os.environ.get("TF_CPP_MIN_LOG_LEVEL") != "3":
+        return is_chief(join(strategy))
+    # Its C++ has more to tell, as it starts and as it ends: all but Python's stderr is left out.
     kept = os.dup(2)
+    with open(os.devnull, "wb") as nothing:
+        os.dup2(nothing.fileno(), 2)
     try:
-        with open(os.devnull, "wb") as nothing:
-            os.dup2(nothing.fileno(), 2)
-        yield
-    finally:
+        is_first = is_chief(join(strategy))
+    except BaseException:
         os.dup2(kept, 2)
         os.close(kept)
+        raise
+    sys.stderr = os.fdopen(kept, "w", buffering=1)
+    return is_first
 
 
 def given_options(options: list[tuple[str, Any]]) -> dict[str, Any]:
