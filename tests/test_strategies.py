@@ -166,7 +166,7 @@ def test_a_strategy_trains_as_one_device(trained: Any, case: str) -> None:
     size = {"replicas": 2} if strategy == "mirrored" else {"workers": 1, "parameter_servers": 2}
     assert size.items() <= distributed["statistics"].items()
     assert not size.keys() & alone["statistics"].keys()
-    assert distributed["steps"] == alone["steps"] > 5
+    assert distributed["steps"] == alone["steps"] >= 4  # Two epochs of two batches or more.
     for part in ("weights", "slots"):
         for one, other in zip(distributed[part], alone[part], strict=True):
             np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)
