@@ -202,10 +202,15 @@ def fit(
     guard = StopDiverging(dataset)
     steps, initial, resume = total // epochs, 0, None
     by_steps = model.is_iterative and not model.takes_all_at_once
+    if model.is_iterative:
+        model.build_weights()
+    if by_steps:
+        # Keras would trace the training step once more to make what is missing, and begin anew.
+        for part, moved in optimizers.parts_of(model.optimizer, model.trainable_variables):
+            optimizers.slots(part, moved)
     strategy = join(training.strategy) if by_steps else None
     twins = None
     if strategy is not None:
-        model.build_weights()
 
         def compile_twin(twin: RecommenderModel) -> None:
             compile_(twin, training, total, twin.monitor_metrics if metrics else [], begin)
@@ -214,7 +219,6 @@ def fit(
     if model.is_iterative:
         callbacks = [guard, *callbacks]
         if training.checkpoint_dir is not None:
-            model.build_weights()
             callbacks = [*callbacks, *model.callbacks(callbacks)]
             steps_kept = 1 if model.takes_all_at_once else steps
             resume = Resume(
