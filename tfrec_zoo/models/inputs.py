@@ -24,7 +24,7 @@ def sharing_preprocessor(preprocessor: Preprocessor) -> Iterator[None]:
     """Models made within share a preprocessor, and with it the lookup tables.
 
     Args:
-        preprocessor: That of a model of the same features.
+        preprocessor: The preprocessor of a model of the same features.
     """
     token = _SHARED.set(preprocessor)
     try:
