@@ -39,6 +39,22 @@ def _sasrec(row: str, options: dict[str, Any] | None = None, **arguments: Any) -
     )
 
 
+def _two_tower(row: str, **options: Any) -> Preset:
+    return Preset(
+        f"next-watch/{row}",
+        "TwoTower",
+        "next-watch",
+        {"example_age": False, **options},
+        {
+            "hidden_units": (512, 128),
+            "temperature": 0.1,
+            "negatives": {"kind": "mixed"},
+            "dropout": 0.1,
+        },
+        Training(epochs=4),
+    )
+
+
 NEXT_WATCH = (
     Preset(
         "next-watch/popularity",
@@ -69,19 +85,8 @@ NEXT_WATCH = (
     _youtube("bags-1-3-10-50", (1, 3, 10, 50), 5),
     _youtube("bags-1-3-10-50-moment", (1, 3, 10, 50), 5, moment=True),
     _youtube("bags-1-3-10-50-ages", (1, 3, 10, 50), 5, half_lives=(3600.0,)),
-    Preset(
-        "next-watch/TwoTower",
-        "TwoTower",
-        "next-watch",
-        {"example_age": False},
-        {
-            "hidden_units": (512, 128),
-            "temperature": 0.1,
-            "negatives": {"kind": "mixed"},
-            "dropout": 0.1,
-        },
-        Training(epochs=4),
-    ),
+    _two_tower("TwoTower"),
+    _two_tower("TwoTower-moment", moment=True),
     _sasrec("SASRec"),
     _sasrec("SASRec-sampled", negatives={"kind": "log-uniform", "number": 1000}),
     _sasrec("SASRec-binary", loss="binary"),
