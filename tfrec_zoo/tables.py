@@ -301,9 +301,11 @@ def _cell(values: Sequence[float]) -> str:
         return ""
     if all(isinstance(value, int) for value in values):
         return "/".join(f"{value:,}" for value in dict.fromkeys(values))
+    # Metrics have four digits; more than a hundred of anything else, such as seconds, needs none.
+    digits = 4 if max(map(abs, values)) < 100 else 0
     if len(values) == 1:
-        return f"{values[0]:.4f}"
-    return f"{statistics.mean(values):.4f} ± {statistics.stdev(values):.4f}"
+        return f"{values[0]:,.{digits}f}"
+    return f"{statistics.mean(values):,.{digits}f} ± {statistics.stdev(values):,.{digits}f}"
 
 
 def page(folder: str | pathlib.Path) -> str:
