@@ -183,6 +183,17 @@ def test_manifest(tmp_path):
         artifacts.read_manifest(folder, verify=True)
 
 
+def test_versions_are_recorded_and_not_compared(tmp_path):
+    write(tmp_path / "x", "abc")
+    folder = tmp_path / "x"
+    artifacts.write_manifest(folder, {"model": "Popularity"})
+    manifest = json.loads((folder / "manifest.json").read_text())
+    for versions in ({**manifest["versions"], "tfrec_zoo": "99.0", "tensorflow": "1.0"}, {}):
+        other = {**manifest, "versions": versions}
+        (folder / "manifest.json").write_text(json.dumps(other))
+        assert artifacts.read_manifest(folder, verify=True) == other
+
+
 @pytest.mark.parametrize("text", ["", "[1]", "null", '{"model": "x"}', '{"files": [1]}'])
 def test_a_damaged_manifest(tmp_path, text):
     (tmp_path / "manifest.json").write_text(text)

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -105,6 +106,35 @@ def test_a_folder_that_cannot_be_written_is_found_first(tmp_path: pathlib.Path) 
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError):
         require_own(tmp_path / "file" / "output", PARTS)
+
+
+def test_a_read_only_folder_is_found_first(tmp_path: pathlib.Path) -> None:
+    tmp_path.chmod(0o555)
+    try:
+        if os.access(tmp_path, os.W_OK):
+            pytest.skip("the superuser writes to read-only folders")
+        with pytest.raises(PermissionError):
+            require_own(tmp_path, PARTS)
+    finally:
+        tmp_path.chmod(0o755)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_mount_point_is_found_first(tmp_path: pathlib.Path) -> None:
+    # An absolute path takes the place of what it is joined to: the root is mounted everywhere.
+    with pytest.raises(OSError, match="A mount point can't be replaced: .* Received: /$"):
+        require_own(tmp_path, ["/"])
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_vanishes_is_made_again_by_the_next(tmp_path: pathlib.Path) -> None:
+    output = tmp_path / "run"
+    write(output, "old")
+    with pytest.raises(FileNotFoundError, match="run"), next_generation(output):
+        shutil.rmtree(output)
+    assert not list(tmp_path.iterdir())
+    write(output, "new")
+    assert found(output) == ["new"] * 3
 
 
 def test_leftovers_of_dead_processes_alone_are_removed(tmp_path: pathlib.Path) -> None:

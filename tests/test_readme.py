@@ -1,5 +1,6 @@
 """What the README and the pages of docs say is run as it stands there."""
 
+import ast
 import json
 import pathlib
 import re
@@ -215,6 +216,23 @@ def test_the_links_of_the_pages_lead_somewhere() -> None:
         for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", text):
             if not target.startswith("http"):
                 assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_tests_that_the_page_on_faults_names_are_there() -> None:
+    page = (ROOT / "docs" / "faults.md").read_text(encoding="utf-8")
+    named: dict[str, set[str]] = {}
+    for path, name in re.findall(r"(tests/[\w/]+\.py)::(\w+)", page):
+        named.setdefault(path, set()).add(name)
+    for path, names in named.items():
+        tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+        functions = {one.name for one in tree.body if isinstance(one, ast.FunctionDef)}
+        assert names <= functions, f"{path} has no {sorted(names - functions)}"
+    # Every row of a table says what brings its fault about.
+    rows = [line for line in page.splitlines() if re.match(r"\| (?!fault \|)", line)]
+    assert len(rows) > 100
+    for row in rows:
+        cells = row.strip("| ").split(" | ")
+        assert re.search(r"tests/.*::test_|benchmarks/|\.ci/run", cells[-1]), row
 
 
 def test_the_lineage_has_every_ranker_of_features() -> None:

@@ -156,6 +156,16 @@ def test_an_index_that_was_written_is_left_out(tmp_path: pathlib.Path) -> None:
         Log.read(tmp_path / "w.csv")
 
 
+def test_a_column_that_is_there_twice_is_named(tmp_path: pathlib.Path) -> None:
+    path = write(tmp_path, "w.csv", "user_id,item_id,time,time\na,x,1,2\n")
+    with pytest.raises(ValueError, match="`interactions` must have columns of diff.*: .'time'"):
+        Log.read(path)
+    path = write(tmp_path, "w.csv", "user_id,item_id,time\na,x,1\n")
+    items = write(tmp_path, "i.csv", "item_id,n,n\nx,1,2\n")
+    with pytest.raises(ValueError, match="`items` must have columns of different .*: .'n'"):
+        Log.read(path, items=items)
+
+
 def test_one_file_says_something_of_users_and_items(tmp_path: pathlib.Path) -> None:
     text = "who,what,when,name,country\na,1,2,tea,DE\nb,1,3,green tea,\na,2,1,,FR\na,3,3,cup,\n"
     log = Log.read(
