@@ -127,13 +127,13 @@ class _Cluster:
                 if not process.poll():  # It runs, or its part of the training is over.
                     continue
                 del self._processes[job, index]
+                if job != "ps" and process.returncode > 0 and self._has_ended(self._chief):
+                    break  # An error of the command itself, of which the chief tells.
                 said = self._last_words(job, index)
                 words = f"{job} {index} ended with {process.returncode}{said}"
                 logger.warning("%s", words)
                 if job == "ps":
                     continue  # What only it had is lost: the chief finds out, and ends.
-                if process.returncode > 0 and self._has_ended(self._chief):
-                    break  # An error of the command itself.
                 if not restarts:
                     raise RuntimeError(
                         f"Processes of the cluster ended {RESTARTS + 1} times. Received: {words}"

@@ -120,7 +120,7 @@ def test_an_empty_batch_of_integers(integer_world):
 
 
 def test_signatures(served):
-    names = ["allow", "classify", "examples", "from_history", "serving_default"]
+    names = ["allow", "classify", "examples", "from_history", "nominate", "serving_default"]
     assert sorted(served.signatures) == names
     with pytest.raises(KeyError, match="one of .*'examples', .*'serving_default'.*'nothing'"):
         served({"history": [[]]}, "nothing")
