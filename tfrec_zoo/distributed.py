@@ -1,9 +1,10 @@
 """Distributed training: the loop of `fit` under a strategy of `tf.distribute`."""
 
 import collections
+import contextlib
 import itertools
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -114,75 +115,70 @@ class DistributedFit:
         Raises:
             RuntimeError: If another machine is lost, and with it what only it had.
         """
-        try:
-            return self._fit(dataset, validation, steps, epochs, position, callbacks, verbose)
-        except _LOST as error:
-            raise RuntimeError(
-                f"A machine of the strategy {name_of(self._strategy)!r} was lost: start all of "
-                "them again, with --resume (or the same `checkpoint_dir`) to go on from the last "
-                f"state that was kept. Received: {type(error).__name__}: {error.message:.300}"
-            ) from error
+        with _telling_of_lost_machines(self._strategy):
+            model, twin = self._model, self._twin
+            model.stop_training = False
+            hooks = tf.keras.callbacks.CallbackList(
+                list(callbacks),
+                add_history=True,
+                add_progbar=verbose != 0,
+                model=model,
+                verbose=verbose,
+                epochs=epochs,
+                steps=steps,
+            )
+            for callback in callbacks:
+                if isinstance(callback, MineNegatives):
+                    callback.set_model(twin.model)
+            twin.push()
+            hooks.on_train_begin()
+            if position < steps * epochs:
+                is_coordinated = isinstance(self._strategy, tf.distribute.ParameterServerStrategy)
+                kind = _Coordinated if is_coordinated else _InSync
+                self._steps = kind(self._strategy, twin.model, dataset)
+            for epoch in range(position // steps, epochs):
+                assert self._steps is not None
+                model.reset_metrics()
+                hooks.on_epoch_begin(epoch)
+                twin.push_loss()
+                for step in range(max(position - epoch * steps, 0), steps, self._at_once):
+                    number = min(self._at_once, steps - step)
+                    hooks.on_train_batch_begin(step)
+                    self._steps.take(number)
+                    total, count = self._steps.loss
+                    logs = {"loss": total / count} if count else {}
+                    hooks.on_train_batch_end(step + number - 1, logs)
+                self._steps.wait()
+                twin.pull_weights()
+                logs = twin.results()
+                if validation is not None:
+                    found = model.evaluate(validation, verbose=0, return_dict=True)
+                    logs.update({f"val_{name}": float(value) for name, value in found.items()})
+                logs = agreed(self._strategy, logs)
+                hooks.on_epoch_end(epoch, logs)
+                stop = agreed(self._strategy, {"stop": float(model.stop_training)})["stop"]
+                model.stop_training = bool(stop)
+                if model.stop_training or epoch + 1 == epochs:
+                    break
+                twin.push_weights()
+            if self._steps is not None:
+                # The weights may be those of an epoch that was better.
+                twin.pull_state()
+            hooks.on_train_end()
+            return model.history
 
-    def _fit(
-        self,
-        dataset: tf.data.Dataset,
-        validation: tf.data.Dataset | None,
-        steps: int,
-        epochs: int,
-        position: int,
-        callbacks: Sequence[tf.keras.callbacks.Callback],
-        verbose: int,
-    ) -> Any:
-        model, twin = self._model, self._twin
-        model.stop_training = False
-        hooks = tf.keras.callbacks.CallbackList(
-            list(callbacks),
-            add_history=True,
-            add_progbar=verbose != 0,
-            model=model,
-            verbose=verbose,
-            epochs=epochs,
-            steps=steps,
-        )
-        for callback in callbacks:
-            if isinstance(callback, MineNegatives):
-                callback.set_model(twin.model)
-        twin.push()
-        hooks.on_train_begin()
-        if position < steps * epochs:
-            is_coordinated = isinstance(self._strategy, tf.distribute.ParameterServerStrategy)
-            kind = _Coordinated if is_coordinated else _InSync
-            self._steps = kind(self._strategy, twin.model, dataset)
-        for epoch in range(position // steps, epochs):
-            assert self._steps is not None
-            model.reset_metrics()
-            hooks.on_epoch_begin(epoch)
-            twin.push_loss()
-            for step in range(max(position - epoch * steps, 0), steps, self._at_once):
-                number = min(self._at_once, steps - step)
-                hooks.on_train_batch_begin(step)
-                self._steps.take(number)
-                total, count = self._steps.loss
-                logs = {"loss": total / count} if count else {}
-                hooks.on_train_batch_end(step + number - 1, logs)
-            self._steps.wait()
-            twin.pull_weights()
-            logs = twin.results()
-            if validation is not None:
-                found = model.evaluate(validation, verbose=0, return_dict=True)
-                logs.update({f"val_{name}": float(value) for name, value in found.items()})
-            logs = agreed(self._strategy, logs)
-            hooks.on_epoch_end(epoch, logs)
-            stop = agreed(self._strategy, {"stop": float(model.stop_training)})["stop"]
-            model.stop_training = bool(stop)
-            if model.stop_training or epoch + 1 == epochs:
-                break
-            twin.push_weights()
-        if self._steps is not None:
-            # The weights may be those of an epoch that was better.
-            twin.pull_state()
-        hooks.on_train_end()
-        return model.history
+
+@contextlib.contextmanager
+def _telling_of_lost_machines(strategy: tf.distribute.Strategy) -> Iterator[None]:
+    """Says what to do where another machine is gone, instead of what its connection said."""
+    try:
+        yield
+    except _LOST as error:
+        raise RuntimeError(
+            f"A machine of the strategy {name_of(strategy)!r} was lost: start all of "
+            "them again, with --resume (or the same `checkpoint_dir`) to go on from the last "
+            f"state that was kept. Received: {type(error).__name__}: {error.message:.300}"
+        ) from error
 
 
 class _InSync:
