@@ -12,8 +12,10 @@ over.
 """
 
 import argparse
+import contextlib
 import hashlib
 import json
+import os
 import pathlib
 import signal
 import subprocess
@@ -140,12 +142,12 @@ def names(target: pathlib.Path) -> set[str]:
 def state_of(target: pathlib.Path) -> dict[str, int]:
     """What lies in a folder, but for the state of unfinished trainings, and when it changed."""
     found = {}
-    for path in target.rglob("*"):
-        if ".unfinished" not in path.parts:
-            try:
-                found[str(path)] = path.stat().st_mtime_ns
-            except FileNotFoundError:
-                found[str(path)] = 0
+    # `os.walk` passes over what vanishes meanwhile.
+    for folder, inner, files in os.walk(target):
+        inner[:] = [name for name in inner if name != ".unfinished"]
+        for path in (os.path.join(folder, name) for name in (*inner, *files)):
+            with contextlib.suppress(FileNotFoundError):
+                found[path] = os.stat(path).st_mtime_ns
     return found
 
 
