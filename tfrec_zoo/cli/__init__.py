@@ -27,6 +27,8 @@ COMMANDS = (
     "add-items",
     "benchmark",
     "results",
+    "experiment",
+    "paper",
 )
 
 

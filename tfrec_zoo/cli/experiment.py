@@ -1,0 +1,66 @@
+"""tfrec-zoo experiment: re-run a figure, a table or a claim of the YouTube paper."""
+
+import argparse
+import logging
+import pathlib
+
+from tfrec_zoo.cli.arguments import show
+from tfrec_zoo.cli.datasets import add_dataset, given_reading, load_dataset
+
+HELP = "re-run a figure, a table or a claim of the YouTube paper"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of the command."""
+    from tfrec_zoo.experiments import EXPERIMENTS
+
+    parser.add_argument("name", choices=list(EXPERIMENTS), help="name of the experiment")
+    parser.add_argument(
+        "--size",
+        choices=("toy", "small", "full"),
+        default="small",
+        help="small takes about a minute, full is what docs/paper.md shows (default: small)",
+    )
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="default: 0 1 2")
+    parser.add_argument("--settings", nargs="+", help="only these of its settings")
+    parser.add_argument(
+        "--output",
+        default="runs/experiments",
+        help="folder for NAME/DATASET-SIZE, with result.json and figure.png (default: %(default)s)",
+    )
+    add_dataset(parser)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Runs the command."""
+    from tfrec_zoo import experiments
+    from tfrec_zoo.experiments.experiment import table
+    from tfrec_zoo.experiments.figures import new_figure
+
+    new_figure()  # Better now than after measuring.
+    if not arguments.json:
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    log = None
+    if arguments.dataset != "simulated":
+        found = load_dataset(arguments.dataset, arguments.data_dir, given_reading(arguments))
+        log = getattr(found, "log", found)
+    experiment = experiments.get(arguments.name)(arguments.size, log)
+    folder = f"{experiment.dataset.replace('/', '-')}-{arguments.size}"
+    output = pathlib.Path(arguments.output) / arguments.name / folder
+    results = experiment.run(output, arguments.seeds, arguments.settings)
+    shown = table(results, experiment.columns)
+    findings = experiment.findings(results)
+    lines = [f"{f.verdict}: {f.claim} ({f.evidence})" for f in findings]
+    text = "\n".join(
+        [
+            f"{experiment.title}. {experiment.source}: {experiment.claim}",
+            "",
+            shown.to_string(index=False),
+            "",
+            *lines,
+            "",
+            f"written: {output}/result.json, figure.png",
+        ]
+    )
+    contents = {"output": str(output), "table": shown.to_dict("records"), "findings": lines}
+    show(arguments, contents, text)

@@ -1,0 +1,27 @@
+"""The figures, tables and claims of the YouTube paper, re-run: an experiment a file.
+
+Covington, Adams & Sargin: Deep Neural Networks for YouTube Recommendations, RecSys 2016.
+"""
+
+import importlib
+from typing import Any
+
+#: Module and class of each experiment by name, in the order of the paper.
+EXPERIMENTS: dict[str, tuple[str, str]] = {
+    "combiners": ("combiners", "Combiners"),
+}
+
+
+def get(name: str) -> Any:
+    """The class of an experiment.
+
+    Args:
+        name: Its name, such as `"combiners"`.
+
+    Raises:
+        KeyError: If there is no experiment of that name.
+    """
+    if name not in EXPERIMENTS:
+        raise KeyError(f"The experiments are {sorted(EXPERIMENTS)}. Received: {name!r}")
+    module, cls = EXPERIMENTS[name]
+    return getattr(importlib.import_module(f"{__name__}.{module}"), cls)

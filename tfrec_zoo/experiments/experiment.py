@@ -1,0 +1,195 @@
+"""Experiment: one claim, what is measured of it, and what that says."""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+import functools
+import json
+import logging
+import pathlib
+import re
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import pandas as pd
+import tensorflow as tf
+
+from tfrec_zoo.artifacts import atomic_write, versions
+from tfrec_zoo.data import Log, simulate
+from tfrec_zoo.evaluation.result import command, without_nan
+from tfrec_zoo.experiments.findings import Finding
+from tfrec_zoo.experiments.measured import Measured, Results
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+logger = logging.getLogger(__name__)
+
+#: How large an experiment may be made.
+SIZES = ("toy", "small", "full")
+
+
+class Experiment(abc.ABC):
+    """A claim of the paper, re-run at a size and on a data set.
+
+    A subclass names its settings, such as "mean" and "sum"; each is measured for each seed, on data
+    of that seed where they are simulated. What is measured are numbers, of which the table is made,
+    and curves.
+
+    Args:
+        size: `"toy"` shows that it runs, `"small"` takes about a minute, `"full"` is published.
+        log: The data in place of simulated ones.
+    """
+
+    #: Name on the command line.
+    name: ClassVar[str]
+    title: ClassVar[str]
+    #: Where the claim is made, such as `"§3.2"`.
+    source: ClassVar[str]
+    #: What the paper says, in a sentence or two.
+    claim: ClassVar[str]
+    #: What is shown, by heading: the keys of `Measured.metrics`.
+    columns: ClassVar[Mapping[str, str]]
+    #: Parameters by size; `world` are arguments of `simulate`.
+    sizes: ClassVar[Mapping[str, Mapping[str, Any]]]
+
+    def __init__(self, size: str = "small", log: Log | None = None) -> None:
+        if size not in SIZES:
+            raise ValueError(f"`size` must be one of {SIZES}. Received: {size!r}")
+        self.size, self.given = size, log
+        self.parameters = dict(self.sizes[size])
+
+    @property
+    def dataset(self) -> str:
+        """Name of the data set."""
+        return "simulated" if self.given is None else self.given.name
+
+    @functools.lru_cache(maxsize=1)  # noqa: B019 (an experiment lives as long as the process)
+    def log(self, seed: int) -> Log:
+        """The data that a seed is measured on."""
+        if self.given is not None:
+            return self.given
+        return simulate(**self.parameters.get("world", {}), seed=seed)
+
+    @abc.abstractmethod
+    def settings(self) -> Mapping[str, Mapping[str, Any]]:
+        """The settings by name, each with the keyword arguments of `measure`."""
+
+    @abc.abstractmethod
+    def measure(self, seed: int, **setting: Any) -> Measured:
+        """Measures one setting with one seed."""
+
+    @abc.abstractmethod
+    def figure(self, results: Results) -> Figure:
+        """Draws what was measured."""
+
+    @abc.abstractmethod
+    def findings(self, results: Results) -> list[Finding]:
+        """What agrees with the claim, what does not, and what can't be told."""
+
+    def run(
+        self,
+        output: str | pathlib.Path,
+        seeds: Sequence[int] = (0, 1, 2),
+        settings: Sequence[str] | None = None,
+    ) -> Results:
+        """Measures every setting with every seed, and writes table, figure and findings.
+
+        What has a result file in the folder is not measured again, so that an experiment can be
+        resumed and seeds added.
+
+        Args:
+            output: Folder for `runs/<setting>-<seed>.json`, `result.json` and `figure.png`.
+            seeds: Seeds to run.
+            settings: Names of the settings to run; None for all.
+
+        Raises:
+            ValueError: If there is no such setting, or a result file is of another experiment.
+        """
+        output, known = pathlib.Path(output), self.settings()
+        wanted = list(known if settings is None else settings)
+        if set(wanted) - set(known):
+            raise ValueError(f"`settings` must be of {list(known)}. Received: {wanted}")
+        runs = []
+        for seed in seeds:
+            for setting in wanted:
+                path = output / "runs" / f"{_slug(setting)}-{seed}.json"
+                if not path.exists():
+                    logger.info("%s, %s, seed %d", self.name, setting, seed)
+                    run = self._run(seed, setting, known[setting])
+                    atomic_write(path, json.dumps(run, indent=1) + "\n")
+                    tf.keras.backend.clear_session()
+                run = json.loads(path.read_text(encoding="utf-8"))
+                same = {key: run.get(key) for key in self._identity()}
+                if same != self._identity():
+                    raise ValueError(
+                        f"{path} is of another experiment: choose another --output. "
+                        f"Received: {same}, not {self._identity()}"
+                    )
+                runs.append(run)
+        results = Results(runs)
+        contents = {
+            **self._identity(),
+            "seeds": list(seeds),
+            "command": command(),
+            "findings": [dataclasses.asdict(finding) for finding in self.findings(results)],
+            "runs": runs,
+        }
+        figure = self.figure(results)
+        figure.savefig(output / "figure.png", dpi=120)
+        atomic_write(output / "result.json", json.dumps(without_nan(contents), indent=1) + "\n")
+        return results
+
+    def _identity(self) -> dict[str, Any]:
+        return {
+            "experiment": self.name,
+            "size": self.size,
+            "dataset": self.dataset,
+            "parameters": json.loads(json.dumps(self.parameters)),
+        }
+
+    def _run(self, seed: int, setting: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        begin = time.process_time()
+        measured = self.measure(seed, **arguments)
+        return without_nan(
+            {
+                **self._identity(),
+                "data_checksum": self.log(seed).checksum,
+                "setting": setting,
+                "seed": seed,
+                **dataclasses.asdict(measured),
+                "cpu_seconds": round(time.process_time() - begin, 1),
+                "versions": versions(),
+            }
+        )
+
+
+def _slug(setting: str) -> str:
+    """A setting's name as part of a file's name."""
+    return re.sub(r"[^a-z0-9.]+", "-", setting.lower()).strip("-")
+
+
+def table(results: Results, columns: Mapping[str, str]) -> pd.DataFrame:
+    """Means and standard deviations over the seeds: a row a setting, as text.
+
+    Args:
+        results: What was measured.
+        columns: Keys of the metrics by heading.
+    """
+    metrics = results.metrics
+    rows = []
+    for setting in metrics["setting"].unique():
+        own = metrics[metrics["setting"] == setting]
+        cells = {h: _cell(own[key].dropna()) for h, key in columns.items() if key in own}
+        rows.append({"setting": setting, **cells})
+    return pd.DataFrame(rows)
+
+
+def _cell(values: pd.Series) -> str:
+    if values.empty:
+        return ""
+    digits = 4 if values.abs().max() < 10 else 1 if values.abs().max() < 10_000 else 0
+    mean = f"{values.mean():,.{digits}f}"
+    return mean if len(values) == 1 else f"{mean} ± {values.std():,.{digits}f}"

@@ -1,0 +1,79 @@
+"""The page of the paper: every experiment's table, figure and findings, rendered."""
+
+import json
+import os
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from tfrec_zoo.experiments import EXPERIMENTS, get
+from tfrec_zoo.experiments.experiment import table
+from tfrec_zoo.experiments.measured import Results
+
+_HEAD = """# The YouTube paper, re-run
+
+Every figure, table and claim of Covington, Adams & Sargin, *Deep Neural Networks for YouTube
+Recommendations* (RecSys 2016), that can be told from public data or from a simulator whose truth
+is known. Each section is made by the command in it, which leaves a result file and a figure; this
+page is rendered from those in [`{folder}`]({folder}) by `tfrec-zoo paper {shown} --output {page}`.
+
+Numbers are means ± standard deviations over the seeds; simulated data are of the same seed. A
+claim **agrees** or **disagrees** if the mean difference, taken seed by seed, is larger than its
+standard deviation; otherwise it **can't be told** at this size. The sites differ from YouTube in
+scale by five orders of magnitude, in click rates and in what they know.
+"""
+
+
+def page(folder: str | pathlib.Path, output: str | pathlib.Path) -> str:
+    """Renders the result files of a folder, `<experiment>/<dataset>-<size>/result.json`.
+
+    Args:
+        folder: The folder.
+        output: The page's own file, to which the links are relative.
+    """
+    folder, output = pathlib.Path(folder), pathlib.Path(output)
+    link = pathlib.PurePath(os.path.relpath(folder, output.parent)).as_posix()
+    parts = [_HEAD.format(folder=link, shown=folder.as_posix(), page=output.as_posix())]
+    for name in EXPERIMENTS:
+        files = sorted((folder / name).glob("*/result.json"))
+        if not files:
+            continue
+        cls = get(name)
+        parts += [f"## {cls.title}", f"{cls.source}: {cls.claim}"]
+        parts += [_details(cls)] if cls.__doc__ else []
+        for file in files:
+            contents = json.loads(file.read_text(encoding="utf-8"))
+            parts += _section(cls, contents, f"{link}/{name}/{file.parent.name}/figure.png")
+    return "\n\n".join(parts) + "\n"
+
+
+def _details(cls: Any) -> str:
+    """What is shown: the class's docstring."""
+    lines = cls.__doc__.strip().splitlines()
+    return "\n".join(line.strip() for line in lines)
+
+
+def _section(cls: Any, contents: Mapping[str, Any], figure: str) -> list[str]:
+    results = Results(contents["runs"])
+    seeds = " ".join(map(str, contents["seeds"]))
+    command = f"tfrec-zoo experiment {contents['experiment']} --size {contents['size']}"
+    if contents["dataset"] != "simulated":
+        command += f" --dataset {contents['dataset']}"
+    findings = [
+        f"- **{found['verdict']}**: {found['claim']} ({found['evidence']})"
+        for found in contents["findings"]
+    ]
+    return [
+        f"### {contents['dataset']}, {contents['size']}",
+        f"```bash\n{command} --seeds {seeds}\n```",
+        _markdown(table(results, cls.columns)),
+        f"![{cls.title}]({figure})",
+        *(["\n".join(findings)] if findings else []),
+    ]
+
+
+def _markdown(frame: pd.DataFrame) -> str:
+    rows = [list(frame.columns), ["---"] * len(frame.columns), *frame.fillna("").values.tolist()]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
