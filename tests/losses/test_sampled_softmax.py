@@ -61,16 +61,13 @@ def test_softmax_and_its_gradient_are_numpy_s():
 
 def test_which_candidates_count_by_hand():
     own, others = tf.constant([2, 8, 2, -1]), tf.constant([5, 2, -1])
-    sampled = candidate_mask(own, others, has_batch=False).numpy().astype(int).tolist()
-    # Each its own positive, and all that was drawn but its own class and nothing.
-    assert sampled == [
-        [1, 0, 0, 0, 1, 0, 0],
-        [0, 1, 0, 0, 1, 1, 0],
-        [0, 0, 1, 0, 1, 0, 0],
-        [0, 0, 0, 1, 1, 1, 0],
+    # Each its own positive; all others but its own class, unknown ones and nothing.
+    assert candidate_mask(own, others).numpy().astype(int).tolist() == [
+        [1, 1, 0, 0, 1, 0, 0],
+        [1, 1, 1, 0, 1, 1, 0],
+        [0, 1, 1, 0, 1, 0, 0],
+        [1, 1, 1, 1, 1, 1, 0],
     ]
-    in_batch = candidate_mask(own, others, has_batch=True).numpy().astype(int)[:, :4].tolist()
-    assert in_batch == [[1, 1, 0, 0], [1, 1, 1, 0], [0, 1, 1, 0], [1, 1, 1, 1]]
 
 
 def test_which_candidates_are_known():

@@ -1,20 +1,18 @@
 """Losses that neither Keras nor TensorFlow Recommenders provides."""
 
+from tfrec_zoo.losses.drawn import Drawn, draw_log_uniform, draw_uniform
 from tfrec_zoo.losses.hard_negatives import HardNegatives
 from tfrec_zoo.losses.item_counts import ItemCounts
 from tfrec_zoo.losses.negatives import Negatives
 from tfrec_zoo.losses.pairwise import BPR, WARP
 from tfrec_zoo.losses.pointwise import Logistic, Squared
 from tfrec_zoo.losses.sampled_softmax import (
-    Drawn,
     OwnCandidateSoftmax,
     candidate_mask,
-    draw_log_uniform,
-    draw_uniform,
     is_among,
     sampled_softmax_losses,
 )
-from tfrec_zoo.losses.shared_negatives import shared_softmax_losses
+from tfrec_zoo.losses.shared_negatives import DrawnCandidatesSoftmax, shared_softmax_losses
 from tfrec_zoo.losses.softmax import softmax_losses
 from tfrec_zoo.losses.uniform_negatives import expected_binary_losses, uniform_negatives
 from tfrec_zoo.losses.weighted_logistic import WeightedLogistic
@@ -23,6 +21,7 @@ __all__ = [
     "BPR",
     "WARP",
     "Drawn",
+    "DrawnCandidatesSoftmax",
     "HardNegatives",
     "ItemCounts",
     "Logistic",

@@ -1,12 +1,31 @@
 """Softmax of many queries, each over its own class and negatives that all of them share."""
 
 from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
+from tfrec_zoo.losses.drawn import Drawn
 from tfrec_zoo.losses.negatives import Negatives
-from tfrec_zoo.losses.sampled_softmax import Drawn
 from tfrec_zoo.losses.softmax import softmax_losses
+from tfrec_zoo.recommenders import tfrs
+
+
+class DrawnCandidatesSoftmax(tf.keras.losses.Loss):
+    """The loss of a `tfrs.tasks.Retrieval` whose candidates are negatives alone.
+
+    Args:
+        own: The score of each query's own class, [queries].
+    """
+
+    def __init__(self, own: tf.Tensor) -> None:
+        super().__init__(tf.keras.losses.Reduction.NONE, "drawn_candidates_softmax")
+        self._own = own
+
+    def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
+        """Returns the cross-entropies, [queries], of scores [queries, candidates]."""
+        scores = tf.concat([self._own[:, None], y_pred], axis=1)
+        return softmax_losses(scores, tf.zeros_like(self._own, tf.int32))
 
 
 def shared_softmax_losses(
@@ -21,15 +40,15 @@ def shared_softmax_losses(
 
         loss_i = −log softmax([s_i; s̃_i1, …, s̃_in])_0,    s̃_ij = s_ij − log E[times that j is drawn]
 
-    A negative that is the query's own class weighs nothing. The scores are [queries, 1 + n]: unlike
-    those of `sampled_softmax_losses` they do not grow with the square of the number of queries, of
-    which a batch of sequences has thousands.
+    A negative that is the query's own class weighs nothing. The candidates of the
+    `tfrs.tasks.Retrieval` are what was drawn: its scores are [queries, n], and do not grow with the
+    square of the number of queries, of which a batch of sequences has thousands.
 
     Args:
         query: Query vectors, float32 [queries, dim].
         vectors: Function from classes, [n], to their vectors, [n, dim].
-        classes: Classes of the queries, [queries].
-        drawn: What was drawn for all of them, [n].
+        classes: Classes of the queries, [queries]; the loss of −1, which is unknown, means nothing.
+        drawn: What was drawn for all of them, [n]; −1 is none.
         negatives: How the scores are corrected.
         is_known: Which of what was drawn is no negative of a query, bool [queries, n].
 
@@ -45,14 +64,24 @@ def shared_softmax_losses(
     >>> f"{losses[0]:.3f}"  # Item 1, drawn every other time, stands for two: log(1 + 2).
     '1.099'
     """
-    own = tf.reduce_sum(query * tf.cast(vectors(classes), tf.float32), axis=1)
-    scores = tf.linalg.matmul(query, tf.cast(vectors(drawn.classes), tf.float32), transpose_b=True)
-    if negatives.correction != "none":
-        scores -= tf.math.log(drawn.expected)
+    both = tf.maximum(tf.concat([classes, drawn.classes], axis=0), 0)
+    items = tf.cast(vectors(both), tf.float32)
+    positives, candidates = tf.split(items, [tf.size(classes), tf.size(drawn.classes)])
+    own = tf.reduce_sum(query * positives, axis=1)
     if negatives.correction == "all":
         own -= tf.math.log(drawn.of_positives)
-    is_out = classes[:, None] == drawn.classes
+    if negatives.correction != "none":
+        # [query; 1] · [item; −log E]: the task's own correction takes no odds above 1.
+        query = tf.pad(query, [[0, 0], [0, 1]], constant_values=1.0)
+        candidates = tf.concat([candidates, -tf.math.log(drawn.expected)[:, None]], axis=1)
+    is_negative = (classes[:, None] != drawn.classes) & (drawn.classes >= 0)
     if is_known is not None:
-        is_out |= is_known
-    scores = tf.where(is_out, -float("inf"), scores)
-    return softmax_losses(tf.concat([own[:, None], scores], axis=1), tf.zeros_like(classes))
+        is_negative &= ~is_known
+    task: Any = tfrs.tasks.Retrieval(loss=DrawnCandidatesSoftmax(own))
+    return task(
+        query,
+        candidates,
+        score_mask=is_negative,
+        compute_metrics=False,
+        compute_batch_metrics=False,
+    )
