@@ -3,7 +3,8 @@
     python benchmarks/sharded.py --output runs/sharded --scratch DIR
 
 Logs of 10⁶, 10⁷ and 10⁸ interactions with 10⁵ items are written (`sharded_log.py`), prepared as
-shards, and trained on: an epoch of `YouTubeRetrieval` with a small tower and the sampled softmax.
+shards, and trained on: an epoch of `YouTubeRetrieval` with a bag of the last 20 watches, a small
+tower and the sampled softmax.
 Each stage of each size is a process of its own. Printed are, measured once:
 
 - its seconds per million interactions, and `cpu`, those of the processors;
@@ -37,10 +38,14 @@ from tfrec_zoo.training import Training, compile_
 
 import tensorflow as tf  # isort: skip (after tfrec_zoo, which chooses Keras 2)
 
-ARGUMENTS: dict[str, Any] = {"hidden_units": (64,), "negatives": "log-uniform"}
-TRAINING = Training(batch_size=1024, verbose=0)
+BAGS = (20,)
+ARGUMENTS: dict[str, Any] = {
+    "hidden_units": (32,),
+    "negatives": {"kind": "log-uniform", "number": 1000},
+}
+TRAINING = Training(batch_size=8192, verbose=0)
 STAGES = ("write", "prepare", "epoch", "same")
-WARM_UP = 64
+WARM_UP = 16
 
 
 class Clock:
@@ -75,7 +80,7 @@ def prepared(folder: pathlib.Path, rows: int, **_: Any) -> dict[str, Any]:
 def epoch(folder: pathlib.Path, steps: int | None, **_: Any) -> dict[str, Any]:
     """Trains for an epoch, or for some steps of it, after some that trace the graph."""
     clock = Clock()
-    examples = NextWatch(ShardedLog.read(folder / "shards")).examples(
+    examples = NextWatch(ShardedLog.read(folder / "shards"), bags=BAGS).examples(
         tfrec_zoo.YouTubeRetrieval, ARGUMENTS
     )
     features = examples.fit_features()
@@ -102,7 +107,7 @@ def same(folder: pathlib.Path, **_: Any) -> dict[str, Any]:
     assert len(files) == 1, "The smallest log must be one file."
     logs = (Log.read(files[0]), ShardedLog.read(folder / "shards"))
     whole, sharded = (
-        NextWatch(log).examples(tfrec_zoo.YouTubeRetrieval, ARGUMENTS) for log in logs
+        NextWatch(log, bags=BAGS).examples(tfrec_zoo.YouTubeRetrieval, ARGUMENTS) for log in logs
     )
     features = [examples.fit_features() for examples in (whole, sharded)]
     found = {
