@@ -42,6 +42,7 @@ from tfrec_zoo.layers import (
     Tower,
     TransformerBlock,
     TwoSidedDense,
+    UnitNormalization,
     UserItemEmbeddings,
     VectorCross,
 )
@@ -110,6 +111,7 @@ CASES = {
             "dropout": 0.5,
             "drop_output": False,
             "output_activation": "linear",
+            "normalization": "layer",
             **REGULARIZED,
         },
         X,
@@ -120,6 +122,7 @@ CASES = {
         {"features": IDS, "dimension": 3, "stddev": 0.5, "batch_l2": 0.125, **REGULARIZED},
         ROWS,
     ),
+    UnitNormalization: ({"kind": "batch"}, X),
     VectorCross: (REGULARIZED, PAIR),
 }
 SHARED = (DenseFeatures, FieldEmbeddings, StackedFeatures)

@@ -139,3 +139,41 @@ def test_two_sides_in_half_precision_are_the_query_repeated():
     np.testing.assert_allclose(
         tf.cast(found, tf.float32), tf.cast(tower(repeated), tf.float32), atol=0.05
     )
+
+
+def test_batch_normalization_comes_before_the_activation():
+    tower = Tower((4, 3), activation="relu", normalization="batch", seed=0)
+    tower(X)
+    h = X.astype(np.float64)
+    for layer in tower.layers:
+        z = h @ layer.kernel.numpy()
+        h = np.maximum((z - z.mean(0)) / np.sqrt(z.var(0) + 1e-5), 0)
+    np.testing.assert_allclose(tower(X, training=True), h, atol=1e-5)
+    # The running mean is 0.9 of zero and 0.1 of the batch's.
+    z = X @ tower.layers[0].kernel.numpy()
+    np.testing.assert_allclose(tower.norms[0].norm.moving_mean, 0.1 * z.mean(0), atol=1e-6)
+    # In serving the running means stand for the batch's.
+    served = X
+    for layer, norm in zip(tower.layers, tower.norms, strict=True):
+        mean, variance = norm.norm.moving_mean.numpy(), norm.norm.moving_variance.numpy()
+        served = np.maximum((served @ layer.kernel.numpy() - mean) / np.sqrt(variance + 1e-5), 0)
+    np.testing.assert_allclose(tower(X), served, atol=1e-5)
+
+
+def test_layer_normalization_is_of_each_row_and_not_of_a_vector_to_compare():
+    tower = Tower((4, 3), activation="tanh", normalization="layer", drop_output=False, seed=0)
+    tower(X)
+    z = X @ tower.layers[0].kernel.numpy()
+    z = (z - z.mean(1, keepdims=True)) / np.sqrt(z.var(1, keepdims=True) + 1e-5)
+    expected = np.tanh(np.tanh(z) @ tower.layers[1].kernel.numpy())
+    np.testing.assert_allclose(tower(X), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("normalization", ["batch", "layer"])
+def test_two_sides_are_normalized_as_one(normalization):
+    tower = Tower((4, 3), normalization=normalization, seed=0)
+    tower(X, training=True)  # The running means are of something.
+    query, candidates = X[:2, :2], X[2:].reshape(2, 2, 5)[..., 2:]
+    whole = np.concatenate([np.repeat(query[:, None], 2, axis=1), candidates], axis=-1)
+    sides = TwoSided(tf.constant(query), tf.constant(candidates))
+    np.testing.assert_allclose(tower(sides), tower(whole), atol=1e-6)

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from tfrec_zoo import checkpoints
 from tfrec_zoo.features import (
     BagColumn,
     EmbeddingColumn,
@@ -15,6 +16,7 @@ from tfrec_zoo.features import (
     VocabularyColumn,
 )
 from tfrec_zoo.models import DCN, DCNV2
+from tfrec_zoo.serving import export, load
 
 ROWS = 40
 RNG = np.random.default_rng(0)
@@ -62,3 +64,17 @@ def test_width_of_the_embeddings(cls):
 def test_wrong_number_of_cross_layers(cls):
     with pytest.raises(ValueError, match="`num_cross_layers`.* must be positive. Received: .*0"):
         cls(FEATURES, num_cross_layers=0)
+
+
+def test_running_means_are_saved_and_served(tmp_path):
+    model = DCN(FEATURES, hidden_units=(8,), normalization="batch", seed=0)
+    model.compile("adam")
+    label = (RAW["user_id"] == "u").astype(np.float32)
+    model.fit(RAW, label, batch_size=8, epochs=2, verbose=0)
+    assert np.abs(model.tower.norms[0].norm.moving_mean).max() > 0
+    expected = model.predict(RAW, verbose=0)
+    checkpoints.save(model, tmp_path / "checkpoint")
+    restored = checkpoints.restore(tmp_path / "checkpoint")
+    np.testing.assert_array_equal(restored.predict(RAW, verbose=0), expected)
+    served = load(export(model, tmp_path / "model"))
+    np.testing.assert_allclose(served.score(RAW), expected, rtol=1e-5)

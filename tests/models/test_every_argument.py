@@ -77,6 +77,24 @@ def test_dropout_is_for_training(trainable, hidden_units):
     assert np.mean(changed.reshape(len(changed), -1).any(axis=1)) > 0.5
 
 
+# Normalization.
+
+
+@EACH
+@pytest.mark.parametrize("normalization", ["batch", "layer"])
+def test_normalization_is_of_the_batch_in_training_alone(trainable, normalization):
+    skip_without(trainable, "normalization")
+    model = trainable.randomised(hidden_units=(8, 4), normalization=normalization)
+    assert len(model.weights) > len(trainable.randomised(hidden_units=(8, 4)).weights)
+    raw = trainable.data.raw
+    first = {key: value[:3] for key, value in raw.items()}
+    np.testing.assert_allclose(model(first), model(raw)[:3], rtol=1e-4, atol=1e-5)
+    in_training = model(raw, training=True).numpy()[:3]
+    depends = not np.allclose(model(first, training=True), in_training, atol=1e-4)
+    assert depends == (normalization == "batch")
+    assert type(model).from_config(model.get_config()).normalization == normalization
+
+
 # Penalties.
 
 

@@ -26,7 +26,7 @@ from tfrec_zoo.layers.residual_unit import ResidualUnit
 from tfrec_zoo.layers.second_order import second_order
 from tfrec_zoo.layers.squeeze_excitation import SqueezeExcitation
 from tfrec_zoo.layers.stacked_features import StackedFeatures
-from tfrec_zoo.layers.tower import Tower
+from tfrec_zoo.layers.tower import Normalization, Tower, UnitNormalization
 from tfrec_zoo.layers.transformer_block import TransformerBlock
 from tfrec_zoo.layers.two_sided import TwoSided, beside, repeated, stacked
 from tfrec_zoo.layers.two_sided_dense import TwoSidedDense
@@ -47,6 +47,7 @@ __all__ = [
     "Logit",
     "MatrixCross",
     "MixtureCross",
+    "Normalization",
     "ResidualUnit",
     "SqueezeExcitation",
     "StackedFeatures",
@@ -55,6 +56,7 @@ __all__ = [
     "TwoSided",
     "TwoSidedDense",
     "UserItemEmbeddings",
+    "UnitNormalization",
     "VectorCross",
     "align_with",
     "beside",

@@ -12,7 +12,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfrec_zoo.features import Features, seed_after
-from tfrec_zoo.layers import InteractingAttention, Logit, Tower, flatten_fields
+from tfrec_zoo.layers import InteractingAttention, Logit, Normalization, Tower, flatten_fields
 from tfrec_zoo.models.embedding_ranking import EmbeddingRankingModel
 
 
@@ -38,6 +38,8 @@ class AutoInt(EmbeddingRankingModel):
         dropout: Dropout rate after each layer of the tower; none in the paper but on
             MovieLens-1M.
         activation: Activation function of the tower's layers.
+        normalization: What the units of hidden layers go through before the activation:
+            `"batch"` or `"layer"` normalization, or nothing.
         embedding_initializer: Initializer of the embedding tables; normal (stddev 0.01) by default.
         l2: L2 penalty on the kernels and on the whole embedding tables.
         batch_l2: L2 penalty on the embedding rows that a batch looks up.
@@ -78,6 +80,7 @@ class AutoInt(EmbeddingRankingModel):
         hidden_units: tuple[int, ...] = (),
         dropout: float = 0.0,
         activation: Any = "relu",
+        normalization: Normalization | None = None,
         embedding_initializer: Any = None,
         l2: float = 0.0,
         batch_l2: float = 0.0,
@@ -114,7 +117,9 @@ class AutoInt(EmbeddingRankingModel):
             for layer_seed in seeds[:num_attention_layers]
         ]
         self.logit = Logit(l2, seeds[-2])
-        self.tower = Tower(hidden_units, activation, dropout, l2, seeds[-3])
+        self.tower = Tower(
+            hidden_units, activation, dropout, l2, seeds[-3], normalization=normalization
+        )
         self.deep_logit = Logit(l2, seeds[-1]) if hidden_units else None
 
         # Config.
@@ -125,6 +130,7 @@ class AutoInt(EmbeddingRankingModel):
         self.hidden_units = tuple(hidden_units)
         self.dropout = dropout
         self.activation = tf.keras.activations.get(activation)
+        self.normalization = normalization
 
     def call(self, inputs: Any, training: bool | None = None) -> tf.Tensor:
         """Returns the logits, [batch] or [batch, candidates]."""
@@ -148,4 +154,5 @@ class AutoInt(EmbeddingRankingModel):
             "hidden_units": self.hidden_units,
             "dropout": self.dropout,
             "activation": tf.keras.activations.serialize(self.activation),
+            "normalization": self.normalization,
         }

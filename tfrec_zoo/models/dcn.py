@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from tfrec_zoo.features import Features, seed_after
 from tfrec_zoo.features.embedding import fourth_root_dimension
-from tfrec_zoo.layers import Logit, Tower, VectorCross, beside, repeated
+from tfrec_zoo.layers import Logit, Normalization, Tower, VectorCross, beside, repeated
 from tfrec_zoo.models.embedding_ranking import EmbeddingRankingModel
 
 
@@ -22,8 +22,8 @@ class DCN(EmbeddingRankingModel):
     x_0 is the concatenation of embeddings and normalized numbers. Both networks read it, and one
     logit reads both networks. Bare categorical columns are ignored. Labels above 0 are positives.
 
-    The paper's batch normalization is left out, because it makes the training score of a row depend
-    on the rest of its batch.
+    The paper's batch normalization is `normalization="batch"`. It is not the default, because it
+    makes the score of a row depend on the rest of its batch while training.
 
     Args:
         features: Fitted features, with at least one dense column.
@@ -33,6 +33,8 @@ class DCN(EmbeddingRankingModel):
         hidden_units: Width of each layer of the tower; (1024, 1024) in the paper's best on Criteo.
         dropout: Dropout rate after each layer of the tower; the paper has none.
         activation: Activation function of the tower's layers.
+        normalization: What the units of hidden layers go through before the activation:
+            `"batch"` or `"layer"` normalization, or nothing.
         embedding_initializer: Initializer of the embedding tables; normal (stddev 0.01) by default.
         l2: L2 penalty on the kernels and on the whole embedding tables.
         batch_l2: L2 penalty on the embedding rows that a batch looks up.
@@ -69,6 +71,7 @@ class DCN(EmbeddingRankingModel):
         hidden_units: tuple[int, ...] = (1024, 1024),
         dropout: float = 0.0,
         activation: Any = "relu",
+        normalization: Normalization | None = None,
         embedding_initializer: Any = None,
         l2: float = 0.0,
         batch_l2: float = 0.0,
@@ -92,7 +95,12 @@ class DCN(EmbeddingRankingModel):
         self.dense = self.dense_features()
         self.crosses = [VectorCross(l2, seed_after(seed, i)) for i in range(num_cross_layers)]
         self.tower = Tower(
-            hidden_units, activation, dropout, l2, seed_after(seed, num_cross_layers)
+            hidden_units,
+            activation,
+            dropout,
+            l2,
+            seed_after(seed, num_cross_layers),
+            normalization=normalization,
         )
         self.logit = Logit(l2, seed_after(seed, num_cross_layers + len(hidden_units)))
 
@@ -101,6 +109,7 @@ class DCN(EmbeddingRankingModel):
         self.hidden_units = tuple(hidden_units)
         self.dropout = dropout
         self.activation = tf.keras.activations.get(activation)
+        self.normalization = normalization
 
     def call(self, inputs: Any, training: bool | None = None) -> tf.Tensor:
         """Returns the logits, [batch] or [batch, candidates]."""
@@ -119,4 +128,5 @@ class DCN(EmbeddingRankingModel):
             "hidden_units": self.hidden_units,
             "dropout": self.dropout,
             "activation": tf.keras.activations.serialize(self.activation),
+            "normalization": self.normalization,
         }

@@ -13,7 +13,15 @@ import tensorflow as tf
 
 from tfrec_zoo.features import Features, seed_after
 from tfrec_zoo.features.embedding import fourth_root_dimension
-from tfrec_zoo.layers import Logit, MatrixCross, MixtureCross, Tower, beside, repeated
+from tfrec_zoo.layers import (
+    Logit,
+    MatrixCross,
+    MixtureCross,
+    Normalization,
+    Tower,
+    beside,
+    repeated,
+)
 from tfrec_zoo.models.embedding_ranking import EmbeddingRankingModel
 
 
@@ -37,6 +45,8 @@ class DCNV2(EmbeddingRankingModel):
         hidden_units: Width of each layer of the tower.
         dropout: Dropout rate after each layer of the tower.
         activation: Activation function of the tower's layers; the experts' is tanh.
+        normalization: What the units of hidden layers go through before the activation:
+            `"batch"` or `"layer"` normalization, or nothing.
         embedding_initializer: Initializer of the embedding tables; normal (stddev 0.01) by default.
         l2: L2 penalty on the kernels and on the whole embedding tables.
         batch_l2: L2 penalty on the embedding rows that a batch looks up.
@@ -77,6 +87,7 @@ class DCNV2(EmbeddingRankingModel):
         hidden_units: tuple[int, ...] = (1024, 1024),
         dropout: float = 0.0,
         activation: Any = "relu",
+        normalization: Normalization | None = None,
         embedding_initializer: Any = None,
         l2: float = 0.0,
         batch_l2: float = 0.0,
@@ -116,7 +127,9 @@ class DCNV2(EmbeddingRankingModel):
         self.dense = self.dense_features()
         self.crosses = [cross(i) for i in range(num_cross_layers)]
         tower_seed = seed_after(seed, 4 * num_cross_layers)
-        self.tower = Tower(hidden_units, activation, dropout, l2, tower_seed)
+        self.tower = Tower(
+            hidden_units, activation, dropout, l2, tower_seed, normalization=normalization
+        )
         self.logit = Logit(l2, seed_after(tower_seed, len(hidden_units)))
 
         # Config.
@@ -127,6 +140,7 @@ class DCNV2(EmbeddingRankingModel):
         self.hidden_units = tuple(hidden_units)
         self.dropout = dropout
         self.activation = tf.keras.activations.get(activation)
+        self.normalization = normalization
 
     def call(self, inputs: Any, training: bool | None = None) -> tf.Tensor:
         """Returns the logits, [batch] or [batch, candidates]."""
@@ -150,4 +164,5 @@ class DCNV2(EmbeddingRankingModel):
             "hidden_units": self.hidden_units,
             "dropout": self.dropout,
             "activation": tf.keras.activations.serialize(self.activation),
+            "normalization": self.normalization,
         }

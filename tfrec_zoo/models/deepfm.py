@@ -12,7 +12,15 @@ from typing import Any
 import tensorflow as tf
 
 from tfrec_zoo.features import Features, seed_after
-from tfrec_zoo.layers import Logit, Tower, flatten_fields, second_order, stacked, sum_fields
+from tfrec_zoo.layers import (
+    Logit,
+    Normalization,
+    Tower,
+    flatten_fields,
+    second_order,
+    stacked,
+    sum_fields,
+)
 from tfrec_zoo.models.embedding_ranking import EmbeddingRankingModel
 
 
@@ -29,6 +37,8 @@ class DeepFM(EmbeddingRankingModel):
         hidden_units: Width of each layer of the tower; (400, 400, 400) in the paper.
         dropout: Dropout rate after each layer of the tower; 0.5 in the paper's experiments.
         activation: Activation function of the tower's layers.
+        normalization: What the units of hidden layers go through before the activation:
+            `"batch"` or `"layer"` normalization, or nothing.
         embedding_initializer: Initializer of the embedding tables; normal (stddev 0.01) by default.
         l2: L2 penalty on the kernels and on the whole embedding tables.
         batch_l2: L2 penalty on the embedding rows that a batch looks up.
@@ -64,6 +74,7 @@ class DeepFM(EmbeddingRankingModel):
         hidden_units: tuple[int, ...] = (400, 400, 400),
         dropout: float = 0.5,
         activation: Any = "relu",
+        normalization: Normalization | None = None,
         embedding_initializer: Any = None,
         l2: float = 0.0,
         batch_l2: float = 0.0,
@@ -83,13 +94,14 @@ class DeepFM(EmbeddingRankingModel):
         # Layers.
         self.fields = self.field_embeddings()
         self.linear = self.linear_features()
-        self.tower = Tower(hidden_units, activation, dropout, l2, seed)
+        self.tower = Tower(hidden_units, activation, dropout, l2, seed, normalization=normalization)
         self.deep_logit = Logit(l2, seed_after(seed, len(hidden_units)))
 
         # Config.
         self.hidden_units = tuple(hidden_units)
         self.dropout = dropout
         self.activation = tf.keras.activations.get(activation)
+        self.normalization = normalization
 
     def call(self, inputs: Any, training: bool | None = None) -> tf.Tensor:
         """Returns the logits, [batch] or [batch, candidates]."""
@@ -107,4 +119,5 @@ class DeepFM(EmbeddingRankingModel):
             "hidden_units": self.hidden_units,
             "dropout": self.dropout,
             "activation": tf.keras.activations.serialize(self.activation),
+            "normalization": self.normalization,
         }

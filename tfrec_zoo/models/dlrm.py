@@ -12,7 +12,14 @@ from typing import Any
 import tensorflow as tf
 
 from tfrec_zoo.features import DenseFeatures, EmbeddingColumn, Features, seed_after
-from tfrec_zoo.layers import FieldEmbeddings, Logit, Tower, dot_interaction, stack_fields
+from tfrec_zoo.layers import (
+    FieldEmbeddings,
+    Logit,
+    Normalization,
+    Tower,
+    dot_interaction,
+    stack_fields,
+)
 from tfrec_zoo.models.embedding_ranking import EmbeddingRankingModel
 
 
@@ -32,6 +39,8 @@ class DLRM(EmbeddingRankingModel):
         dropout: Dropout rate after each layer of the towers but the bottom's last, which is the
             vector of a field; the paper has none.
         activation: Activation function of the towers' layers.
+        normalization: What the units of hidden layers go through before the activation:
+            `"batch"` or `"layer"` normalization, or nothing.
         embedding_initializer: Initializer of the embedding tables; normal (stddev 0.01) by default.
         l2: L2 penalty on the kernels and on the whole embedding tables.
         batch_l2: L2 penalty on the embedding rows that a batch looks up.
@@ -69,6 +78,7 @@ class DLRM(EmbeddingRankingModel):
         hidden_units: tuple[int, ...] = (512, 256),
         dropout: float = 0.0,
         activation: Any = "relu",
+        normalization: Normalization | None = None,
         embedding_initializer: Any = None,
         l2: float = 0.0,
         batch_l2: float = 0.0,
@@ -97,9 +107,13 @@ class DLRM(EmbeddingRankingModel):
         self.fields = FieldEmbeddings(features, embedded, self.tables, embedding_dim)
         self.numbers = DenseFeatures(features, numbers, self.tables) if numbers else None
         units = (*bottom_units, embedding_dim)
-        self.bottom = Tower(units, activation, dropout, l2, seed, drop_output=False)
+        self.bottom = Tower(
+            units, activation, dropout, l2, seed, drop_output=False, normalization=normalization
+        )
         top_seed = seed_after(seed, len(units))
-        self.top = Tower(hidden_units, activation, dropout, l2, top_seed)
+        self.top = Tower(
+            hidden_units, activation, dropout, l2, top_seed, normalization=normalization
+        )
         self.logit = Logit(l2, seed_after(top_seed, len(hidden_units)))
 
         # Config.
@@ -107,6 +121,7 @@ class DLRM(EmbeddingRankingModel):
         self.hidden_units = tuple(hidden_units)
         self.dropout = dropout
         self.activation = tf.keras.activations.get(activation)
+        self.normalization = normalization
 
     def call(self, inputs: Any, training: bool | None = None) -> tf.Tensor:
         """Returns the logits, [batch] or [batch, candidates]."""
@@ -128,4 +143,5 @@ class DLRM(EmbeddingRankingModel):
             "hidden_units": self.hidden_units,
             "dropout": self.dropout,
             "activation": tf.keras.activations.serialize(self.activation),
+            "normalization": self.normalization,
         }

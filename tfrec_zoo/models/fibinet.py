@@ -15,6 +15,7 @@ from tfrec_zoo.features import Features, seed_after
 from tfrec_zoo.layers import (
     BilinearInteraction,
     Logit,
+    Normalization,
     SqueezeExcitation,
     Tower,
     flatten_fields,
@@ -40,6 +41,8 @@ class FiBiNET(EmbeddingRankingModel):
             is the paper's shallow model, which sums p and q: logit = w₀ + w · x + Σ p + Σ q.
         dropout: Dropout rate after each layer of the tower; 0.5 in the paper.
         activation: Activation function of the tower's layers.
+        normalization: What the units of hidden layers go through before the activation:
+            `"batch"` or `"layer"` normalization, or nothing.
         embedding_initializer: Initializer of the embedding tables; normal (stddev 0.01) by default.
         l2: L2 penalty on the kernels and on the whole embedding tables.
         batch_l2: L2 penalty on the embedding rows that a batch looks up.
@@ -78,6 +81,7 @@ class FiBiNET(EmbeddingRankingModel):
         hidden_units: tuple[int, ...] = (400, 400, 400),
         dropout: float = 0.5,
         activation: Any = "relu",
+        normalization: Normalization | None = None,
         embedding_initializer: Any = None,
         l2: float = 0.0,
         batch_l2: float = 0.0,
@@ -101,7 +105,9 @@ class FiBiNET(EmbeddingRankingModel):
         self.senet = SqueezeExcitation(reduction_ratio, l2, seed)
         self.products = BilinearInteraction(bilinear, l2, seeds[0])
         self.senet_products = BilinearInteraction(bilinear, l2, seeds[1])
-        self.tower = Tower(hidden_units, activation, dropout, l2, seeds[2])
+        self.tower = Tower(
+            hidden_units, activation, dropout, l2, seeds[2], normalization=normalization
+        )
         logit_seed = seed_after(seeds[2], len(hidden_units))
         self.deep_logit = Logit(l2, logit_seed) if hidden_units else None
 
@@ -111,6 +117,7 @@ class FiBiNET(EmbeddingRankingModel):
         self.hidden_units = tuple(hidden_units)
         self.dropout = dropout
         self.activation = tf.keras.activations.get(activation)
+        self.normalization = normalization
 
     def call(self, inputs: Any, training: bool | None = None) -> tf.Tensor:
         """Returns the logits, [batch] or [batch, candidates]."""
@@ -133,4 +140,5 @@ class FiBiNET(EmbeddingRankingModel):
             "hidden_units": self.hidden_units,
             "dropout": self.dropout,
             "activation": tf.keras.activations.serialize(self.activation),
+            "normalization": self.normalization,
         }

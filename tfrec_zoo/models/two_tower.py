@@ -18,7 +18,7 @@ from tfrec_zoo.features import (
     make_embedding_tables,
     seed_after,
 )
-from tfrec_zoo.layers import Dropout, Tower
+from tfrec_zoo.layers import Dropout, Normalization, Tower
 from tfrec_zoo.models.retrieval import NegativesLike, RetrievalModel
 
 #: Number of items whose vectors are computed at a time.
@@ -48,6 +48,8 @@ class TwoTower(RetrievalModel):
         dropout: Dropout rate on the input and between the layers of both towers.
         l2: L2 penalty on the kernels and on the whole embedding tables.
         activation: Activation function of all layers but the last.
+        normalization: What the units of hidden layers go through before the activation:
+            `"batch"` or `"layer"` normalization, or nothing.
         seed: Seed of the initial weights, of dropout and of sampling.
 
     Example:
@@ -89,6 +91,7 @@ class TwoTower(RetrievalModel):
         dropout: float = 0.0,
         l2: float = 0.0,
         activation: Any = "relu",
+        normalization: Normalization | None = None,
         seed: int | None = None,
         name: str | None = None,
     ) -> None:
@@ -114,7 +117,7 @@ class TwoTower(RetrievalModel):
         self.input_dropout = Dropout(dropout, seed=seed)
         self.query_tower, self.item_tower = (
             Tower(hidden_units, activation, dropout, l2, seed_after(seed, 100 * side),
-                  drop_output=False, output_activation="linear")
+                  drop_output=False, output_activation="linear", normalization=normalization)
             for side in (0, 1)
         )  # fmt: skip
 
@@ -125,6 +128,7 @@ class TwoTower(RetrievalModel):
         self.dropout = dropout
         self.l2 = l2
         self.activation = tf.keras.activations.get(activation)
+        self.normalization = normalization
 
     def call(self, inputs: Any, training: bool | None = None) -> tf.Tensor:
         """Returns the query vectors u / τ, [batch, dim]."""
@@ -164,6 +168,7 @@ class TwoTower(RetrievalModel):
             "dropout": self.dropout,
             "l2": self.l2,
             "activation": tf.keras.activations.serialize(self.activation),
+            "normalization": self.normalization,
             "seed": self.seed,
         }
 

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from tfrec_zoo import optimizers
 from tfrec_zoo.features import Features, NumberColumn, seed_after
-from tfrec_zoo.layers import LinearFeatures, Logit, Tower, beside, sum_fields
+from tfrec_zoo.layers import LinearFeatures, Logit, Normalization, Tower, beside, sum_fields
 from tfrec_zoo.models.embedding_ranking import EmbeddingRankingModel
 
 
@@ -32,6 +32,8 @@ class WideDeep(EmbeddingRankingModel):
         sides: `"wide"` or `"deep"` leaves out the other side, for comparison.
         dropout: Dropout rate after each layer of the tower.
         activation: Activation function of the tower's layers.
+        normalization: What the units of hidden layers go through before the activation:
+            `"batch"` or `"layer"` normalization, or nothing.
         embedding_initializer: Initializer of the embedding tables; normal (stddev 0.01) by default.
         l2: L2 penalty on the deep side's whole embedding tables and kernels.
         batch_l2: L2 penalty on the deep side's embedding rows of a batch.
@@ -69,6 +71,7 @@ class WideDeep(EmbeddingRankingModel):
         sides: Literal["both", "wide", "deep"] = "both",
         dropout: float = 0.0,
         activation: Any = "relu",
+        normalization: Normalization | None = None,
         embedding_initializer: Any = None,
         l2: float = 0.0,
         batch_l2: float = 0.0,
@@ -95,7 +98,9 @@ class WideDeep(EmbeddingRankingModel):
             self.tables = {}  # Without a deep side, nothing reads or trains them.
         else:
             self.deep_inputs = self.dense_features()
-            self.tower = Tower(hidden_units, activation, dropout, l2, seed)
+            self.tower = Tower(
+                hidden_units, activation, dropout, l2, seed, normalization=normalization
+            )
             self.deep_logit = Logit(l2, seed_after(seed, len(hidden_units)))
 
         # Config.
@@ -103,6 +108,7 @@ class WideDeep(EmbeddingRankingModel):
         self.sides = sides
         self.dropout = dropout
         self.activation = tf.keras.activations.get(activation)
+        self.normalization = normalization
 
     def call(self, inputs: Any, training: bool | None = None) -> tf.Tensor:
         """Returns the logits, [batch] or [batch, candidates]."""
@@ -197,4 +203,5 @@ class WideDeep(EmbeddingRankingModel):
             "sides": self.sides,
             "dropout": self.dropout,
             "activation": tf.keras.activations.serialize(self.activation),
+            "normalization": self.normalization,
         }

@@ -15,6 +15,7 @@ from tfrec_zoo.features import Features, seed_after
 from tfrec_zoo.layers import (
     CompressedInteraction,
     Logit,
+    Normalization,
     Tower,
     flatten_fields,
     stacked,
@@ -42,6 +43,8 @@ class xDeepFM(EmbeddingRankingModel):
             the network out.
         dropout: Dropout rate after each layer of the tower; the paper has none.
         activation: Activation function of the tower's layers.
+        normalization: What the units of hidden layers go through before the activation:
+            `"batch"` or `"layer"` normalization, or nothing.
         embedding_initializer: Initializer of the embedding tables; normal (stddev 0.01) by default.
         l2: L2 penalty on the kernels and on the whole embedding tables; 0.0001 in the paper.
         batch_l2: L2 penalty on the embedding rows that a batch looks up.
@@ -81,6 +84,7 @@ class xDeepFM(EmbeddingRankingModel):
         hidden_units: tuple[int, ...] = (400, 400),
         dropout: float = 0.0,
         activation: Any = "relu",
+        normalization: Normalization | None = None,
         embedding_initializer: Any = None,
         l2: float = 0.0,
         batch_l2: float = 0.0,
@@ -105,7 +109,9 @@ class xDeepFM(EmbeddingRankingModel):
         self.linear = self.linear_features()
         self.cin = CompressedInteraction(cin_units, cin_activation, split_half, l2, seed)
         self.cin_logit = Logit(l2, seeds[1])
-        self.tower = Tower(hidden_units, activation, dropout, l2, seeds[0])
+        self.tower = Tower(
+            hidden_units, activation, dropout, l2, seeds[0], normalization=normalization
+        )
         self.deep_logit = Logit(l2, seeds[2]) if hidden_units else None
 
         # Config.
@@ -115,6 +121,7 @@ class xDeepFM(EmbeddingRankingModel):
         self.hidden_units = tuple(hidden_units)
         self.dropout = dropout
         self.activation = tf.keras.activations.get(activation)
+        self.normalization = normalization
 
     def call(self, inputs: Any, training: bool | None = None) -> tf.Tensor:
         """Returns the logits, [batch] or [batch, candidates]."""
@@ -135,4 +142,5 @@ class xDeepFM(EmbeddingRankingModel):
             "hidden_units": self.hidden_units,
             "dropout": self.dropout,
             "activation": tf.keras.activations.serialize(self.activation),
+            "normalization": self.normalization,
         }

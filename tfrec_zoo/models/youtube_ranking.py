@@ -12,7 +12,7 @@ from typing import Any, Literal
 import tensorflow as tf
 
 from tfrec_zoo.features import DenseFeatures, Features, make_embedding_tables, seed_after, seeded
-from tfrec_zoo.layers import Dropout, Tower, TwoSidedDense
+from tfrec_zoo.layers import Dropout, Normalization, Tower, TwoSidedDense, UnitNormalization
 from tfrec_zoo.losses import WeightedLogistic
 from tfrec_zoo.models.ranking import RankingModel
 
@@ -37,6 +37,8 @@ class YouTubeRanking(RankingModel):
         dropout: Dropout rate after each layer of the tower.
         l2: L2 penalty on embeddings and kernels.
         activation: Activation function of the tower's layers.
+        normalization: What the units of hidden layers go through before the activation:
+            `"batch"` or `"layer"` normalization, or nothing.
         seed: Seed of the initial weights and of dropout.
 
     Example:
@@ -78,6 +80,7 @@ class YouTubeRanking(RankingModel):
         dropout: float = 0.0,
         l2: float = 0.0,
         activation: Any = "relu",
+        normalization: Normalization | None = None,
         seed: int | None = None,
         name: str | None = None,
     ) -> None:
@@ -91,10 +94,19 @@ class YouTubeRanking(RankingModel):
         self.query_layer = DenseFeatures(features, features.spec.query, self.tables)
         self.candidate_layer = DenseFeatures(features, features.spec.candidate, self.tables)
         if hidden_units:
-            self.first = TwoSidedDense(hidden_units[0], activation, l2, tower_seed)
+            first_activation = activation if normalization is None else "linear"
+            self.first = TwoSidedDense(hidden_units[0], first_activation, l2, tower_seed)
+            self.first_norm = None if normalization is None else UnitNormalization(normalization)
             self.first_dropout = Dropout(dropout, seed=seed)
             rest_seed = seed_after(tower_seed, 2)  # The first layer has two kernels.
-            self.tower = Tower(tuple(hidden_units)[1:], activation, dropout, l2, rest_seed)
+            self.tower = Tower(
+                tuple(hidden_units)[1:],
+                activation,
+                dropout,
+                l2,
+                rest_seed,
+                normalization=normalization,
+            )
             logit_seed = seed_after(rest_seed, len(hidden_units))
             kernel = tf.keras.initializers.GlorotUniform(seed=logit_seed)
             self.logit = tf.keras.layers.Dense(
@@ -111,6 +123,7 @@ class YouTubeRanking(RankingModel):
         self.dropout = dropout
         self.l2 = l2
         self.activation = tf.keras.activations.get(activation)
+        self.normalization = normalization
         self.seed = seed
 
     def call(self, inputs: Any, training: bool | None = None) -> tf.Tensor:
@@ -118,6 +131,8 @@ class YouTubeRanking(RankingModel):
         encoded = self.encode(inputs)
         h = self.first((self.query_layer(encoded), self.candidate_layer(encoded)))
         if self.hidden_units:
+            if self.first_norm is not None:
+                h = self.activation(self.first_norm(h, training=training))
             h = self.tower(self.first_dropout(h, training=training), training=training)
             h = self.logit(h)
         return tf.cast(tf.squeeze(h, axis=-1), tf.float32)
@@ -142,5 +157,6 @@ class YouTubeRanking(RankingModel):
             "dropout": self.dropout,
             "l2": self.l2,
             "activation": tf.keras.activations.serialize(self.activation),
+            "normalization": self.normalization,
             "seed": self.seed,
         }

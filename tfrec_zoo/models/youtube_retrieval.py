@@ -19,7 +19,14 @@ from tfrec_zoo.features import (
     make_embedding_tables,
     seed_after,
 )
-from tfrec_zoo.layers import Dropout, HierarchicalSoftmax, Tower, huffman_leaves, zipf_counts
+from tfrec_zoo.layers import (
+    Dropout,
+    HierarchicalSoftmax,
+    Normalization,
+    Tower,
+    huffman_leaves,
+    zipf_counts,
+)
 from tfrec_zoo.models.retrieval import NegativesLike, RetrievalModel
 
 
@@ -55,6 +62,8 @@ class YouTubeRetrieval(RetrievalModel):
         dropout: Dropout rate on the concatenated input and between the layers of the tower.
         l2: L2 penalty on the kernels and on the whole embedding tables.
         activation: Activation function of the tower's layers.
+        normalization: What the units of hidden layers go through before the activation:
+            `"batch"` or `"layer"` normalization, or nothing.
         seed: Seed of the initial weights, of dropout and of sampling.
 
     Example:
@@ -101,6 +110,7 @@ class YouTubeRetrieval(RetrievalModel):
         dropout: float = 0.0,
         l2: float = 0.0,
         activation: Any = "relu",
+        normalization: Normalization | None = None,
         seed: int | None = None,
         name: str | None = None,
     ) -> None:
@@ -124,7 +134,15 @@ class YouTubeRetrieval(RetrievalModel):
         self.inputs_layer = DenseFeatures(features, features.spec.query, self.tables)
         self.input_dropout = Dropout(dropout, seed=seed)
         if hidden_units:
-            self.tower = Tower(hidden_units, activation, dropout, l2, seed, drop_output=False)
+            self.tower = Tower(
+                hidden_units,
+                activation,
+                dropout,
+                l2,
+                seed,
+                drop_output=False,
+                normalization=normalization,
+            )
         else:
             self.tower = Tower((embedding_dim,), "linear", 0.0, l2, seed)
         dim = self.tower.hidden_units[-1]
@@ -152,6 +170,7 @@ class YouTubeRetrieval(RetrievalModel):
         self.dropout = dropout
         self.l2 = l2
         self.activation = tf.keras.activations.get(activation)
+        self.normalization = normalization
 
     def call(self, inputs: Any, training: bool | None = None) -> tf.Tensor:
         """Returns the user vectors u, [batch, dim], or log-probabilities, [batch, items]."""
@@ -219,6 +238,7 @@ class YouTubeRetrieval(RetrievalModel):
             "dropout": self.dropout,
             "l2": self.l2,
             "activation": tf.keras.activations.serialize(self.activation),
+            "normalization": self.normalization,
             "negatives": self.negatives and self.negatives.to_config(),
             "seed": self.seed,
         }
