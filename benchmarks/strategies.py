@@ -4,11 +4,13 @@
 
 Each is trained by the command line on a drawn log: in one process, under
 `tfrec-zoo cluster --workers 2`, and under `tfrec-zoo cluster --workers 2 --ps 2`; all without
-dropout. The loss on the training examples afterwards is computed in the same way for all. With
---rates longer trainings of two lengths are timed, whose difference leaves out what starting takes.
-With --kills a worker, a parameter server and the chief are killed by SIGKILL, and where the
-training does not survive that the command is run again with --resume. What has a result file in
-the output folder is not run again.
+dropout. The loss on the training examples afterwards is computed in the same way for all.
+
+With --rates longer trainings of two lengths are timed, and what goes over the loopback device
+meanwhile is counted; the difference leaves out what starting takes. With --kills a worker, a
+parameter server and the chief are killed by SIGKILL, and where the training does not survive that
+the command is run again with --resume. What has a result file in the output folder is not run
+again.
 """
 
 import argparse
@@ -124,18 +126,31 @@ def trained(model: str, log: pathlib.Path, epochs: int) -> dict[str, Any]:
     return row
 
 
+def loopback() -> int:
+    """The bytes that processes of this machine have sent each other so far."""
+    lines = pathlib.Path("/proc/net/dev").read_text().splitlines()
+    [counts] = [line.partition(":")[2] for line in lines if line.strip().startswith("lo:")]
+    return int(counts.split()[0])
+
+
 def timed(model: str, log: pathlib.Path, epochs: int) -> dict[str, Any]:
-    """Thousands of examples a second each way, of the epochs after the first."""
+    """Thousands of examples a second each way, of the epochs after the first, and what is sent.
+
+    What else uses the loopback device meanwhile is counted too.
+    """
     row: dict[str, Any] = {"model": model}
     with tempfile.TemporaryDirectory() as folder:
         for way in WAYS:
-            seconds = []
+            seconds, sent = [], []
             for number in (1, 1 + epochs):
                 output = pathlib.Path(folder) / f"{way.replace(' ', '-')}-{number}"
+                before = loopback()
                 result = run(command(way, model, log, output, number))
                 seconds.append(result["statistics"]["seconds"])
-            examples = loss(output, log)[1]
-            row[f"{way}: thousand/s"] = examples * epochs / (seconds[1] - seconds[0]) / 1000
+                sent.append(loopback() - before)
+            examples = loss(output, log)[1] * epochs
+            row[f"{way}: thousand/s"] = examples / (seconds[1] - seconds[0]) / 1000
+            row[f"{way}: kB an example"] = (sent[1] - sent[0]) / examples / 1000
             say(f"{model}, {way}: {row[f'{way}: thousand/s']:.1f} thousand/s")
     return row
 
