@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Runs the command."""
     from tfrec_zoo import experiments
     from tfrec_zoo.experiments.experiment import table
-    from tfrec_zoo.experiments.figures import new_figure
+    from tfrec_zoo.plots.figures import new_figure
 
     new_figure()  # Better now than after measuring.
     if not arguments.json:

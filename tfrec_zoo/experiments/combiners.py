@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import tfrec_zoo as zoo
 from tfrec_zoo.experiments.experiment import Experiment
-from tfrec_zoo.experiments.figures import bars, new_figure
 from tfrec_zoo.experiments.findings import Finding, is_above
 from tfrec_zoo.experiments.measured import Measured, Results
 from tfrec_zoo.features import EmbeddingColumn, FeatureSpec
+from tfrec_zoo.plots.figures import bars, new_figure
 from tfrec_zoo.tasks import NextWatch
 from tfrec_zoo.tasks.specs import next_watch_spec
 

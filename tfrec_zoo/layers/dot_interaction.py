@@ -25,6 +25,7 @@ def dot_interaction(fields: tf.Tensor) -> tf.Tensor:
     number = fields.shape[-2]
     if number < 2:
         raise ValueError(f"A pair needs two fields at least. Received: shape={fields.shape}")
-    products = tf.linalg.matmul(fields, fields, transpose_b=True)  # [..., fields, fields]
-    pairs = [i * number + j for i in range(number) for j in range(i + 1, number)]
-    return tf.gather(flatten_fields(products), pairs, axis=-1)
+    with tf.name_scope("dot_interaction"):
+        products = tf.linalg.matmul(fields, fields, transpose_b=True)  # [..., fields, fields]
+        pairs = [i * number + j for i in range(number) for j in range(i + 1, number)]
+        return tf.gather(flatten_fields(products), pairs, axis=-1)

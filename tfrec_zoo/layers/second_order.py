@@ -22,7 +22,8 @@ def second_order(vectors: Sequence[tf.Tensor]) -> tf.Tensor:
     References:
         Rendle, "Factorization Machines", ICDM 2010, lemma 3.1.
     """
-    v = [tf.cast(vector, tf.float32) for vector in vectors]
-    square_of_sum = tf.square(sum_fields(v))
-    sum_of_squares = sum_fields([tf.square(vector) for vector in v])
-    return 0.5 * tf.reduce_sum(square_of_sum - sum_of_squares, axis=-1)
+    with tf.name_scope("second_order"):
+        v = [tf.cast(vector, tf.float32) for vector in vectors]
+        square_of_sum = tf.square(sum_fields(v))
+        sum_of_squares = sum_fields([tf.square(vector) for vector in v])
+        return 0.5 * tf.reduce_sum(square_of_sum - sum_of_squares, axis=-1)

@@ -1,4 +1,4 @@
-"""Figures of experiments: readable in print, axes with units."""
+"""Figures: readable in print, axes with units."""
 
 from __future__ import annotations
 
