@@ -5,7 +5,7 @@ The equations are in `tfrec_zoo.data.simulator`.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,26 +18,55 @@ from tfrec_zoo.data.simulated_world import (
     Memory,
     Users,
     Videos,
+    log_shares,
     occurrence,
     popularity_curve,
     queries,
     sigmoid,
+    taste_drift,
 )
 
 Bools = NDArray[np.bool_]
 
-SOURCES: Final = np.array(["home", "subscription", "related", "popular"], dtype=object)
-_HOME, _SUBSCRIPTION, _RELATED, _POPULAR = range(4)
+SOURCES: Final = np.array(["home", "subscription", "related", "popular", "policy"], dtype=object)
+_HOME, _SUBSCRIPTION, _RELATED, _POPULAR, POLICY = range(5)
 _SOURCE_SHARES: Final = (0.35, 0.2, 0.25, 0.2)
-SLOT_ACTIVITY: Final = (0.4, 1.0, 1.6)
+_SLOT_ACTIVITY: Final = (0.4, 1.0, 1.6)
 _ROUNDS: Final = 3  # pages in the longest session
 _CLICK_BIAS: Final = -4.65
 _RATIO_CONCENTRATION: Final = 4.0
 POSITION_BIAS: Final = 0.08
 
 
+class Page(NamedTuple):
+    """What users are shown, a page each.
+
+    Args:
+        video: [users, places] the videos.
+        source: [users, places] positions in `SOURCES`.
+        is_shown: [users, places] which places hold a video: the first ones.
+        logit: [users, places] logit of a click at the top of the page.
+        ratio: [users, places] mean share of the video that is watched.
+    """
+
+    video: Ints
+    source: Ints
+    is_shown: Bools
+    logit: Floats
+    ratio: Floats
+
+
 class Site:
-    """The running site: what each user has seen, and the tables of the log so far."""
+    """The running site: what each user has seen, and the tables of the log so far.
+
+    Args:
+        videos: The catalogue.
+        users: The users.
+        rng: What everything that happens is drawn from.
+        page_size: Number of videos shown on a page.
+        drift: Rate per day at which a taste returns to its mean.
+        pages: Page ids on which every video's true values are noted.
+    """
 
     def __init__(
         self,
@@ -45,9 +74,12 @@ class Site:
         users: Users,
         rng: np.random.Generator,
         page_size: int,
+        drift: float,
         pages: NDArray[Any],
     ) -> None:
         self.videos, self.users, self.rng, self.page_size = videos, users, rng, page_size
+        self.drift = drift
+        self.taste = users.prior + rng.normal(size=users.prior.shape)  # [users, topics]
         self.log_theta = users.prior  # [users, topics], replaced every day
         self.recent = np.full((len(users.style), 8), -1)  # last videos, newest first
         self.free_at = np.zeros(len(users.style))  # seconds, when the last session ended
@@ -58,11 +90,18 @@ class Site:
         self.to_probe = pages
         self.probed: list[tuple[Floats, Floats]] = []  # click logits, seconds: [pages, videos]
 
+    def run_day(self, day: int) -> None:
+        """Runs a day, after which tastes have drifted."""
+        self.log_theta = log_shares(self.taste)
+        for slot in range(SLOTS):
+            self.run_slot((day + slot / SLOTS) * DAY, _SLOT_ACTIVITY[slot])
+        self.taste = taste_drift(self.rng, self.taste, self.users.prior, self.drift)
+
     def run_slot(self, start: float, activity: float) -> None:
         """Runs one session of every user who visits in this third of a day."""
-        chance = np.minimum(self.users.activity * activity, 0.95)
-        user = np.flatnonzero(self.rng.random(len(chance)) < chance)
-        clock = start + self.rng.uniform(0, DAY / SLOTS, len(user))
+        chance = np.minimum(self._activity() * activity, 0.95)
+        user = np.flatnonzero(self._uniform(np.arange(len(chance))) < chance)
+        clock = start + DAY / SLOTS * self._uniform(user)
         clock = np.maximum(clock, self.free_at[user] + 60)
         topic = self._session_topic(user)
         mass = self.videos.base * popularity_curve(start - self.videos.upload, self.videos.rise)
@@ -71,12 +110,20 @@ class Site:
             clock = self._watch_elsewhere(user, topic, clock, ladder)
             clock = self._show_page(user, topic, clock, ladder)
             self.free_at[user] = clock
-            stays = self.rng.random(len(user)) < 0.6
+            stays = self._uniform(user) < 0.6
             user, topic, clock = user[stays], topic[stays], clock[stays]
+
+    def _activity(self) -> Floats:
+        """Returns the [users] probability of a session in an average slot."""
+        return self.users.activity
+
+    def _uniform(self, user: Ints, *shape: int) -> Floats:
+        """Draws uniform numbers for users, [users, *shape]."""
+        return self.rng.random((len(user), *shape))
 
     def _session_topic(self, user: Ints) -> Ints:
         ladder = np.cumsum(np.exp(self.log_theta[user]), axis=1)[:, :-1]
-        return np.asarray((self.rng.random((len(user), 1)) > ladder).sum(axis=1))
+        return np.asarray((self._uniform(user, 1) > ladder).sum(axis=1))
 
     def _nominate(
         self, user: Ints, topic: Ints, clock: Floats, ladder: Floats, source: Ints
@@ -163,8 +210,8 @@ class Site:
 
     def _watch_elsewhere(self, user: Ints, topic: Ints, clock: Floats, ladder: Floats) -> Floats:
         """Simulates a search and its result, autoplay from the last watch, or neither."""
-        searches = self.rng.random(len(user)) < 0.3
-        acts = np.flatnonzero(searches | (self.rng.random(len(user)) < 0.55))
+        searches = self._uniform(user) < 0.3
+        acts = np.flatnonzero(searches | (self._uniform(user) < 0.55))
         who, at, searches = user[acts], clock[acts] + 10, searches[acts]
         source = np.where(searches, _HOME, _RELATED)[:, None].repeat(8, axis=1)
         video, _, showable = self._nominate(who, topic[acts], at, ladder, source)
@@ -184,22 +231,31 @@ class Site:
         return clock
 
     def _show_page(self, user: Ints, topic: Ints, clock: Floats, ladder: Floats) -> Floats:
-        """Shows each user a page, ranked by a noisy system, and plays the clicked videos."""
+        """Shows each user a page, and plays the clicked videos."""
         self._probe(user, topic, clock)
+        seconds = self._respond(user, clock, self._fill_page(user, topic, clock, ladder))
+        return np.asarray(clock + 30 + self.page_size + seconds.sum(axis=1))
+
+    def _fill_page(self, user: Ints, topic: Ints, clock: Floats, ladder: Floats) -> Page:
+        """Chooses what each user is shown: the site's own system, which is noisy."""
         candidates = (len(user), 2 * self.page_size)
         source = self.rng.choice(4, candidates, p=_SOURCE_SHARES)
-        usual = self.rng.random(len(user)) < 0.5
+        usual = self._uniform(user) < 0.5
         homely = np.where(usual, self._session_topic(user), topic)
         video, source, showable = self._nominate(user, homely, clock, ladder, source)
         logit, ratio = self._appeal(user, topic, video, clock)
         noise = self.rng.gumbel(scale=1.5, size=candidates)
         order = np.argsort(np.where(showable, -logit - noise, np.inf), axis=1)[:, : self.page_size]
         row = np.arange(len(user))[:, None]
-        video, source, showable = video[row, order], source[row, order], showable[row, order]
-        logit, ratio = logit[row, order], ratio[row, order]
-        position = np.broadcast_to(np.arange(self.page_size), video.shape)
+        at = row, order
+        return Page(video[at], source[at], showable[at], logit[at], ratio[at])
+
+    def _respond(self, user: Ints, clock: Floats, shown: Page) -> Floats:
+        """Lets each user click and watch, and returns the [users, places] seconds watched."""
+        video, source, showable, logit, ratio = shown
+        position = np.broadcast_to(np.arange(video.shape[1]), video.shape)
         chance = sigmoid(logit - POSITION_BIAS * position)
-        clicked = showable & (self.rng.random(video.shape) < chance)
+        clicked = showable & (self._uniform(user, video.shape[1]) < chance)
         seconds = self._watch_time(video, ratio) * clicked
         begins = clock[:, None] + 10 + np.cumsum(seconds, axis=1) - seconds + position
         mean_seconds = 1 + (self.videos.length[video] - 1) * ratio
@@ -221,7 +277,7 @@ class Site:
         self.tables["impressions"].append({k: v[showable] for k, v in columns.items()})
         self.shown.add(self._key(user, video)[showable & ~clicked])
         self._record_watches(who[clicked], video[clicked], begins[clicked], seconds[clicked])
-        return np.asarray(clock + 30 + self.page_size + seconds.sum(axis=1))
+        return seconds
 
     def _probe(self, user: Ints, topic: Ints, clock: Floats) -> None:
         """Notes what every video would be worth on those of these pages that are asked about."""

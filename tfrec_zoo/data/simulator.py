@@ -57,18 +57,15 @@ from numpy.typing import NDArray
 
 from tfrec_zoo.data.log import Log
 from tfrec_zoo.data.roles import Roles
-from tfrec_zoo.data.simulated_site import POSITION_BIAS, SLOT_ACTIVITY, SOURCES, Site
+from tfrec_zoo.data.simulated_site import POSITION_BIAS, SOURCES, Site
 from tfrec_zoo.data.simulated_truth import TrueValues
 from tfrec_zoo.data.simulated_world import (
     DAY,
-    SLOTS,
     WORDS,
     catalogue,
     item_table,
     labels,
-    log_shares,
     population,
-    taste_drift,
 )
 
 
@@ -136,22 +133,43 @@ def simulate(
         >>> bool(log.impressions.clicked.mean() < 0.1)
         True
     """
-    arguments = dict(locals())
-    _check("seed", seed, Integral, 0)
-    _check("num_users", num_users, Integral, 1)
-    _check("num_days", num_days, Integral, 1)
+    arguments = checked(dict(locals()))
+    site, video_ids = _run(np.empty(0, np.int64), **arguments)
+    return SimulatedLog(arguments=arguments, **frames_of(site, video_ids))
+
+
+def checked(arguments: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of `simulate`, if all of them are right.
+
+    Args:
+        arguments: All arguments by name.
+
+    Raises:
+        ValueError: If an argument has the wrong type or is out of range.
+    """
+    page_size, num_topics = arguments["page_size"], arguments["num_topics"]
+    _check("seed", arguments["seed"], Integral, 0)
+    _check("num_users", arguments["num_users"], Integral, 1)
+    _check("num_days", arguments["num_days"], Integral, 1)
     _check("num_topics", num_topics, Integral, 2, len(WORDS))
     _check("page_size", page_size, Integral, 1)
-    _check("num_items", num_items, Integral, max(num_topics, 4 * page_size))
-    _check("sessions_per_day", sessions_per_day, Real, 0.01, 2.0)
-    _check("drift", drift, Real, 0.0, 10.0)
-    _check("bait_share", bait_share, Real, 0.0, 1.0)
-    _check("fresh_share", fresh_share, Real, 0.0, 1.0)
-    site, video_ids = _run(np.empty(0, np.int64), **arguments)
-    return _as_log(site, video_ids, arguments)
+    _check("num_items", arguments["num_items"], Integral, max(num_topics, 4 * page_size))
+    _check("sessions_per_day", arguments["sessions_per_day"], Real, 0.01, 2.0)
+    _check("drift", arguments["drift"], Real, 0.0, 10.0)
+    _check("bait_share", arguments["bait_share"], Real, 0.0, 1.0)
+    _check("fresh_share", arguments["fresh_share"], Real, 0.0, 1.0)
+    return arguments
 
 
-def _run(
+def _run(pages: NDArray[Any], **arguments: Any) -> tuple[Site, NDArray[Any]]:
+    """Runs the site, noting every video's true values on the given pages."""
+    site, video_ids = open_site(pages, **arguments)
+    for day in range(arguments["num_days"]):
+        site.run_day(day)
+    return site, video_ids
+
+
+def open_site(
     pages: NDArray[Any],
     num_users: int,
     num_items: int,
@@ -164,19 +182,16 @@ def _run(
     bait_share: float,
     fresh_share: float,
 ) -> tuple[Site, NDArray[Any]]:
-    """Runs the site, noting every video's true values on the given pages."""
+    """Draws the world of `simulate`, before anything happens in it.
+
+    Returns:
+        The site, and the ids of its videos.
+    """
     video_rng, user_rng, event_rng = (np.random.default_rng([seed, part]) for part in range(3))
     videos = catalogue(video_rng, num_items, num_topics, num_days * DAY, bait_share, fresh_share)
     users = population(user_rng, num_users, num_topics, sessions_per_day)
     video_ids = labels("v", video_rng.permutation(num_items))
-    site = Site(videos, users, event_rng, page_size, pages)
-    taste = users.prior + event_rng.normal(size=users.prior.shape)
-    for day in range(num_days):
-        site.log_theta = log_shares(taste)
-        for slot in range(SLOTS):
-            site.run_slot((day + slot / SLOTS) * DAY, SLOT_ACTIVITY[slot])
-        taste = taste_drift(event_rng, taste, users.prior, drift)
-    return site, video_ids
+    return Site(videos, users, event_rng, page_size, drift, pages), video_ids
 
 
 def _check(name: str, value: Any, kind: type, low: float, high: float = np.inf) -> None:
@@ -187,26 +202,34 @@ def _check(name: str, value: Any, kind: type, low: float, high: float = np.inf) 
         raise ValueError(f"`{name}` must be {noun} {bounds}. Received: {name}={value!r}")
 
 
-def _as_log(site: Site, video_ids: NDArray[Any], arguments: Mapping[str, Any]) -> SimulatedLog:
+def frames_of(site: Site, video_ids: NDArray[Any], end: float = np.inf) -> dict[str, Any]:
+    """The arguments of a `Log` of what has happened on a site.
+
+    Args:
+        site: The site.
+        video_ids: The ids of its videos.
+        end: The moment before which the log ends. Videos uploaded later are unknown.
+    """
     user_ids = site.users.frame["user_id"].to_numpy(object)
     rank = user_ids.argsort().argsort()  # a log is sorted by user id, as text
     names, tables = {"user": "user_id", "video": "video_id"}, {}
     for name, parts in site.tables.items():
         joined = {column: np.concatenate([p[column] for p in parts]) for column in parts[0]}
         order = np.lexsort((joined["time"], rank[joined["user"]]))  # stable: pages stay in order
+        order = order[joined["time"][order] < end]
         joined["user"] = user_ids[joined["user"]]
         if "source" in joined:
             joined["source"] = SOURCES[joined["source"]]
         if "video" in joined:
             joined["video"] = video_ids[joined["video"]]
         tables[name] = pd.DataFrame({names.get(k, k): v[order] for k, v in joined.items()})
-    return SimulatedLog(
-        name="simulated",
-        arguments=arguments,
-        users=site.users.frame,
-        items=item_table(site.videos, video_ids),
-        roles=Roles(
+    is_uploaded = site.videos.upload < end
+    return {
+        "name": "simulated",
+        "users": site.users.frame,
+        "items": item_table(site.videos, video_ids)[is_uploaded],
+        "roles": Roles(
             user="user_id", item="video_id", time="time", label="clicked", weight="watch_seconds"
         ),
         **tables,
-    )
+    }
