@@ -45,6 +45,7 @@ _NAMES = {
     "movielens": "data",
     "retrain": "retraining",
     "simulate": "data",
+    "simulate_live": "data",
     "train": "runs",
     "warm_start": "warm_starts",
 }

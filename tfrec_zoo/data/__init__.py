@@ -6,6 +6,9 @@ from tfrec_zoo.data.examples import Examples, item_ids
 from tfrec_zoo.data.impressions import impression_examples, sampled_impressions
 from tfrec_zoo.data.interactions import interaction_examples
 from tfrec_zoo.data.labels import labelled_examples
+from tfrec_zoo.data.live_outcome import LiveOutcome
+from tfrec_zoo.data.live_run import Policy
+from tfrec_zoo.data.live_site import LiveSite, simulate_live
 from tfrec_zoo.data.log import Log
 from tfrec_zoo.data.movielens import movielens
 from tfrec_zoo.data.ncf_files import SampledTest, read_ncf
@@ -28,8 +31,11 @@ from tfrec_zoo.data.splits import (
 __all__ = [
     "Catalogue",
     "Examples",
+    "LiveOutcome",
+    "LiveSite",
     "Log",
     "NegativeSampling",
+    "Policy",
     "Roles",
     "Rows",
     "ShardedLog",
@@ -55,4 +61,5 @@ __all__ = [
     "sampled_impressions",
     "search_tokens",
     "simulate",
+    "simulate_live",
 ]
