@@ -191,8 +191,10 @@ def test_ids_that_can_not_be_shown_are_left_out(
 def test_requests_are_what_models_are_trained_on(site: LiveSite) -> None:
     """A request has the features that the examples of the page have, worked out from the log."""
     policy = Random()
-    outcome = site.serve(policy, days=2)
+    heard: list[pd.DataFrame] = []
+    outcome = site.serve(policy, days=2, listen=heard.append)
     asked = pd.concat(policy.asked, ignore_index=True)
+    pd.testing.assert_frame_equal(asked, pd.concat(heard, ignore_index=True))
     shown = outcome.log.impressions
     assert shown is not None and len(asked) == len(outcome.pages)
     rows = np.flatnonzero((shown["position"] == 0) & (shown["time"] >= 4 * DAY))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -80,6 +81,7 @@ class LiveRun(Site):
         policy: The policy; `"usual"` for the site's own noisy system, or `"best"` for the best
             pages there are, by the truth.
         seed: Seed of what happens in the live days.
+        listen: Called with the requests of each batch of pages, whatever fills them.
 
     Attributes:
         pages_seen: For each batch of pages, the `user`, the `time` and the `best` that a page
@@ -88,10 +90,15 @@ class LiveRun(Site):
     """
 
     def __init__(
-        self, warm: Site, video_ids: NDArray[Any], policy: Policy | str, seed: int
+        self,
+        warm: Site,
+        video_ids: NDArray[Any],
+        policy: Policy | str,
+        seed: int,
+        listen: Callable[[pd.DataFrame], Any] | None = None,
     ) -> None:
         vars(self).update(copy.deepcopy(vars(warm)))
-        self.video_ids, self.policy, self.seed = video_ids, policy, seed
+        self.video_ids, self.policy, self.seed, self.listen = video_ids, policy, seed, listen
         self.first_page = self.pages
         self.pages_seen: list[dict[str, NDArray[Any]]] = []
         self.satisfaction = self._satisfaction()
@@ -141,6 +148,8 @@ class LiveRun(Site):
     def _fill_page(self, user: Ints, topic: Ints, clock: Floats, ladder: Floats) -> Page:
         best, worth = self._best_page(user, topic, clock)
         self.pages_seen.append({"user": user, "time": clock, "best": worth})
+        if self.listen is not None and len(user):
+            self.listen(self._pasts.requests(user, clock))
         if self.policy == "usual":
             return super()._fill_page(user, topic, clock, ladder)
         video = best if self.policy == "best" else self._asked(user, clock)

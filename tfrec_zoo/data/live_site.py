@@ -8,6 +8,7 @@ they are (`tfrec_zoo.data.satisfaction`), and new videos arrive at their upload 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -94,13 +95,20 @@ class LiveSite:
         frames = frames_of(self._site, self._video_ids, warm_days * DAY)
         self.log = SimulatedLog(arguments=arguments, **frames)
 
-    def serve(self, policy: Policy | str, days: int | None = None) -> LiveOutcome:
+    def serve(
+        self,
+        policy: Policy | str,
+        days: int | None = None,
+        listen: Callable[[pd.DataFrame], Any] | None = None,
+    ) -> LiveOutcome:
         """Serves live days by a policy; the same ones for every policy.
 
         Args:
             policy: The policy; `"usual"` for the site's own noisy system, or `"best"` for the best
                 pages there are, by the truth.
             days: Number of days, by default and at most `live_days`.
+            listen: Called with the requests of each batch of pages, as a policy is; so that another
+                policy can be asked what it would have shown.
 
         Raises:
             ValueError: If there is no such policy, it answers with something else than a list per
@@ -113,7 +121,7 @@ class LiveSite:
         days = self.live_days if days is None else days
         if not 1 <= days <= self.live_days:
             raise ValueError(f"`days` must be in 1 … {self.live_days}. Received: {days!r}")
-        run = LiveRun(self._site, self._video_ids, policy, self._seed)
+        run = LiveRun(self._site, self._video_ids, policy, self._seed, listen)
         for day in range(days):
             run.run_day(self.warm_days + day)
         return self._outcome(run, days)
