@@ -9,6 +9,9 @@ from typing import Any
 #: Module and class of each experiment by name, in the order of the paper.
 EXPERIMENTS: dict[str, tuple[str, str]] = {
     "combiners": ("combiners", "Combiners"),
+    "ab-test": ("ab_test", "AbTest"),
+    "ann": ("ann", "NearestNeighbours"),
+    "cold-start": ("cold_start", "ColdStart"),
 }
 
 
