@@ -16,10 +16,10 @@ import json
 import pathlib
 from typing import Any
 
-import kuairand
+from kuairand import TEST_FROM
 
 import tfrec_zoo as zoo
-from tfrec_zoo.data import Log, simulate
+from tfrec_zoo.data import Log, read_kuairand, simulate
 from tfrec_zoo.features import Column, FeatureSpec, InteractionColumn, NumericColumn
 from tfrec_zoo.tables import markdown
 from tfrec_zoo.tasks import WatchTime
@@ -59,7 +59,6 @@ def main() -> None:
     parser.add_argument("--output", type=pathlib.Path, required=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--epochs", type=int, default=2)
-    parser.add_argument("--impressions", type=int, help="only so many of KuaiRand")
     parser.add_argument("--users", type=int, default=4000, help="of the simulated log")
     parser.add_argument("--items", type=int, default=3000, help="of the simulated log")
     arguments = parser.parse_args()
@@ -83,7 +82,7 @@ def main() -> None:
 
 def _log(arguments: argparse.Namespace) -> tuple[Log, float | None]:
     if arguments.kuairand is not None:
-        return kuairand.kuairand(arguments.kuairand, arguments.impressions)
+        return read_kuairand(arguments.kuairand), TEST_FROM
     return simulate(num_users=arguments.users, num_items=arguments.items), None
 
 

@@ -5,6 +5,7 @@ from tfrec_zoo.data.derived import search_tokens
 from tfrec_zoo.data.examples import Examples, item_ids
 from tfrec_zoo.data.impressions import impression_examples, sampled_impressions
 from tfrec_zoo.data.interactions import interaction_examples
+from tfrec_zoo.data.kuairand import read_kuairand
 from tfrec_zoo.data.labels import labelled_examples
 from tfrec_zoo.data.live_outcome import LiveOutcome
 from tfrec_zoo.data.live_run import Policy
@@ -57,6 +58,7 @@ __all__ = [
     "prepare",
     "random_leaky",
     "read_frame",
+    "read_kuairand",
     "read_ncf",
     "sampled_impressions",
     "search_tokens",
