@@ -182,6 +182,19 @@ def test_interaction():
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
+def test_interaction_by_other_normalizations():
+    def found(**how):
+        column = InteractionColumn(WATCHED, VIDEO, ages="ages", **how)
+        return vectors(column, INTERACTION_RAW, is_candidate=True)
+
+    ages = np.array([5.0, 0, 25, 0, 0, 0])  # None is 0, like other missing numbers.
+    raw = np.stack([COUNTS, ages], axis=1)
+    np.testing.assert_array_equal(found(normalization="none"), raw)
+    np.testing.assert_allclose(found(normalization="log"), np.log1p(raw), atol=1e-6)
+    quantiles = np.stack([COUNT_CDF, AGE_CDF], axis=1)
+    np.testing.assert_allclose(found(mass=False, powers=False), quantiles, atol=1e-6)
+
+
 def test_interaction_without_ages():
     raw = {key: INTERACTION_RAW[key] for key in ("watched", "video_id")}
     found = vectors(InteractionColumn(WATCHED, VIDEO, mass=False), raw, is_candidate=True)

@@ -68,13 +68,22 @@ class DenseFeatures(tf.keras.layers.Layer):
         for column in self.columns:
             if isinstance(column, InteractionColumn):
                 for name in column.statistics:
-                    mass = column.mass and name == column.statistics[0]
-                    learned = features.statistics[name]
-                    self._normalizations[name] = _quantile(learned, powers=True, mass=mass)
+                    self._add_normalization(_number(column, name), features)
         for column in self.columns:
-            if isinstance(column, NumericColumn) and column.normalization != "none":
-                learned = features.statistics.get(column.key, ())
-                self._normalizations[column.key] = _normalization(column, learned)
+            if isinstance(column, NumericColumn):
+                self._add_normalization(column, features)
+
+    def _add_normalization(self, column: NumericColumn, features: Features) -> None:
+        if column.normalization != "none":
+            learned = features.statistics.get(column.key, ())
+            self._normalizations[column.key] = _normalization(column, learned)
+
+    def _normalized(self, name: str, number: tf.Tensor) -> tf.Tensor:
+        """Returns a number as it is fed, [..., 1], or [..., 3] with powers."""
+        if name in self._normalizations:
+            return tf.cast(self._normalizations[name](number), self.compute_dtype)
+        number = tf.where(tf.math.is_finite(number), number, tf.zeros([], number.dtype))
+        return tf.cast(number, self.compute_dtype)[..., None]
 
     def call(self, encoded: Encoded) -> tf.Tensor:
         """Returns the vectors of all columns, concatenated."""
@@ -121,11 +130,7 @@ class DenseFeatures(tf.keras.layers.Layer):
             vector = values[column.key]
             vector = tf.math.l2_normalize(vector, axis=-1) if column.normalize else vector
             return tf.cast(vector, self.compute_dtype)
-        if column.normalization != "none":
-            return tf.cast(self._normalizations[column.key](values[column.key]), self.compute_dtype)
-        number = values[column.key]
-        number = tf.where(tf.math.is_finite(number), number, tf.zeros([], number.dtype))
-        return tf.cast(number, self.compute_dtype)[..., None]
+        return self._normalized(column.key, values[column.key])
 
     def _weights(self, column: BagColumn, encoded: Encoded) -> tf.Tensor | None:
         """Returns the weights of a bag's values, [..., length]; None where they are equal."""
@@ -156,7 +161,7 @@ class DenseFeatures(tf.keras.layers.Layer):
         # [batch, length] or [batch, candidates, length]
         match = (bag == candidate[..., None]) & (bag > 0)
         count = tf.reduce_sum(tf.cast(match, tf.float32), axis=-1)
-        vectors = [self._normalizations[column.statistics[0]](count)]
+        vectors = [self._normalized(column.statistics[0], count)]
         if column.ages:
             ages = as_long_as(encoded["values"][column.ages], tf.shape(bag)[-1])
             never = tf.constant(ages.dtype.max, ages.dtype)
@@ -165,8 +170,8 @@ class DenseFeatures(tf.keras.layers.Layer):
             # Without a match there is no age, which is a missing value: NaN.
             latest = tf.reduce_min(ages, axis=-1)
             latest = tf.where(latest < never, latest, tf.constant(float("nan"), ages.dtype))
-            vectors.append(self._normalizations[column.statistics[1]](latest))
-        return tf.cast(tf.concat(vectors, axis=-1), self.compute_dtype)
+            vectors.append(self._normalized(column.statistics[1], latest))
+        return tf.concat(vectors, axis=-1)
 
     def get_config(self) -> dict[str, Any]:
         """Raises an error: the tables are not the layer's own.
@@ -193,11 +198,10 @@ def as_long_as(bag: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
     return tf.pad(bag, padding, constant_values=nan)[..., :length]
 
 
-def _quantile(learned: Sequence[float], mass: bool = False, **kwargs: Any) -> QuantileNormalization:
-    """A layer of the quantiles in the statistics of a feature, whose mass comes first."""
-    if mass:
-        return QuantileNormalization(boundaries=learned[1:], mass=learned[0], **kwargs)
-    return QuantileNormalization(boundaries=learned, **kwargs)
+def _number(column: InteractionColumn, name: str) -> NumericColumn:
+    """One of the numbers of an interaction column, as a column of its own."""
+    mass = column.mass and column.normalization == "quantile" and name == column.statistics[0]
+    return NumericColumn(name, column.normalization, column.powers, mass=mass)
 
 
 def _normalization(column: NumericColumn, learned: Sequence[float]) -> Normalization:
@@ -209,4 +213,8 @@ def _normalization(column: NumericColumn, learned: Sequence[float]) -> Normaliza
         return ZScoreNormalization(*learned)
     if column.normalization == "log":
         return LogNormalization()
-    return _quantile(learned, column.mass, powers=powers, extrapolate=column.extrapolate)
+    # A mass that is set apart comes before the quantiles.
+    mass, boundaries = (learned[0], learned[1:]) if column.mass else (False, learned)
+    return QuantileNormalization(
+        boundaries=boundaries, mass=mass, powers=powers, extrapolate=column.extrapolate
+    )

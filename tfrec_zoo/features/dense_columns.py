@@ -4,6 +4,7 @@ import dataclasses
 from typing import Literal, get_args
 
 from tfrec_zoo.features.columns import (
+    LEFT_OUT,
     BagColumn,
     CategoricalColumn,
     HashedColumn,
@@ -14,6 +15,19 @@ from tfrec_zoo.features.columns import (
 )
 
 Normalization = Literal["quantile", "min-max", "z-score", "log", "none"]
+
+
+def _check_normalization(normalization: object, powers: bool) -> None:
+    require(
+        normalization in get_args(Normalization),
+        f"`normalization` must be one of {get_args(Normalization)}.",
+        normalization,
+    )
+    require(
+        not powers or normalization in ("quantile", "min-max"),
+        "`powers` need values in [0, 1]: set `normalization` to 'quantile' or 'min-max'.",
+        normalization,
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,18 +118,9 @@ class NumericColumn:
 
     def __post_init__(self) -> None:
         check_key(self.key)
-        require(
-            self.normalization in get_args(Normalization),
-            f"`normalization` must be one of {get_args(Normalization)}.",
-            self.normalization,
-        )
+        _check_normalization(self.normalization, bool(self.powers))
         if self.powers is None:
             object.__setattr__(self, "powers", self.normalization == "quantile")
-        require(
-            not self.powers or self.normalization in ("quantile", "min-max"),
-            "`powers` need values in [0, 1]: set `normalization` to 'quantile' or 'min-max'.",
-            self.normalization,
-        )
         require(
             not (self.mass or self.extrapolate) or self.normalization == "quantile",
             "`mass` and `extrapolate` are about quantiles: set `normalization` to 'quantile'.",
@@ -135,8 +140,9 @@ class InteractionColumn:
     "How many videos has the user watched from this channel? When was the last time the user watched
     a video on this topic?" (Covington et al. 2016, §4.1). The column counts the values of a bag
     that equal the candidate's value, and takes the age of the latest one. Both numbers are
-    normalized by their quantiles, with powers. With a bag of the videos recently *shown* to the
-    user and the candidate's own id, it counts previous impressions, the paper's "churn".
+    normalized, by default by their quantiles, with powers. With a bag of the videos recently
+    *shown* to the user and the candidate's own id, it counts previous impressions, the paper's
+    "churn".
 
     Args:
         bag: Column of the user's past values; repeated values count repeatedly.
@@ -145,15 +151,20 @@ class InteractionColumn:
             only.
         mass: Whether the most frequent count, mostly 0, is set apart; see `NumericColumn`. If not,
             counts are fed by their plain ranks: where nine candidates of ten are new to the user,
-            0 is .9 and all other counts are between that and 1.
+            0 is .9 and all other counts are between that and 1. It is about `"quantile"` alone.
+        normalization: How the numbers are normalized; see `NumericColumn`.
+        powers: Whether to add squares and roots; see `NumericColumn`.
     """
 
     bag: BagColumn
     candidate: VocabularyColumn | HashedColumn
     ages: str | None = None
     mass: bool = True
+    normalization: Normalization = dataclasses.field(default="quantile", metadata=LEFT_OUT)
+    powers: bool | None = dataclasses.field(default=None, metadata=LEFT_OUT)
 
     def __post_init__(self) -> None:
+        _check_normalization(self.normalization, bool(self.powers))
         require(
             isinstance(self.bag, BagColumn)
             and isinstance(self.candidate, VocabularyColumn | HashedColumn)

@@ -225,9 +225,8 @@ class Features:
         """The statistics of those numbers that are normalized by their quantiles."""
         names = [c.key for c in self.spec.dense if isinstance(c, NumericColumn)
                  and c.normalization == "quantile"]  # fmt: skip
-        names += [
-            n for c in self.spec.dense if isinstance(c, InteractionColumn) for n in c.statistics
-        ]
+        names += [n for c in self.spec.dense if isinstance(c, InteractionColumn)
+                  and c.normalization == "quantile" for n in c.statistics]  # fmt: skip
         return {name: self.statistics[name] for name in names}
 
     def num_ids(self, column: CategoricalColumn) -> int:

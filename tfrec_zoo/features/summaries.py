@@ -160,16 +160,21 @@ class Count:
 def summaries_of(column: DenseColumn) -> dict[str, Summary]:
     """Returns what has to be summarized for a column, by the names of its numbers."""
     if isinstance(column, NumericColumn):
-        kinds: dict[str, Summary] = {
-            "quantile": Quantiles(column.mass),
-            "min-max": Extremes(),
-            "z-score": Moments(),
-        }
-        return {column.key: kinds.get(column.normalization, Count())}
+        return {column.key: _summary(column.normalization, column.mass)}
     if isinstance(column, InteractionColumn):
         count, *ages = column.statistics
-        return {count: Quantiles(column.mass), **{age: Quantiles() for age in ages}}
+        how = column.normalization
+        return {count: _summary(how, column.mass), **{age: _summary(how) for age in ages}}
     return {column.key: Count()} if isinstance(column, VectorColumn) else {}
+
+
+def _summary(normalization: str, mass: bool = False) -> Summary:
+    kinds: dict[str, Summary] = {
+        "quantile": Quantiles(mass),
+        "min-max": Extremes(),
+        "z-score": Moments(),
+    }
+    return kinds.get(normalization, Count())
 
 
 def _finite(values: Any) -> np.ndarray:
