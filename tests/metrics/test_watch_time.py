@@ -87,6 +87,25 @@ def test_watch_time_of_the_unclicked_is_not_looked_at():
     assert float(metric.result()) == 0.5  # 10 of 20
 
 
+def test_one_pair_of_each_page():
+    # Page 0: the click is below two of three others: all pairs lose 2/3 of 10 s. Page 1 has one
+    # pair, which loses 20 s. Page 2 has no unclicked impression.
+    y_true, scores = [1, 0, 0, 0, 1, 0, 1], [0.5, 0.9, 0.8, 0.1, 0.2, 0.3, 0.7]
+    watched, pages = [10.0, 0, 0, 0, 20.0, 0, 99.0], [0, 0, 0, 0, 1, 1, 2]
+    found = []
+    for seed in range(60):
+        metric = WeightedPerUserLoss(pairs="one", seed=seed)
+        metric.update_state(y_true, scores, watched, groups=pages)
+        found.append(float(metric.result()))
+    # 30 s in two pairs, of which 20 or all are lost, the latter in two draws of three.
+    assert set(np.round(found, 5)) == {0.66667, 1.0}
+    assert 0.5 < np.mean(np.array(found) == 1) < 0.83
+    config = metric.get_config()
+    assert (config["pairs"], config["seed"]) == ("one", 59)
+    with pytest.raises(ValueError, match="`pairs` must be 'all' or 'one'"):
+        WeightedPerUserLoss(pairs="two")
+
+
 def test_reset_merge_and_nothing_to_compare():
     metric, other = WeightedPerUserLoss(), WeightedPerUserLoss()
     assert math.isnan(metric.result())

@@ -12,6 +12,7 @@ EXPERIMENTS: dict[str, tuple[str, str]] = {
     "ab-test": ("ab_test", "AbTest"),
     "ann": ("ann", "NearestNeighbours"),
     "cold-start": ("cold_start", "ColdStart"),
+    "hidden-layers": ("hidden_layers", "HiddenLayers"),
 }
 
 

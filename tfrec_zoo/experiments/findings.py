@@ -51,6 +51,22 @@ def is_above(results: Results, metric: str, better: str, worse: str, claim: str)
     return by_differences(lead, words, claim)
 
 
+def is_below(results: Results, metric: str, better: str, worse: str, claim: str) -> Finding:
+    """Whether one setting has less of a metric, such as a loss, than another; see `is_above`.
+
+    Args:
+        results: What was measured.
+        metric: Name of the metric.
+        better: The setting that is claimed to have less.
+        worse: The other.
+        claim: The claim, as a sentence.
+    """
+    own, other = results.values(better, metric), results.values(worse, metric)
+    lead = (other - own).dropna().to_numpy()
+    words = f"{metric}: {better} {own.mean():.4g}, {worse} {other.mean():.4g}"
+    return by_differences(lead, words, claim)
+
+
 def by_differences(differences: np.ndarray, words: str, claim: str) -> Finding:
     """A finding from differences by seed that are claimed to be above zero.
 

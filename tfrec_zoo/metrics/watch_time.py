@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import tensorflow as tf
@@ -28,6 +28,10 @@ class WeightedPerUserLoss(GroupedMetric):
     result takes O(n log n), whatever the sizes of the pages.
 
     Args:
+        pairs: Which pairs of a page count: `"all"`, or `"one"`, drawn at random. The paper speaks
+            of two impressions of a page; all pairs have less noise, and pages with many clicks
+            more weight.
+        seed: Seed of the drawing.
         name: Name of the metric.
         dtype: Data type of the result.
 
@@ -45,8 +49,18 @@ class WeightedPerUserLoss(GroupedMetric):
         table 1, https://doi.org/10.1145/2959100.2959190
     """
 
-    def __init__(self, name: str = "weighted_per_user_loss", dtype: Any = None) -> None:
+    def __init__(
+        self,
+        pairs: Literal["all", "one"] = "all",
+        seed: int = 0,
+        name: str = "weighted_per_user_loss",
+        dtype: Any = None,
+    ) -> None:
         super().__init__(name=name, dtype=dtype)
+        if pairs not in ("all", "one"):
+            raise ValueError(f"`pairs` must be 'all' or 'one'. Received: {pairs!r}")
+        self.pairs = pairs
+        self.seed = seed
 
     def update_state(
         self, y_true: Any, y_pred: Any, watch_time: Any, *, groups: Any = None
@@ -74,7 +88,43 @@ class WeightedPerUserLoss(GroupedMetric):
         """Returns mispredicted over total watch time, NaN if no pair has watch time."""
         self._require_eager()
         labels, scores, watched, groups = self._log.columns()
+        if self.pairs == "one":
+            rows = one_pair_per_group(labels, groups, self.seed).ravel()
+            labels, scores, watched, groups = (
+                column[rows] for column in (labels, scores, watched, groups)
+            )
         lower, unclicked = weight_scored_lower(scores, 1 - labels, groups)
         total = np.sum(watched * unclicked)
         mispredicted = np.sum(watched * (unclicked - lower))
         return tf.constant(mispredicted / total if total > 0 else float("nan"), self.dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor arguments as a JSON-serializable dict."""
+        return {**super().get_config(), "pairs": self.pairs, "seed": self.seed}
+
+
+def one_pair_per_group(labels: np.ndarray, groups: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Draws a clicked and an unclicked impression of each group that has both.
+
+    Args:
+        labels: 1 for a clicked impression, [n].
+        groups: Group of each impression, [n].
+        seed: Seed of the drawing.
+
+    Returns:
+        The rows of the pairs, the clicked one first, [pairs, 2].
+
+    Example:
+
+    >>> one_pair_per_group(np.array([1, 0, 0, 1]), np.array([7, 8, 7, 8])).tolist()
+    [[0, 2], [3, 1]]
+    """
+    order = np.random.default_rng(seed).permutation(len(labels))
+    drawn = []
+    for label in (1, 0):
+        own = order[labels[order] == label]
+        of_group, first = np.unique(groups[own], return_index=True)
+        drawn.append((of_group, own[first]))
+    (clicked, rows), (unclicked, others) = drawn
+    _, left, right = np.intersect1d(clicked, unclicked, return_indices=True)
+    return np.stack([rows[left], others[right]], axis=1)
