@@ -13,6 +13,7 @@ EXPERIMENTS: dict[str, tuple[str, str]] = {
     "ann": ("ann", "NearestNeighbours"),
     "cold-start": ("cold_start", "ColdStart"),
     "hidden-layers": ("hidden_layers", "HiddenLayers"),
+    "powers": ("powers", "Powers"),
 }
 
 

@@ -1,0 +1,64 @@
+"""What the experiments on ranking measure, worked out by hand."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tfrec_zoo.data import Examples, Log, Rows
+from tfrec_zoo.experiments import get
+from tfrec_zoo.experiments.powers import normalized
+from tfrec_zoo.experiments.ranking import last_day, losses
+from tfrec_zoo.features import (
+    BagColumn,
+    FeatureSpec,
+    InteractionColumn,
+    NumericColumn,
+    VocabularyColumn,
+)
+
+WATCHES = pd.DataFrame({"user_id": ["a", "b"], "item_id": ["x", "y"], "time": [10.0, 90.0]})
+SHOWN = pd.DataFrame(
+    {"user_id": ["a", "a"], "item_id": ["x", "y"], "time": [10.0, 172_810.0], "clicked": [1, 0]}
+)
+LOG = Log("shown", WATCHES, impressions=SHOWN)
+
+
+def test_the_last_day_is_of_the_impressions():
+    # 172,810 s less a day of 86,400 s; the last watch is long before.
+    assert last_day(LOG) == 86_410.0
+
+
+def test_losses_of_all_pairs_and_of_one():
+    # Page 0: 10 s are above one of two others. Page 1: 30 s are below its only other one.
+    label, groups = np.float32([10, 0, 0, 30, 0]), np.array([0, 0, 0, 1, 1])
+    examples = Examples((Rows({}, np.arange(5)),), label=label, groups=groups)
+    scores = np.float32([0.5, 0.4, 0.6, 0.1, 0.2])
+    found = [losses(examples, scores, seed) for seed in range(20)]
+    # Pairs lose 10 and 30 of 10 + 10 + 30 seconds; one pair a page 30 or 40 of 40.
+    assert found[0]["weighted_per_user_loss"] == pytest.approx(0.8)
+    assert {each["loss_of_one_pair"] for each in found} == {0.75, 1.0}
+
+
+def test_logs_that_lack_what_is_measured_are_refused():
+    with pytest.raises(ValueError, match="needs impressions.* Received: 'watched'"):
+        get("powers")("toy", Log("watched", WATCHES))
+    with pytest.raises(ValueError, match="needs the simulator's truth.* Received: 'shown'"):
+        type("Needs", (get("powers"),), {"needs_truth": True})("toy", LOG)
+
+
+def test_numbers_are_normalized_in_another_way_and_flags_kept():
+    video = VocabularyColumn("video")
+    watched = BagColumn(VocabularyColumn("watched", space="video"))
+    flag = NumericColumn("logged_in", "min-max")
+    spec = FeatureSpec(
+        (NumericColumn("age", mass=True), flag), (InteractionColumn(watched, video, "ages"),)
+    )
+    (age, kept), (past,) = (
+        getattr(normalized(spec, "z-score", powers=False), side) for side in ("query", "candidate")
+    )
+    assert kept == flag
+    assert age == NumericColumn("age", "z-score")
+    assert (past.normalization, past.powers, past.mass) == ("z-score", False, False)
+    with_powers = normalized(spec, "quantile", powers=True)
+    assert with_powers.query[0] == NumericColumn("age", mass=True)
+    assert normalized(spec, "quantile", True, mass=False).query[0] == NumericColumn("age")
