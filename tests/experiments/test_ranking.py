@@ -4,10 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tfrec_zoo.data import Examples, Log, Rows
+from tfrec_zoo.data import Examples, Log, Rows, simulate
 from tfrec_zoo.experiments import get
 from tfrec_zoo.experiments.powers import normalized
 from tfrec_zoo.experiments.ranking import last_day, losses
+from tfrec_zoo.experiments.watch_time import by_shares, first_of_groups, mean_place
 from tfrec_zoo.features import (
     BagColumn,
     FeatureSpec,
@@ -33,7 +34,7 @@ def test_losses_of_all_pairs_and_of_one():
     label, groups = np.float32([10, 0, 0, 30, 0]), np.array([0, 0, 0, 1, 1])
     examples = Examples((Rows({}, np.arange(5)),), label=label, groups=groups)
     scores = np.float32([0.5, 0.4, 0.6, 0.1, 0.2])
-    found = [losses(examples, scores, seed) for seed in range(20)]
+    found = [losses(examples, scores, seed) for seed in range(8)]
     # Pairs lose 10 and 30 of 10 + 10 + 30 seconds; one pair a page 30 or 40 of 40.
     assert found[0]["weighted_per_user_loss"] == pytest.approx(0.8)
     assert {each["loss_of_one_pair"] for each in found} == {0.75, 1.0}
@@ -62,3 +63,46 @@ def test_numbers_are_normalized_in_another_way_and_flags_kept():
     with_powers = normalized(spec, "quantile", powers=True)
     assert with_powers.query[0] == NumericColumn("age", mass=True)
     assert normalized(spec, "quantile", True, mass=False).query[0] == NumericColumn("age")
+
+
+def test_shares_of_impressions_by_click_probability():
+    # 200 impressions in the order of their probabilities: the first fifth are 40.
+    clicks = np.repeat([0.1, 0.2, 0.5], [40, 80, 80])
+    points = by_shares(clicks, clicks, predicted=3 * clicks, worth=10 * clicks)
+    assert points[0] == pytest.approx(
+        {"part": 0, "clicks": 0.1, "predicted": 0.3, "worth": 1, "odds": 1 / 0.9}
+    )
+    # The last point is one impression in 200, worth 5 s: odds of 10 s.
+    assert points[-1] == pytest.approx(
+        {"part": 8, "clicks": 0.5, "predicted": 1.5, "worth": 5, "odds": 10}
+    )
+
+
+def test_places_within_groups():
+    scores, groups = np.array([0.3, 0.9, 0.5, 0.2, 0.1]), np.array([0, 0, 0, 1, 1])
+    # Third and second in group 0; group 1 has nothing but chosen ones.
+    chosen = np.array([True, False, True, True, True])
+    assert mean_place(scores, groups, chosen) == 2.5
+    assert first_of_groups(scores, groups).tolist() == [1, 3]
+
+
+def test_what_impressions_are_worth_at_the_first_position():
+    log = simulate(num_users=40, num_items=80, num_days=2, seed=1)
+    shown = log.impressions
+    rows = np.flatnonzero(shown["position"] == 5)[:50]
+    page, item = (shown[name].to_numpy()[rows] for name in ("page_id", "video_id"))
+    pages, at = np.unique(page, return_inverse=True)
+    values = log.true_values(pages)
+    column = pd.Index(values.items).get_indexer(item)
+    chance, seconds = log.true_values_at_first(rows)
+    expected = 1 / (1 + np.exp(-values.click_logit[at, column]))
+    np.testing.assert_allclose(chance, expected, rtol=1e-5)
+    np.testing.assert_allclose(seconds, expected * values.seconds[at, column], rtol=1e-5)
+
+
+def test_click_bait_has_sensational_titles():
+    log = simulate(num_users=40, num_items=200, num_days=2, seed=1)
+    single = log.items["series"] == ""
+    said = log.items["title"].str.contains("gone wrong|they hide from you|you won't believe")
+    np.testing.assert_array_equal(log.is_click_bait[single], said[single])
+    assert 0 < log.is_click_bait.mean() < 0.3

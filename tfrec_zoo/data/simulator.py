@@ -62,6 +62,7 @@ from tfrec_zoo.data.simulated_truth import TrueValues
 from tfrec_zoo.data.simulated_world import (
     DAY,
     WORDS,
+    Floats,
     catalogue,
     item_table,
     labels,
@@ -89,6 +90,32 @@ class SimulatedLog(Log):
         site, video_ids = _run(pages, **self.arguments)
         logit, seconds = (np.concatenate(part) for part in zip(*site.probed, strict=True))
         return TrueValues(np.asarray(pages), video_ids, logit, seconds, POSITION_BIAS)
+
+    @property
+    def is_click_bait(self) -> NDArray[np.bool_]:
+        """Which rows of `items` are click-bait, [items]: clicked more, watched less."""
+        site, video_ids = open_site(np.empty(0, np.int64), **self.arguments)
+        at = pd.Index(video_ids).get_indexer(self.items[self.roles.item])
+        return np.asarray(site.videos.bait[at] > 0)
+
+    def true_values_at_first(self, rows: NDArray[Any]) -> tuple[Floats, Floats]:
+        """What impressions would have been worth at the first position of their page.
+
+        The impressions' own `true_click_probability` and `true_watch_time` are of the position
+        that they were shown at.
+
+        Args:
+            rows: Rows of `impressions`.
+
+        Returns:
+            The [rows] click probabilities, and the [rows] expected seconds.
+        """
+        assert self.impressions is not None
+        shown = self.impressions.iloc[rows]
+        chance = shown["true_click_probability"].to_numpy()
+        odds = chance / (1 - chance) * np.exp(POSITION_BIAS * shown["position"].to_numpy())
+        first = odds / (1 + odds)
+        return first, shown["true_watch_time"].to_numpy() / chance * first
 
 
 def simulate(

@@ -14,6 +14,7 @@ EXPERIMENTS: dict[str, tuple[str, str]] = {
     "cold-start": ("cold_start", "ColdStart"),
     "hidden-layers": ("hidden_layers", "HiddenLayers"),
     "powers": ("powers", "Powers"),
+    "watch-time": ("watch_time", "WatchTimes"),
 }
 
 
