@@ -15,6 +15,7 @@ EXPERIMENTS: dict[str, tuple[str, str]] = {
     "hidden-layers": ("hidden_layers", "HiddenLayers"),
     "powers": ("powers", "Powers"),
     "watch-time": ("watch_time", "WatchTimes"),
+    "sharing": ("sharing", "Sharing"),
 }
 
 

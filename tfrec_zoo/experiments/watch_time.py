@@ -38,7 +38,8 @@ class WatchTimes(RankingExperiment):
     learns at best. Exact odds come of a clicked impression that is a negative of weight one, too.
     Click-bait and what it is worth are of pages as each ranker orders them: the mean place of
     click-bait among the impressions of its page, and the true seconds and clicks of the impression
-    that comes first. The curve has impressions by their true click probability; where no truth is
+    that comes first. The curve has impressions by their true click probability, where predictions
+    are flatter than the truth because it depends on more than any column says; where no truth is
     known, by the predictions, with what was watched in the place of the truth.
     """
 
