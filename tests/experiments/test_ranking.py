@@ -6,16 +6,20 @@ import pytest
 
 from tfrec_zoo.data import Examples, Log, Rows, simulate
 from tfrec_zoo.experiments import get
+from tfrec_zoo.experiments.past_interactions import _KINDS, _PAST, without
 from tfrec_zoo.experiments.powers import normalized
 from tfrec_zoo.experiments.ranking import last_day, losses
+from tfrec_zoo.experiments.sharing import separated
 from tfrec_zoo.experiments.watch_time import by_shares, first_of_groups, mean_place
 from tfrec_zoo.features import (
     BagColumn,
+    EmbeddingColumn,
     FeatureSpec,
     InteractionColumn,
     NumericColumn,
     VocabularyColumn,
 )
+from tfrec_zoo.tasks.specs import impression_spec
 
 WATCHES = pd.DataFrame({"user_id": ["a", "b"], "item_id": ["x", "y"], "time": [10.0, 90.0]})
 SHOWN = pd.DataFrame(
@@ -106,3 +110,29 @@ def test_click_bait_has_sensational_titles():
     said = log.items["title"].str.contains("gone wrong|they hide from you|you won't believe")
     np.testing.assert_array_equal(log.is_click_bait[single], said[single])
     assert 0 < log.is_click_bait.mean() < 0.3
+
+
+def test_kinds_of_features_of_which_a_ranker_is_deprived():
+    log = simulate(num_users=40, num_items=80, num_days=2, seed=1)
+    spec = impression_spec(log)
+    lost = {
+        kind: {c.name for c in spec.columns} - {c.name for c in without(spec, kind, log).columns}
+        for kind in _KINDS
+    }
+    assert lost[_PAST] == {
+        f"history_{name}_bag50_and_{name}" for name in ("channel", "topic", "series")
+    }
+    assert lost["watches"] == {"history_bag50_embedding", "last_watched_embedding"}
+    assert lost["candidate"] == {"video_id_embedding"}
+    assert lost["candidate's attributes"] == {
+        "channel_embedding", "topic_embedding", "series_embedding", "length", "episode",
+    }  # fmt: skip
+    # Every column is of one kind, but the position.
+    assert sum(map(len, lost.values())) == len(spec.columns) - 1
+
+
+def test_separate_tables():
+    spec = separated(impression_spec(LOG))
+    embedded = [c for c in spec.columns if isinstance(c, EmbeddingColumn)]
+    assert [c.table for c in embedded] == ["history_bag50", "last_watched", "item_id"]
+    assert {c.categorical.space for c in embedded} == {"item_id"}

@@ -16,6 +16,7 @@ EXPERIMENTS: dict[str, tuple[str, str]] = {
     "powers": ("powers", "Powers"),
     "watch-time": ("watch_time", "WatchTimes"),
     "sharing": ("sharing", "Sharing"),
+    "past-interactions": ("past_interactions", "PastInteractions"),
 }
 
 
