@@ -17,6 +17,7 @@ EXPERIMENTS: dict[str, tuple[str, str]] = {
     "watch-time": ("watch_time", "WatchTimes"),
     "sharing": ("sharing", "Sharing"),
     "past-interactions": ("past_interactions", "PastInteractions"),
+    "nominators": ("nominators", "Nominators"),
 }
 
 
