@@ -5,7 +5,10 @@ import pandas as pd
 import pytest
 
 from tfrec_zoo.data import Examples, Log, Rows, simulate
+from tfrec_zoo.data.simulated_truth import TrueValues
 from tfrec_zoo.experiments import get
+from tfrec_zoo.experiments.churn import kept_share, seconds_of_loads
+from tfrec_zoo.experiments.nominators import nominations_read
 from tfrec_zoo.experiments.past_interactions import _KINDS, _PAST, without
 from tfrec_zoo.experiments.powers import normalized
 from tfrec_zoo.experiments.ranking import last_day, losses
@@ -136,3 +139,32 @@ def test_separate_tables():
     embedded = [c for c in spec.columns if isinstance(c, EmbeddingColumn)]
     assert [c.table for c in embedded] == ["history_bag50", "last_watched", "item_id"]
     assert {c.categorical.space for c in embedded} == {"item_id"}
+
+
+def test_what_is_shown_again_is_worth_less():
+    # At the top 1/2 and 1/4 of 10 s; shown once more, the logit of the first is lower by .5.
+    logit = np.array([[0.0, -np.log(3)]])
+    values = TrueValues(np.array([0]), np.array(["x", "y"]), logit, np.full((1, 2), 10.0), 0.0)
+    lists = [np.array([["x"]]), np.array([["x"]]), np.array([["y"]])]
+    first, again, other = seconds_of_loads(values, lists)
+    assert (first[0], other[0]) == pytest.approx((5.0, 2.5))
+    assert again[0] == pytest.approx(10 / (1 + np.exp(0.5)))
+
+
+def test_share_of_a_list_that_was_in_the_one_before():
+    before = np.array([["a", "b"], ["c", "d"]])
+    assert kept_share(before, np.array([["b", "x"], ["d", "c"]])) == 0.75
+
+
+def test_what_is_read_of_nominations():
+    spec = impression_spec(LOG, sources=("mf", "top"), previous_impressions=False)
+
+    def names(reads):
+        columns = nominations_read(spec, reads, "mf").candidate
+        return [column.name for column in columns]
+
+    scores = ["candidate_score_mf", "candidate_reciprocal_rank_mf"]
+    scores += ["candidate_score_top", "candidate_reciprocal_rank_top"]
+    assert names("none") == ["item_id_embedding"]
+    assert names("first score") == ["item_id_embedding", "candidate_score_mf"]
+    assert names("all") == ["item_id_embedding", "candidate_sources_bag3_embedding", *scores]

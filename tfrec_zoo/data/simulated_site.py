@@ -36,6 +36,7 @@ _ROUNDS: Final = 3  # pages in the longest session
 _CLICK_BIAS: Final = -4.65
 _RATIO_CONCENTRATION: Final = 4.0
 POSITION_BIAS: Final = 0.08
+SHOWN_BEFORE: Final = 0.5  # lower logit for each time that the video was shown and not clicked
 
 
 class Page(NamedTuple):
@@ -191,7 +192,7 @@ class Site:
             + 0.6 * popularity_curve(age, videos.rise[video])
             + 0.35 * videos.quality[video]
             + 1.6 * videos.bait[video]
-            - 0.5 * self.shown.count(self._key(user, video))
+            - SHOWN_BEFORE * self.shown.count(self._key(user, video))
         )
         longer = np.log(videos.length[video] / 240)
         ratio = (

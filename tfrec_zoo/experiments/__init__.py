@@ -18,6 +18,7 @@ EXPERIMENTS: dict[str, tuple[str, str]] = {
     "sharing": ("sharing", "Sharing"),
     "past-interactions": ("past_interactions", "PastInteractions"),
     "nominators": ("nominators", "Nominators"),
+    "churn": ("churn", "Churn"),
 }
 
 
