@@ -67,7 +67,7 @@ class HiddenLayers(RankingExperiment):
             "dropout": 0.0,
         },
         "small": {
-            "world": {"num_users": 800, "num_items": 400},
+            "world": {"num_users": 2000, "num_items": 400, "num_days": 7},
             "divisor": 4,
             "table": list(_TABLE),
             "epochs": 2,
@@ -77,7 +77,7 @@ class HiddenLayers(RankingExperiment):
             "dropout": 0.2,
         },
         "full": {
-            "world": {"num_users": 3000, "num_items": 1500, "num_days": 21},
+            "world": {"num_users": 6000, "num_items": 1500, "num_days": 10},
             "divisor": 1,
             "table": list(_TABLE),
             "epochs": 2,
@@ -116,7 +116,7 @@ class HiddenLayers(RankingExperiment):
         if "loss_of_the_truth" in results.metrics:
             bound = results.metrics["loss_of_the_truth"].mean()
             own.axvline(bound, color="black", linestyle="--", label="true watch time")
-            own.legend(frameon=False)
+            own.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0))
         bars(paper, results.metrics, "loss_in_the_paper", "weighted per-user loss in the paper")
         paper.set_yticks([])
         return figure

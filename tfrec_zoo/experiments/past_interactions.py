@@ -64,7 +64,7 @@ class PastInteractions(RankingExperiment):
             "dropout": 0.0,
         },
         "small": {
-            "world": {"num_users": 1000, "num_items": 500},
+            "world": {"num_users": 2000, "num_items": 500, "num_days": 7},
             "hidden_units": (128, 64),
             "epochs": 2,
             "batch_size": 512,
@@ -72,7 +72,7 @@ class PastInteractions(RankingExperiment):
             "dropout": 0.2,
         },
         "full": {
-            "world": {"num_users": 4000, "num_items": 2000, "num_days": 28},
+            "world": {"num_users": 8000, "num_items": 2000, "num_days": 12},
             "hidden_units": (256, 128),
             "epochs": 2,
             "batch_size": 512,

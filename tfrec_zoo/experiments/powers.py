@@ -57,7 +57,7 @@ class Powers(RankingExperiment):
             "dropout": 0.0,
         },
         "small": {
-            "world": {"num_users": 800, "num_items": 400},
+            "world": {"num_users": 2000, "num_items": 400, "num_days": 7},
             "hidden_units": (128, 64),
             "epochs": 2,
             "batch_size": 512,
@@ -65,7 +65,7 @@ class Powers(RankingExperiment):
             "dropout": 0.2,
         },
         "full": {
-            "world": {"num_users": 4000, "num_items": 2000, "num_days": 21},
+            "world": {"num_users": 8000, "num_items": 2000, "num_days": 11},
             "hidden_units": (256, 128),
             "epochs": 3,
             "batch_size": 512,

@@ -61,7 +61,7 @@ class Sharing(RankingExperiment):
             "dropout": 0.0,
         },
         "small": {
-            "world": {"num_users": 1200, "num_items": 600},
+            "world": {"num_users": 2500, "num_items": 600, "num_days": 7},
             "hidden_units": (128, 64),
             "epochs": 2,
             "batch_size": 512,
@@ -69,7 +69,7 @@ class Sharing(RankingExperiment):
             "dropout": 0.2,
         },
         "full": {
-            "world": {"num_users": 6000, "num_items": 4000, "num_days": 28},
+            "world": {"num_users": 10000, "num_items": 4000, "num_days": 12},
             "hidden_units": (256, 128),
             "epochs": 2,
             "batch_size": 512,

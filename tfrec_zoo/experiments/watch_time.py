@@ -69,7 +69,7 @@ class WatchTimes(RankingExperiment):
             "dropout": 0.0,
         },
         "small": {
-            "world": {"num_users": 1000, "num_items": 400},
+            "world": {"num_users": 2000, "num_items": 400, "num_days": 7},
             "hidden_units": (128, 64),
             "epochs": 2,
             "batch_size": 512,
@@ -77,7 +77,7 @@ class WatchTimes(RankingExperiment):
             "dropout": 0.2,
         },
         "full": {
-            "world": {"num_users": 6000, "num_items": 2000, "num_days": 28},
+            "world": {"num_users": 10000, "num_items": 2000, "num_days": 14},
             "hidden_units": (256, 128),
             "epochs": 2,
             "batch_size": 512,
@@ -159,7 +159,7 @@ class WatchTimes(RankingExperiment):
                 label = f"by true {'watch time' if kind == 'seconds' else 'clicks'}"
                 right.axvline(place, color="black", linestyle=style, label=label)
             right.set_xlim(left=1)
-            right.legend(frameon=False)
+            right.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
         return figure
 
     def findings(self, results: Results) -> list[Finding]:
