@@ -26,7 +26,7 @@ def get(name: str) -> Any:
     """The class of an experiment.
 
     Args:
-        name: Its name, such as `"combiners"`.
+        name: The name of an experiment, such as `"combiners"`.
 
     Raises:
         KeyError: If there is no experiment of that name.
