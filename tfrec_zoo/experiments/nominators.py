@@ -53,7 +53,9 @@ class Nominators(Experiment):
     reciprocal rank by each; "first score" the score of the first source; "none" nothing of these.
     The first source is `YouTubeRetrieval`; its own order is "first source, not ranked". The rankers
     learn from nominations by sources that were trained without the user. AUCs are of the test
-    impressions, the rest of the ten best of what both stages recommend at the test moments.
+    impressions, the rest of the ten best of what both stages recommend at the test moments: hits
+    are of the next watch, which mostly is of what the site itself had nominated, and the true watch
+    time is of any video.
     """
 
     name = "nominators"
@@ -153,31 +155,33 @@ class Nominators(Experiment):
         return Measured({**measured.test[reads], **metrics})
 
     def figure(self, results: Results) -> Figure:
-        """Bars of what lists are worth, and of the order within pages."""
-        figure, (left, right) = new_figure(2, height=2.8)
-        bars(left, results.metrics, *self._worth(results))
-        ranked = results.metrics[results.metrics["gauc"].notna()]
-        bars(right, ranked, "gauc", "AUC within pages of the test impressions")
-        right.set_xlim(left=0.5)
+        """Bars of what lists are worth, of what they hit, and of the order within pages."""
+        labels = {
+            TRUE_WATCH_TIME: "true expected watch time of the ten best, s",
+            "hit_rate_at_10": "HR@10 of the next watch",
+            "gauc": "AUC within pages of the test impressions",
+        }
+        shown = {metric: name for metric, name in labels.items() if metric in results.metrics}
+        figure, axes = new_figure(len(shown), width=4.5, height=2.6)
+        for each, (metric, label) in zip(axes, shown.items(), strict=True):
+            bars(each, results.metrics[results.metrics[metric].notna()], metric, label)
+        axes[-1].set_xlim(left=0.5)
         return figure
-
-    def _worth(self, results: Results) -> tuple[str, str]:
-        """The metric of lists, and its name."""
-        if TRUE_WATCH_TIME in results.metrics:
-            return TRUE_WATCH_TIME, "true expected watch time of the ten best, s"
-        return "hit_rate_at_10", "HR@10"
 
     def findings(self, results: Results) -> list[Finding]:
         """All that is known of nominations against less."""
-        metric, _ = self._worth(results)
+        metric = TRUE_WATCH_TIME if TRUE_WATCH_TIME in results.metrics else "hit_rate_at_10"
         claims = {
             _NONE: "Sources and scores of nominations help ranking.",
             _FIRST: "All sources and scores help more than the first score.",
             _UNRANKED: "Ranking improves upon the first source.",
         }
         found = [is_above(results, metric, _ALL, other, claim) for other, claim in claims.items()]
-        claim = "Sources and scores of nominations help to order what was shown."
-        return [*found, is_above(results, "gauc", _ALL, _NONE, claim)]
+        more = {
+            "hit_rate_at_10": "Sources and scores of nominations help to find the next watch.",
+            "gauc": "Sources and scores of nominations help to order what was shown.",
+        }
+        return [*found, *(is_above(results, m, _ALL, _NONE, claim) for m, claim in more.items())]
 
 
 def nominations_read(spec: FeatureSpec, reads: str, first: str) -> FeatureSpec:
