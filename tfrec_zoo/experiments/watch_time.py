@@ -138,17 +138,19 @@ class WatchTimes(RankingExperiment):
         figure, axes = new_figure(2 if has_bait else 1)
         left = np.ravel(axes)[0]
         curve = results.curve("odds")
-        # Points of the seeds are apart by little: they are drawn at their mean.
-        curve["x"] = curve.groupby("part")["clicks"].transform("mean")
+        curve["x"] = curve["part"].map(lambda part: 100 * _CUTS[part + 1])
+        if has_bait:
+            # Points of the seeds are apart by little: they are drawn at their mean.
+            curve["x"] = curve.groupby("part")["clicks"].transform("mean")
+            left.set_xscale("log")
         for setting in curve["setting"].unique():
             line(left, curve[curve["setting"] == setting], "x", "predicted", setting, marker="o")
         truth = curve[curve["setting"] == curve["setting"].iloc[0]]
         name = "true watch time" if has_bait else "watched"
         line(left, truth, "x", "worth", name, color="black")
         line(left, truth, "x", "odds", "perfect odds", color="black", linestyle="--")
-        left.set_xscale("log")
         left.set_yscale("log")
-        left.set_xlabel("click probability" if has_bait else "click rate")
+        left.set_xlabel("click probability" if has_bait else "per cent of the predictions, up to")
         left.set_ylabel("seconds per impression")
         left.legend(frameon=False)
         if has_bait:
