@@ -9,16 +9,16 @@ from typing import Any
 #: Module and class of each experiment by name, in the order of the paper.
 EXPERIMENTS: dict[str, tuple[str, str]] = {
     "combiners": ("combiners", "Combiners"),
-    "ab-test": ("ab_test", "AbTest"),
     "ann": ("ann", "NearestNeighbours"),
-    "cold-start": ("cold_start", "ColdStart"),
-    "hidden-layers": ("hidden_layers", "HiddenLayers"),
-    "powers": ("powers", "Powers"),
-    "watch-time": ("watch_time", "WatchTimes"),
     "sharing": ("sharing", "Sharing"),
     "past-interactions": ("past_interactions", "PastInteractions"),
     "nominators": ("nominators", "Nominators"),
     "churn": ("churn", "Churn"),
+    "watch-time": ("watch_time", "WatchTimes"),
+    "powers": ("powers", "Powers"),
+    "hidden-layers": ("hidden_layers", "HiddenLayers"),
+    "ab-test": ("ab_test", "AbTest"),
+    "cold-start": ("cold_start", "ColdStart"),
 }
 
 
