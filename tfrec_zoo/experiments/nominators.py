@@ -54,8 +54,8 @@ class Nominators(Experiment):
     The first source is `YouTubeRetrieval`; its own order is "first source, not ranked". The rankers
     learn from nominations by sources that were trained without the user. AUCs are of the test
     impressions, the rest of the ten best of what both stages recommend at the test moments: hits
-    are of the next watch, which mostly is of what the site itself had nominated, and the true watch
-    time is of any video.
+    are of the next watch, among videos that the site itself had offered or the user had searched
+    for, and the true watch time is of any video.
     """
 
     name = "nominators"
