@@ -9,10 +9,6 @@ channel, topic, series and length; the vectors of `YouTubeRetrieval` start from 
 same and on the words of the titles, from the mean of the channel or of the topic, from the mean of
 all, or from nothing. The simulator's truth is that a new video is watched for its topic, its
 channel and its series.
-
-The second table is about videos that are in training, but young: with the age of the example as a
-feature, which is zero in serving, and without it, it says what share of the lists of ten are videos
-uploaded in the last days, beside the share of the watches.
 """
 
 import argparse
@@ -43,7 +39,7 @@ def split_before(log: Log, begin: float) -> Split:
 
 
 def of_new_items(arguments: argparse.Namespace, log: Log, begin: float) -> list[dict[str, Any]]:
-    """The rows of the first table."""
+    """The rows of the table."""
     split = split_before(log, begin)
     new = log.items[log.items["upload_time"] >= begin]
     is_new = log.interactions["video_id"].isin(new["video_id"]).to_numpy()[split.test]
@@ -84,40 +80,6 @@ def of_new_items(arguments: argparse.Namespace, log: Log, begin: float) -> list[
     return rows
 
 
-def of_example_age(arguments: argparse.Namespace, log: Log, begin: float) -> list[dict[str, Any]]:
-    """The rows of the second table: young videos that are in training."""
-    days = arguments.fresh_days
-    split = split_before(log, begin + (days - 1) * DAY)  # The last day is tested on.
-    training = zoo.Training(epochs=arguments.epochs, seed=arguments.seed, verbose=0)
-    young = log.items.loc[log.items["upload_time"] >= begin, "video_id"]
-    watched = log.interactions["video_id"].to_numpy()[split.test]
-    rows = []
-    for name, has_age in (("with example age", True), ("without", False)):
-        task = NextWatch(log, split=split, example_age=has_age)
-        run = zoo.train("YouTubeRetrieval", task, training, hidden_units=(128, 64))
-        item = run.model.features.vocabularies["video_id"].array()
-        is_known = np.isin(watched, item)
-        examples = task.examples(type(run.model), run.arguments).test
-        best = top_ids(run.model, examples)
-        rows.append(
-            {
-                "features": name,
-                "share_of_lists": float(np.isin(item[best], young).mean()),
-                "share_of_watches": float(np.isin(watched[is_known], young).mean()),
-                "recall_at_10": run.metrics["hit_rate_at_10"],
-            }
-        )
-    return rows
-
-
-def top_ids(model: Any, examples: Any, k: int = 10) -> np.ndarray:
-    """[examples, k] classes of the best items."""
-    raw = examples.raw(model.raw_keys)
-    rows = [np.arange(i, min(i + 1024, len(examples))) for i in range(0, len(examples), 1024)]
-    parts = [model.scores({key: raw[key][at] for key in model.raw_keys}).numpy() for at in rows]
-    return np.concatenate([np.argsort(-scores, axis=1, kind="stable")[:, :k] for scores in parts])
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--users", type=int, default=2000)
@@ -131,13 +93,11 @@ def main() -> None:
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     log = simulate(arguments.users, arguments.items, arguments.days, seed=arguments.seed)
     begin = (arguments.days - arguments.fresh_days) * DAY
-    tables = {}
-    for name, rows_of in (("new items", of_new_items), ("example age", of_example_age)):
-        tables[name] = rows_of(arguments, log, begin)
-        print(f"\n{shown(tables[name])}\n", flush=True)
+    rows = of_new_items(arguments, log, begin)
+    print(f"\n{shown(rows)}\n", flush=True)
     if arguments.output:
         given = {k: v for k, v in vars(arguments).items() if k != "output"}
-        text = json.dumps({"arguments": given, **tables}, indent=1) + "\n"
+        text = json.dumps({"arguments": given, "new items": rows}, indent=1) + "\n"
         atomic_write(arguments.output, text)
 
 

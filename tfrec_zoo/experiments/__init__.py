@@ -8,6 +8,7 @@ from typing import Any
 
 #: Module and class of each experiment by name, in the order of the paper.
 EXPERIMENTS: dict[str, tuple[str, str]] = {
+    "example-age": ("example_age", "ExampleAge"),
     "combiners": ("combiners", "Combiners"),
     "ann": ("ann", "NearestNeighbours"),
     "sharing": ("sharing", "Sharing"),

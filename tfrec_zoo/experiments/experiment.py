@@ -166,6 +166,28 @@ class Experiment(abc.ABC):
         )
 
 
+def require_columns(
+    experiment: str, table: str, frame: pd.DataFrame | None, columns: Sequence[str]
+) -> None:
+    """Checks that a data set has what an experiment needs.
+
+    Args:
+        experiment: Name of the experiment.
+        table: Name of the log's table.
+        frame: The table, if there is one.
+        columns: Names of the columns that are needed.
+
+    Raises:
+        ValueError: If there is no such table, or a column is missing.
+    """
+    received = [] if frame is None else list(frame.columns)
+    if set(columns) - set(received):
+        raise ValueError(
+            f"The experiment {experiment!r} needs a log whose {table} have {list(columns)}, as the "
+            f"simulated one does. Received columns: {received}"
+        )
+
+
 def _slug(setting: str) -> str:
     """A setting's name as part of a file's name."""
     return re.sub(r"[^a-z0-9.]+", "-", setting.lower()).strip("-")
