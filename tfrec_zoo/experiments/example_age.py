@@ -68,19 +68,19 @@ class ExampleAge(Experiment):
         "toy": {
             "world": {"num_users": 150, "num_items": 100, "num_days": 4},
             "hidden_units": (16,),
-            "epochs": 1,
+            "training": {"epochs": 1},
             "requests": 50,
         },
         "small": {
             "world": {"num_users": 3000, "num_items": 500, "num_days": 14},
             "hidden_units": (256, 64),
-            "epochs": 8,
+            "training": {"epochs": 8, "batch_size": 256, "learning_rate": 0.005},
             "requests": 500,
         },
         "full": {
             "world": {"num_users": 8000, "num_items": 1500, "num_days": 28},
             "hidden_units": (512, 128),
-            "epochs": 8,
+            "training": {"epochs": 8, "batch_size": 256, "learning_rate": 0.005},
             "requests": 1000,
         },
     }
@@ -95,16 +95,8 @@ class ExampleAge(Experiment):
         require_columns(self.name, "items", log.items, ["upload_time"])
         split, begin, num_days = but_last_day(log)
         task = NextWatch(log, split=split, order=False, **setting)
-        # Small steps and many: a popularity of a day is a fine detail of the age.
-        training = zoo.Training(
-            epochs=self.parameters["epochs"],
-            batch_size=256,
-            learning_rate=0.005,
-            seed=seed,
-            verbose=0,
-        )
         units = self.parameters["hidden_units"]
-        run = zoo.train("YouTubeRetrieval", task, training, hidden_units=units)
+        run = zoo.train("YouTubeRetrieval", task, self.training(seed), hidden_units=units)
         examples = task.examples(type(run.model), run.arguments)
         videos = run.model.features.vocabularies[log.roles.item].array()
         rng = np.random.default_rng(seed)
@@ -196,7 +188,7 @@ class ExampleAge(Experiment):
             axes.set_ylabel("share of a day's watches (%)")
         left.set_title("mean over videos", fontsize="medium")
         middle.set_title(f"the most watched upload, seed {seed}", fontsize="medium")
-        left.legend(fontsize="x-small")
+        figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=5)
         fresh = fresh.assign(lists=100 * fresh["lists"])
         for name, own in fresh.groupby("setting"):
             line(right, own, "days", "lists", f"{name} example age", marker="o", markersize=3)

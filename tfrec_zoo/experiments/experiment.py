@@ -21,6 +21,7 @@ from tfrec_zoo.data import Log, simulate
 from tfrec_zoo.evaluation.result import command, without_nan
 from tfrec_zoo.experiments.findings import Finding
 from tfrec_zoo.experiments.measured import Measured, Results
+from tfrec_zoo.training import Training
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -52,7 +53,7 @@ class Experiment(abc.ABC):
     claim: ClassVar[str]
     #: What is shown, by heading: the keys of `Measured.metrics`.
     columns: ClassVar[Mapping[str, str]]
-    #: Parameters by size; `world` are arguments of `simulate`.
+    #: Parameters by size; `world` are arguments of `simulate`, `training` of `Training`.
     sizes: ClassVar[Mapping[str, Mapping[str, Any]]]
 
     def __init__(self, size: str = "small", log: Log | None = None) -> None:
@@ -72,6 +73,15 @@ class Experiment(abc.ABC):
         if self.given is not None:
             return self.given
         return simulate(**self.parameters.get("world", {}), seed=seed)
+
+    def training(self, seed: int, **fields: Any) -> Training:
+        """How a model is trained: as the size says in `training`, without a word.
+
+        Args:
+            seed: The seed.
+            **fields: Fields of `Training` in place of those.
+        """
+        return Training(**{**self.parameters["training"], "seed": seed, "verbose": 0, **fields})
 
     @abc.abstractmethod
     def settings(self) -> Mapping[str, Mapping[str, Any]]:
