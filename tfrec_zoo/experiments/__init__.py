@@ -9,6 +9,9 @@ from typing import Any
 #: Module and class of each experiment by name, in the order of the paper.
 EXPERIMENTS: dict[str, tuple[str, str]] = {
     "example-age": ("example_age", "ExampleAge"),
+    "label-choice": ("label_choice", "LabelChoice"),
+    "withhold": ("withhold", "Withhold"),
+    "per-user-examples": ("per_user_examples", "PerUserExamples"),
     "combiners": ("combiners", "Combiners"),
     "ann": ("ann", "NearestNeighbours"),
     "sharing": ("sharing", "Sharing"),
