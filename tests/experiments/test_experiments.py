@@ -84,6 +84,19 @@ def test_finished_runs_are_not_run_again_and_others_are_refused(tmp_path):
         Counted("toy").run(tmp_path, [0], settings=["median"])
 
 
+def test_further_files_are_left_beside_the_result_and_not_in_it(tmp_path):
+    class WithFiles(Combiners):
+        def measure(self, seed, **setting):
+            from tfrec_zoo.experiments.measured import Measured
+
+            value = {"hit_rate_at_10": 0.1, "mean_average_precision": 0.2}
+            return Measured(value, files={"names.tsv": f"{setting['combiner']}\t{seed}\n"})
+
+    WithFiles("toy").run(tmp_path, [0, 1], settings=["mean", "sum"])
+    assert (tmp_path / "files" / "sum-1" / "names.tsv").read_text() == "sum\t1\n"
+    assert "names.tsv" not in (tmp_path / "result.json").read_text()
+
+
 def test_page_shows_table_figure_and_findings(tmp_path):
     class Told(Combiners):
         def measure(self, seed, **setting):

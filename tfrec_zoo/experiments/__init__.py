@@ -8,12 +8,14 @@ from typing import Any
 
 #: Module and class of each experiment by name, in the order of the paper.
 EXPERIMENTS: dict[str, tuple[str, str]] = {
-    "example-age": ("example_age", "ExampleAge"),
-    "label-choice": ("label_choice", "LabelChoice"),
-    "withhold": ("withhold", "Withhold"),
-    "per-user-examples": ("per_user_examples", "PerUserExamples"),
     "combiners": ("combiners", "Combiners"),
+    "sampled-softmax": ("sampled_softmax", "SampledSoftmax"),
     "ann": ("ann", "NearestNeighbours"),
+    "example-age": ("example_age", "ExampleAge"),
+    "per-user-examples": ("per_user_examples", "PerUserExamples"),
+    "withhold": ("withhold", "Withhold"),
+    "label-choice": ("label_choice", "LabelChoice"),
+    "features-depth": ("features_depth", "FeaturesDepth"),
     "sharing": ("sharing", "Sharing"),
     "past-interactions": ("past_interactions", "PastInteractions"),
     "nominators": ("nominators", "Nominators"),
@@ -23,6 +25,9 @@ EXPERIMENTS: dict[str, tuple[str, str]] = {
     "hidden-layers": ("hidden_layers", "HiddenLayers"),
     "ab-test": ("ab_test", "AbTest"),
     "cold-start": ("cold_start", "ColdStart"),
+    "embedding-map": ("embedding_map", "EmbeddingMap"),
+    "dimension": ("dimension", "Dimension"),
+    "negatives": ("negatives", "NegativeStrategies"),
 }
 
 

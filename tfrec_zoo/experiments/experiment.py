@@ -111,7 +111,8 @@ class Experiment(abc.ABC):
         resumed and seeds added.
 
         Args:
-            output: Folder for `runs/<setting>-<seed>.json`, `result.json` and `figure.png`.
+            output: Folder for `runs/<setting>-<seed>.json`, `result.json` and `figure.png`, and for
+                further files of the runs in `files/<setting>-<seed>`.
             seeds: Seeds to run.
             settings: Names of the settings to run; None for all.
 
@@ -128,7 +129,9 @@ class Experiment(abc.ABC):
                 path = output / "runs" / f"{_slug(setting)}-{seed}.json"
                 if not path.exists():
                     logger.info("%s, %s, seed %d", self.name, setting, seed)
-                    run = self._run(seed, setting, known[setting])
+                    run, files = self._run(seed, setting, known[setting])
+                    for name, text in files.items():
+                        atomic_write(output / "files" / path.stem / name, text)
                     atomic_write(path, json.dumps(run, indent=1) + "\n")
                     tf.keras.backend.clear_session()
                 run = json.loads(path.read_text(encoding="utf-8"))
@@ -160,20 +163,25 @@ class Experiment(abc.ABC):
             "parameters": json.loads(json.dumps(self.parameters)),
         }
 
-    def _run(self, seed: int, setting: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    def _run(
+        self, seed: int, setting: str, arguments: Mapping[str, Any]
+    ) -> tuple[dict[str, Any], Mapping[str, str]]:
+        """What the result file of one run says, and the run's further files."""
         begin = time.process_time()
         measured = self.measure(seed, **arguments)
-        return without_nan(
+        contents = without_nan(
             {
                 **self._identity(),
                 "data_checksum": self.log(seed).checksum,
                 "setting": setting,
                 "seed": seed,
-                **dataclasses.asdict(measured),
+                "metrics": dict(measured.metrics),
+                "curves": {name: list(points) for name, points in measured.curves.items()},
                 "cpu_seconds": round(time.process_time() - begin, 1),
                 "versions": versions(),
             }
         )
+        return contents, measured.files
 
 
 def require_columns(

@@ -16,10 +16,12 @@ class Measured:
         metrics: Numbers by name.
         curves: Points by the name of a curve, each point a number (or a word) by the name of a
             column.
+        files: Text of further files by name, which are left beside the result.
     """
 
     metrics: Mapping[str, float]
     curves: Mapping[str, Sequence[Mapping[str, Any]]] = dataclasses.field(default_factory=dict)
+    files: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)

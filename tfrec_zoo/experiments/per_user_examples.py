@@ -109,7 +109,7 @@ class PerUserExamples(Experiment):
         axes.set_xticks(range(4), ["least active", "second", "third", "most active"])
         axes.set_xlabel("quartile of users by number of watches")
         axes.set_ylabel("MAP of the next watch")
-        axes.legend(fontsize="small")
+        figure.legend(loc="outside upper center", ncols=3, fontsize="small")
         return figure
 
     def findings(self, results: Results) -> list[Finding]:

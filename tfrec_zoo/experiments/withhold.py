@@ -126,7 +126,7 @@ class Withhold(Experiment):
         bars(axes[2], results.metrics, "matches_query", "share of the list that matches the query")
         truth = results.metrics["watches_match_query"].mean()
         axes[2].axvline(truth, color="black", linestyle="--", label="watches from the home page")
-        axes[2].legend(fontsize="small")
+        figure.legend(*axes[2].get_legend_handles_labels(), loc="outside upper right")
         for right in axes[1:]:
             right.set_yticklabels([])
         return figure

@@ -1,0 +1,124 @@
+"""How negatives are drawn: in the batch, uniformly, by popularity, both, or hard ones.
+
+A claim of later articles on the paper: uniform negatives are hard to beat for retrieval, and hard
+ones, which the current model puts first, need careful tuning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+import tfrec_zoo as zoo
+from tfrec_zoo.experiments.experiment import Experiment
+from tfrec_zoo.experiments.findings import Finding, by_differences, is_above
+from tfrec_zoo.experiments.measured import Measured, Results
+from tfrec_zoo.plots.figures import bars, new_figure
+from tfrec_zoo.tasks import NextWatch
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_MAP = "mean_average_precision"
+
+
+class NegativeStrategies(Experiment):
+    """The next watch is predicted after as many epochs with the same number of drawn negatives for
+    each batch; in-batch ones are the items of the batch of 256, mixed ones both together, and the
+    full softmax, which takes all items, is the reference. Scores of negatives that are drawn are
+    corrected for their odds, but not those of hard ones, whose odds are not known: a share of the
+    uniform ones is replaced by items that the model lately put first.
+    """
+
+    name = "negatives"
+    title = "How negatives are drawn"
+    source = "Later articles on the paper"
+    claim = "Uniform negatives are hard to beat for retrieval; hard negatives need careful tuning."
+    columns = {
+        "HR@10": "hit_rate_at_10",
+        "NDCG@10": "ndcg_at_10",
+        "MAP": _MAP,
+        "coverage@10": "coverage_at_10",
+    }
+    sizes = {
+        "toy": {
+            "world": {"num_users": 150, "num_items": 120, "num_days": 4},
+            "hidden_units": (16,),
+            "training": {"epochs": 1},
+            "number": 20,
+            "shares": (0.5,),
+        },
+        "small": {
+            "world": {},
+            "hidden_units": (128, 64),
+            "training": {"epochs": 5, "batch_size": 256, "learning_rate": 0.005},
+            "number": 256,
+            "shares": (0.1, 0.5, 0.9),
+        },
+        "full": {
+            "world": {"num_users": 6000, "num_items": 4000, "num_days": 28},
+            "hidden_units": (256, 128),
+            "training": {"epochs": 5, "batch_size": 256, "learning_rate": 0.005},
+            "number": 1024,
+            "shares": (0.05, 0.1, 0.25, 0.5, 0.9),
+        },
+    }
+
+    def settings(self) -> Mapping[str, Mapping[str, Any]]:
+        """The strategies, hard ones at several shares."""
+        number = self.parameters["number"]
+        return {
+            "all (full softmax)": {"negatives": None},
+            "uniform": {"negatives": {"kind": "uniform", "number": number}},
+            "popularity": {"negatives": {"kind": "popularity", "number": number}},
+            "in-batch": {"negatives": {"kind": "in-batch"}},
+            "mixed": {"negatives": {"kind": "mixed", "number": number}},
+            **{
+                f"hard, {share:.0%}": {
+                    "negatives": {"kind": "hard", "number": number, "share": share}
+                }
+                for share in self.parameters["shares"]
+            },
+        }
+
+    def measure(self, seed: int, **setting: Any) -> Measured:
+        """The next watch."""
+        task, units = NextWatch(self.log(seed)), self.parameters["hidden_units"]
+        run = zoo.train(
+            "YouTubeRetrieval",
+            task,
+            self.training(seed),
+            hidden_units=units,
+            negatives=setting["negatives"],
+        )
+        return Measured(run.metrics)
+
+    def figure(self, results: Results) -> Figure:
+        """Bars of the mean average precision."""
+        figure, axes = new_figure(width=6.0)
+        bars(axes, results.metrics, _MAP, "MAP of the next watch")
+        return figure
+
+    def findings(self, results: Results) -> list[Finding]:
+        """Uniform negatives against the others, and the spread of hard ones over their shares."""
+        names = list(results.metrics["setting"].unique())
+        others = [n for n in ("popularity", "in-batch", "mixed") if n in names]
+        hard = [n for n in names if n.startswith("hard")]
+        found = [
+            is_above(results, _MAP, "uniform", other, f"Uniform negatives are better than {other}.")
+            for other in (*others, *hard)
+        ]
+        values = pd.DataFrame({name: results.values(name, _MAP) for name in hard})
+        spread = values.max(axis=1) - values.min(axis=1)
+        tolerated = 0.05 * values.max(axis=1)
+        words = ", ".join(f"{name} {values[name].mean():.4g}" for name in hard)
+        found.append(
+            by_differences(
+                (spread - tolerated).to_numpy(),
+                f"MAP: {words}; spread beyond 5 % of the best",
+                "Hard negatives need tuning: the worst share is more than 5 % worse than the best.",
+            )
+        )
+        return found
