@@ -44,6 +44,9 @@ class FeaturesDepth(Experiment):
     country, device, age, gender and whether the user is logged in. A matrix factorization trained
     under the WARP loss stands for the predecessor; it knows users and items alone, so that it can
     recommend to nobody who came later.
+
+    Simulated users choose by a softmax of a sum of effects. A linear layer can express that but for
+    the course of popularity over time, which leaves less to depth than the users of a real site do.
     """
 
     name = "features-depth"
@@ -61,20 +64,23 @@ class FeaturesDepth(Experiment):
             "features": ("watches", "all"),
             "depths": (0,),
             "training": {"epochs": 1},
+            "dropout": 0.0,
         },
         "small": {
-            "world": {"num_users": 1500, "num_items": 300},
-            "width": 32,
+            "world": {"num_users": 2000, "num_items": 400},
+            "width": 64,
             "features": tuple(FEATURES),
-            "depths": (0, 1, 2, 3),
-            "training": {"epochs": 4, "batch_size": 256, "learning_rate": 0.005},
+            "depths": (0, 1, 2),
+            "training": {"epochs": 8, "batch_size": 256, "learning_rate": 0.005},
+            "dropout": 0.2,
         },
         "full": {
-            "world": {"num_users": 4000, "num_items": 1000, "num_days": 28},
+            "world": {"num_users": 5000, "num_items": 1000, "num_days": 28},
             "width": 64,
             "features": tuple(FEATURES),
             "depths": (0, 1, 2, 3, 4),
-            "training": {"epochs": 4, "batch_size": 256, "learning_rate": 0.005},
+            "training": {"epochs": 8, "batch_size": 256, "learning_rate": 0.005},
+            "dropout": 0.2,
         },
     }
 
@@ -106,6 +112,7 @@ class FeaturesDepth(Experiment):
                 training,
                 hidden_units=units(setting["depth"], width),
                 embedding_dim=width,
+                dropout=self.parameters["dropout"],
             )
             point = [{**setting, "map": run.metrics[_MAP]}]
         parameters = float(run.statistics["parameters"])

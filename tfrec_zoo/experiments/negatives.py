@@ -29,7 +29,8 @@ class NegativeStrategies(Experiment):
     each batch; in-batch ones are the items of the batch of 256, mixed ones both together, and the
     full softmax, which takes all items, is the reference. Scores of negatives that are drawn are
     corrected for their odds, but not those of hard ones, whose odds are not known: a share of the
-    uniform ones is replaced by items that the model lately put first.
+    uniform ones is replaced by items that the model lately put first, the very first at the
+    temperature 0, and any of those that it thinks likely at 1.
     """
 
     name = "negatives"
@@ -49,25 +50,28 @@ class NegativeStrategies(Experiment):
             "training": {"epochs": 1},
             "number": 20,
             "shares": (0.5,),
+            "temperatures": (1.0,),
         },
         "small": {
-            "world": {},
+            "world": {"num_items": 2000},
             "hidden_units": (128, 64),
             "training": {"epochs": 5, "batch_size": 256, "learning_rate": 0.005},
-            "number": 256,
-            "shares": (0.1, 0.5, 0.9),
+            "number": 512,
+            "shares": (0.5, 1.0),  # Of 512: one and two for each of a batch of 256.
+            "temperatures": (1.0, 0.0),
         },
         "full": {
             "world": {"num_users": 6000, "num_items": 4000, "num_days": 28},
             "hidden_units": (256, 128),
             "training": {"epochs": 5, "batch_size": 256, "learning_rate": 0.005},
             "number": 1024,
-            "shares": (0.05, 0.1, 0.25, 0.5, 0.9),
+            "shares": (0.25, 0.5, 1.0),
+            "temperatures": (1.0, 0.3, 0.0),
         },
     }
 
     def settings(self) -> Mapping[str, Mapping[str, Any]]:
-        """The strategies, hard ones at several shares."""
+        """The strategies, hard ones at several shares and temperatures."""
         number = self.parameters["number"]
         return {
             "all (full softmax)": {"negatives": None},
@@ -76,10 +80,16 @@ class NegativeStrategies(Experiment):
             "in-batch": {"negatives": {"kind": "in-batch"}},
             "mixed": {"negatives": {"kind": "mixed", "number": number}},
             **{
-                f"hard, {share:.0%}": {
-                    "negatives": {"kind": "hard", "number": number, "share": share}
+                f"hard, {share:.0%}, T = {temperature:g}": {
+                    "negatives": {
+                        "kind": "hard",
+                        "number": number,
+                        "share": share,
+                        "temperature": temperature,
+                    }
                 }
                 for share in self.parameters["shares"]
+                for temperature in self.parameters["temperatures"]
             },
         }
 
@@ -118,7 +128,7 @@ class NegativeStrategies(Experiment):
             by_differences(
                 (spread - tolerated).to_numpy(),
                 f"MAP: {words}; spread beyond 5 % of the best",
-                "Hard negatives need tuning: the worst share is more than 5 % worse than the best.",
+                "Hard negatives need tuning: the worst are more than 5 % worse than the best.",
             )
         )
         return found
