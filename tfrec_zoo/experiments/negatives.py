@@ -49,14 +49,16 @@ class NegativeStrategies(Experiment):
             "hidden_units": (16,),
             "training": {"epochs": 1},
             "number": 20,
+            "kinds": ("in-batch",),
             "shares": (0.5,),
             "temperatures": (1.0,),
         },
         "small": {
             "world": {"num_items": 2000},
             "hidden_units": (128, 64),
-            "training": {"epochs": 5, "batch_size": 256, "learning_rate": 0.005},
+            "training": {"epochs": 4, "batch_size": 256, "learning_rate": 0.005},
             "number": 512,
+            "kinds": ("popularity", "in-batch", "mixed"),
             "shares": (0.5, 1.0),  # Of 512: one and two for each of a batch of 256.
             "temperatures": (1.0, 0.0),
         },
@@ -65,6 +67,7 @@ class NegativeStrategies(Experiment):
             "hidden_units": (256, 128),
             "training": {"epochs": 5, "batch_size": 256, "learning_rate": 0.005},
             "number": 1024,
+            "kinds": ("popularity", "in-batch", "mixed"),
             "shares": (0.25, 0.5, 1.0),
             "temperatures": (1.0, 0.3, 0.0),
         },
@@ -76,9 +79,10 @@ class NegativeStrategies(Experiment):
         return {
             "all (full softmax)": {"negatives": None},
             "uniform": {"negatives": {"kind": "uniform", "number": number}},
-            "popularity": {"negatives": {"kind": "popularity", "number": number}},
-            "in-batch": {"negatives": {"kind": "in-batch"}},
-            "mixed": {"negatives": {"kind": "mixed", "number": number}},
+            **{
+                kind: {"negatives": {"kind": kind, "number": number}}
+                for kind in self.parameters["kinds"]
+            },
             **{
                 f"hard, {share:.0%}, T = {temperature:g}": {
                     "negatives": {
@@ -114,7 +118,7 @@ class NegativeStrategies(Experiment):
     def findings(self, results: Results) -> list[Finding]:
         """Uniform negatives against the others, and the spread of hard ones over their shares."""
         names = list(results.metrics["setting"].unique())
-        others = [n for n in ("popularity", "in-batch", "mixed") if n in names]
+        others = self.parameters["kinds"]
         hard = [n for n in names if n.startswith("hard")]
         found = [
             is_above(results, _MAP, "uniform", other, f"Uniform negatives are better than {other}.")
