@@ -112,14 +112,14 @@ def _is_alive(pid: int) -> bool:
     return True
 
 
-def atomic_write(path: str | pathlib.Path, text: str) -> None:
-    """Writes a text file, atomically."""
+def atomic_write(path: str | pathlib.Path, contents: str | bytes) -> None:
+    """Writes a file, atomically; text as UTF-8."""
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
-        with open(handle, "w", encoding="utf-8") as file:
-            file.write(text)
+        with open(handle, "wb") as file:
+            file.write(contents.encode() if isinstance(contents, str) else contents)
             file.flush()
             os.fsync(file.fileno())
         os.chmod(name, 0o644)

@@ -51,7 +51,7 @@ def test_differences_are_taken_seed_by_seed():
 @pytest.mark.parametrize(
     "differences, verdict",
     [([0.1, 0.12], "agrees"), ([-0.1, -0.12], "disagrees"), ([0.1, -0.1], "can't be told"),
-     ([0.1], "can't be told")],
+     ([0.1], "can't be told"), ([], "can't be told")],
 )  # fmt: skip
 def test_verdicts(differences, verdict):
     assert by_differences(np.array(differences), "auc", "a is better.").verdict == verdict

@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 import functools
+import io
 import json
 import logging
 import pathlib
@@ -150,8 +151,9 @@ class Experiment(abc.ABC):
             "findings": [dataclasses.asdict(finding) for finding in self.findings(results)],
             "runs": runs,
         }
-        figure = self.figure(results)
-        figure.savefig(output / "figure.png", dpi=120)
+        picture = io.BytesIO()
+        self.figure(results).savefig(picture, dpi=120, format="png")
+        atomic_write(output / "figure.png", picture.getvalue())
         atomic_write(output / "result.json", json.dumps(without_nan(contents), indent=1) + "\n")
         return results
 

@@ -75,6 +75,8 @@ def by_differences(differences: np.ndarray, words: str, claim: str) -> Finding:
         words: What they are of.
         claim: The claim, as a sentence.
     """
+    if not len(differences):
+        return Finding(claim, "can't be told", "not measured")
     if len(differences) < 2:
         return Finding(claim, "can't be told", f"{words}; one seed has no spread")
     mean, spread = differences.mean(), differences.std(ddof=1)
