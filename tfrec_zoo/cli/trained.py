@@ -7,9 +7,7 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
-from tfrec_zoo.artifacts import MANIFEST, read_manifest
 from tfrec_zoo.cli.datasets import load_again
-from tfrec_zoo.generations import finish, generation_of
 
 logger = logging.getLogger(__name__)
 
@@ -20,6 +18,8 @@ def read_result(directory: pathlib.Path) -> dict[str, Any]:
     Raises:
         ValueError: If it is damaged.
     """
+    from tfrec_zoo.generations import finish
+
     path = directory / "result.json"
     finish(directory)
     try:
@@ -58,6 +58,9 @@ def log_of_training(result: Mapping[str, Any], arguments: argparse.Namespace) ->
 
 
 def _require_one_generation(directory: pathlib.Path, generation: str | None) -> None:
+    from tfrec_zoo.artifacts import MANIFEST, read_manifest
+    from tfrec_zoo.generations import generation_of
+
     found = {}
     if (directory / "model" / MANIFEST).is_file():
         found["model"] = read_manifest(directory / "model").get("generation")
