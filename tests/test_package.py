@@ -1,10 +1,13 @@
 """What importing the package does: switch TensorFlow to Keras 2, and nothing else."""
 
 import os
+import pathlib
 import subprocess
 import sys
 
 import pytest
+
+import tfrec_zoo
 
 
 def run(program, **environment):
@@ -103,3 +106,8 @@ def test_names_are_loaded_when_first_used():
         "assert heavy <= set(sys.modules)\n"
     )
     assert (found.returncode, found.stdout) == (0, ""), found.stderr
+
+
+def test_the_citation_is_of_this_version():
+    lines = (pathlib.Path(__file__).parents[1] / "CITATION.cff").read_text().splitlines()
+    assert f"version: {tfrec_zoo.__version__}" in lines
