@@ -1,0 +1,87 @@
+"""A page for each public package, written to `docs/api` before the site is built."""
+
+import importlib
+import pathlib
+from typing import Any
+
+from sphinx.application import Sphinx
+
+from tfrec_zoo import registry
+
+#: The public packages, in the order in which data passes through them.
+PACKAGES = (
+    "data",
+    "features",
+    "tasks",
+    "models",
+    "layers",
+    "losses",
+    "optimizers",
+    "metrics",
+    "evaluation",
+    "serving",
+    "experiments",
+    "plots",
+)
+#: What is at hand under the package itself; its other names are those of packages and models.
+_OUTSIDE = ("Category", "Content", "MineNegatives", "Run", "Training", "add_items", "from_preset")
+_OUTSIDE += ("load", "retrain", "train", "warm_start")
+
+
+def write_if_changed(path: pathlib.Path, text: str) -> None:
+    """Writes a file; one that is the same keeps its time, so that its page is not built again."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        path.write_text(text, encoding="utf-8")
+
+
+def directive(name: str, argument: str, *options: str) -> str:
+    """A directive of reStructuredText, to be read within a page of Markdown."""
+    lines = [f".. {name}:: {argument}", *(f"   {option}" for option in options)]
+    return "\n".join(["```{eval-rst}", *lines, "```", ""])
+
+
+def _front_door() -> str:
+    parts = ["# tfrec_zoo", "", "What is used most, at hand after `import tfrec_zoo as zoo`.", ""]
+    module = importlib.import_module("tfrec_zoo")
+    for name in _OUTSIDE:
+        kind = "autoclass" if isinstance(getattr(module, name), type) else "autofunction"
+        parts.append(directive(kind, f"tfrec_zoo.{name}"))
+    return "\n".join(parts)
+
+
+def _page(package: str) -> str:
+    module = importlib.import_module(f"tfrec_zoo.{package}")
+    parts = [f"# tfrec_zoo.{package}", ""]
+    if package == "models":
+        parts += ["Each architecture has [a page of its own](../models/index.md).", ""]
+        described = ", ".join(registry.MODELS)
+        parts.append(directive("automodule", module.__name__, f":exclude-members: {described}"))
+    else:
+        parts.append(directive("automodule", module.__name__))
+    if package == "experiments":
+        for name, (file, cls) in module.EXPERIMENTS.items():
+            parts += [f"## {name}", "", directive("autoclass", f"{module.__name__}.{file}.{cls}")]
+    return "\n".join(parts)
+
+
+def write_pages(app: Sphinx) -> None:
+    """Writes the page of each package, and the front page of them."""
+    folder = pathlib.Path(app.srcdir) / "api"
+    write_if_changed(folder / "tfrec_zoo.md", _front_door())
+    rows, names = ["| package | what it holds |", "|---|---|"], ["tfrec_zoo", *PACKAGES]
+    rows.append("| [tfrec_zoo](tfrec_zoo.md) | What is used most. |")
+    for package in PACKAGES:
+        write_if_changed(folder / f"{package}.md", _page(package))
+        about = (importlib.import_module(f"tfrec_zoo.{package}").__doc__ or "").partition("\n")[0]
+        rows.append(
+            f"| [tfrec_zoo.{package}]({package}.md) | {about.partition(': ')[2] or about} |"
+        )
+    tree = ["```{toctree}", ":hidden:", "", *names, "```", ""]
+    write_if_changed(folder / "index.md", "\n".join(["# API", "", *rows, "", *tree]))
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Registers the extension."""
+    app.connect("builder-inited", write_pages)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
