@@ -35,7 +35,7 @@ exclude_patterns = ["results/**"]
 suppress_warnings = [] if (_ROOT / "docs" / "paper.md").exists() else ["toc.not_readable"]
 
 # Markdown.
-myst_enable_extensions = ["colon_fence", "deflist"]
+myst_enable_extensions = ["colon_fence", "fieldlist"]
 myst_heading_anchors = 4
 
 # Docstrings.

@@ -77,6 +77,7 @@ def printed(shop: pathlib.Path, run_python: Any, tmp_path_factory: pytest.TempPa
         "README": train,
         "your-own-log": "\n".join([*python("docs/your-own-log.md"), "assert task.spec == spec"]),
         "serving": serving,
+        "features": "\n".join(python("docs/features.md")),
         "new-items": "\n".join(python("docs/new-items.md")),
         "large-catalogues": "\n".join(python("docs/large-catalogues.md")),
         "long-trainings": "\n".join(python("docs/long-trainings.md")),
@@ -117,6 +118,22 @@ def test_the_python_blocks_of_the_readme(printed: Any) -> None:
 
 def test_the_python_blocks_of_the_page_on_logs(printed: Any) -> None:
     assert len(printed("your-own-log")) == 1
+
+
+def test_the_python_blocks_of_the_page_on_features(printed: Any) -> None:
+    [text] = printed("features")
+    tokens, country, tables, *numbers, cross, shape = text.splitlines()
+    assert (tokens, country) == ("('b', 'a', 'c')", "[1 1 0 0]")
+    assert (tables, shape) == ("['country', 'video']", "(4,)")
+    assert [re.findall(r"[\d.]+", row)[0] for row in numbers] == ["0.25", "0.75", "0.875", "0."]
+    # The country of the last two rows is unknown, and so no part of a cross.
+    assert sorted(cross.strip("[]").split()) == ["0", "0", "1", "2"]
+
+
+def test_the_start_page_begins_as_the_readme_does() -> None:
+    start = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    without_comments = re.sub(r"  #.*", "", blocks(README, "python")[0])
+    assert blocks(start, "python") == [without_comments]
 
 
 def test_the_python_blocks_of_the_page_on_serving(printed: Any) -> None:

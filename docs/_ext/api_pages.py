@@ -2,6 +2,7 @@
 
 import importlib
 import pathlib
+from collections.abc import Mapping
 from typing import Any
 
 from sphinx.application import Sphinx
@@ -28,11 +29,19 @@ _OUTSIDE = ("Category", "Content", "MineNegatives", "Run", "Training", "add_item
 _OUTSIDE += ("load", "retrain", "train", "warm_start")
 
 
-def write_if_changed(path: pathlib.Path, text: str) -> None:
-    """Writes a file; one that is the same keeps its time, so that its page is not built again."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not path.exists() or path.read_text(encoding="utf-8") != text:
-        path.write_text(text, encoding="utf-8")
+def write_folder(folder: pathlib.Path, pages: Mapping[str, str]) -> None:
+    """Writes Markdown files and removes others.
+
+    A file that is the same keeps its time, so that its page is not built again.
+    """
+    folder.mkdir(exist_ok=True)
+    for path in folder.glob("*.md"):
+        if path.name not in pages:
+            path.unlink()
+    for name, text in pages.items():
+        path = folder / name
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
 
 
 def directive(name: str, argument: str, *options: str) -> str:
@@ -67,18 +76,17 @@ def _page(package: str) -> str:
 
 def write_pages(app: Sphinx) -> None:
     """Writes the page of each package, and the front page of them."""
-    folder = pathlib.Path(app.srcdir) / "api"
-    write_if_changed(folder / "tfrec_zoo.md", _front_door())
-    rows, names = ["| package | what it holds |", "|---|---|"], ["tfrec_zoo", *PACKAGES]
+    names = ["tfrec_zoo", *PACKAGES]
+    pages = {"tfrec_zoo.md": _front_door()}
+    rows = ["| package | what it holds |", "|---|---|"]
     rows.append("| [tfrec_zoo](tfrec_zoo.md) | What is used most. |")
     for package in PACKAGES:
-        write_if_changed(folder / f"{package}.md", _page(package))
+        pages[f"{package}.md"] = _page(package)
         about = (importlib.import_module(f"tfrec_zoo.{package}").__doc__ or "").partition("\n")[0]
-        rows.append(
-            f"| [tfrec_zoo.{package}]({package}.md) | {about.partition(': ')[2] or about} |"
-        )
+        rows.append(f"| [tfrec_zoo.{package}]({package}.md) | {about} |")
     tree = ["```{toctree}", ":hidden:", "", *names, "```", ""]
-    write_if_changed(folder / "index.md", "\n".join(["# API", "", *rows, "", *tree]))
+    pages["index.md"] = "\n".join(["# API", "", *rows, "", *tree])
+    write_folder(pathlib.Path(app.srcdir) / "api", pages)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

@@ -4,10 +4,12 @@ A name in single backticks becomes a link where the site describes it, and code 
 else in single backticks becomes code. An indented paragraph between others is an equation.
 """
 
+import inspect
 import re
 from typing import Any
 
 from sphinx.application import Sphinx
+from sphinx.util.inspect import stringify_signature
 
 _CODE = re.compile(r"(?<![`:\w])(`[^`\n]+`)(?!`)")
 _NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
@@ -60,8 +62,20 @@ def skip_keras(
     return True if getattr(obj, "__module__", "").startswith("tf_keras") else None
 
 
+def sign(
+    app: Sphinx, what: str, name: str, obj: Any, options: Any, signature: str, returned: str
+) -> tuple[str, str] | None:
+    """Gives classes of Keras the arguments of `__init__`; their `__new__` takes any."""
+    if what != "class" or signature != "(*args, **kwargs)":
+        return None
+    own = inspect.signature(obj.__init__)
+    arguments = [argument for name, argument in own.parameters.items() if name != "self"]
+    return stringify_signature(own.replace(parameters=arguments), show_annotation=False), returned
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Registers the extension."""
     app.connect("autodoc-process-docstring", mark, priority=400)  # Before napoleon.
+    app.connect("autodoc-process-signature", sign)
     app.connect("autodoc-skip-member", skip_keras)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -11,7 +11,7 @@ import textwrap
 from collections.abc import Iterator
 from typing import Any
 
-from api_pages import directive, write_if_changed
+from api_pages import directive, write_folder
 from matplotlib import rc_context
 from sphinx.application import Sphinx
 
@@ -54,6 +54,10 @@ def result_rows(page: str, rows: set[tuple[str, str]]) -> Iterator[tuple[str, li
             yield name, [f"| {' | '.join(line[i] for i in kept)} |" for line in shown]
 
 
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}."
+
+
 def _results(entry: Entry, page: str) -> list[str]:
     wanted = {(p.table, p.row) for p in PRESETS.values() if p.model == entry.name}
     parts = []
@@ -94,7 +98,7 @@ def _network(entry: Entry, log: SimulatedLog, folder: pathlib.Path) -> list[str]
     with rc_context(_SVG):
         figure = plots.architecture(model)
         figure.axes[0].set_title("")
-        figure.savefig(path, metadata={"Date": None})
+        figure.savefig(path, bbox_inches="tight", metadata={"Date": None})
     about = f"With the default arguments, on the task `{task.name}` of a small simulated log. "
     about += "What stands beside an arrow is the shape of what passes, without the batch."
     return [
@@ -119,18 +123,32 @@ def _page(entry: Entry, log: SimulatedLog, results: str, folder: pathlib.Path) -
     module = inspect.getmodule(cls)
     source = f"../../tfrec_zoo/models/{entry.module}.py"
     about = ast.get_docstring(ast.parse(inspect.getsource(module))).partition("\n")[0]
-    return "\n".join(
-        [
-            *(f"# {entry.name}", "", f"{about.partition(': ')[2].capitalize()}", ""),
-            *(f":Idea: {entry.idea}", f":Family: {entry.family}, trained on `{entry.task}`"),
-            *(f":Paper: {entry.paper}", f":Source: [{entry.module}.py]({source})", ""),
-            *("```{code-block} text", ":class: equation", "", equation_of(module), "```", ""),
-            *("## Network", "", *_network(entry, log, folder)),
-            *_results(entry, results),
-            *_presets(entry),
-            *("## Arguments", "", directive("autoclass", f"tfrec_zoo.models.{entry.name}")),
-        ]
-    )
+    parts = [
+        f"# {entry.name}",
+        "",
+        _sentence(about.partition(": ")[2]),
+        "",
+        f":Idea: {_sentence(entry.idea)}",
+        f":Family: {entry.family}, trained on the task `{entry.task}`",
+        f":Paper: {entry.paper}",
+        f":Source: [{entry.module}.py]({source})",
+        "",
+        "```{code-block} text",
+        ":class: equation",
+        "",
+        equation_of(module),
+        "```",
+        "",
+        "## Network",
+        "",
+        *_network(entry, log, folder),
+        *_results(entry, results),
+        *_presets(entry),
+        "## Arguments",
+        "",
+        directive("autoclass", f"tfrec_zoo.models.{entry.name}"),
+    ]
+    return "\n".join(parts)
 
 
 def write_pages(app: Sphinx) -> None:
@@ -139,7 +157,7 @@ def write_pages(app: Sphinx) -> None:
     folder.mkdir(exist_ok=True)
     log = simulate(num_users=60, num_items=40, num_days=8, seed=1)
     results = tables.page(pathlib.Path(app.srcdir) / "results")
-    parts = ["# Models", ""]
+    pages, parts = {}, ["# Models", ""]
     for family, about in (
         ("retrieval", "A query vector against all items: what to show, of everything there is."),
         ("ranking", "A logit per impression: in which order to show what was nominated."),
@@ -148,14 +166,14 @@ def write_pages(app: Sphinx) -> None:
         parts += ["| model | task | idea |", "|---|---|---|"]
         for entry in registry.MODELS.values():
             if entry.family == family:
-                page = _page(entry, log, results, folder)
-                write_if_changed(folder / f"{entry.module}.md", page)
+                pages[f"{entry.module}.md"] = _page(entry, log, results, folder)
                 link = f"[{entry.name}]({entry.module}.md)"
                 parts.append(f"| {link} | {entry.task} | {entry.idea} |")
         parts.append("")
     modules = [entry.module for entry in registry.MODELS.values()]
     parts += ["```{toctree}", ":hidden:", "", *modules, "```", ""]
-    write_if_changed(folder / "index.md", "\n".join(parts))
+    pages["index.md"] = "\n".join(parts)
+    write_folder(folder, pages)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

@@ -1,0 +1,88 @@
+"""The site is built from docs, docstrings and the registry, without a warning or a broken link."""
+
+import html.parser
+import importlib.util
+import pathlib
+import subprocess
+import sys
+import urllib.parse
+
+import pytest
+
+from tfrec_zoo import registry
+
+ROOT = pathlib.Path(__file__).parents[1]
+NEEDED = ("furo", "myst_parser", "sphinx", "sphinx_copybutton", "sphinx_design")
+
+
+class Page(html.parser.HTMLParser):
+    """What a page links to, and the anchors that others may link to."""
+
+    def __init__(self, path: pathlib.Path) -> None:
+        super().__init__()
+        self.links: set[str] = set()
+        self.anchors: set[str] = set()
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        for name, value in attrs:
+            if value and name in ("href", "src"):
+                self.links.add(value)
+            if value and name in ("id", "name"):
+                self.anchors.add(value)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    for name in NEEDED:
+        if importlib.util.find_spec(name) is None:
+            pytest.skip(f'the site is built by {name}: pip install "tfrec_zoo[docs]"')
+    folder = tmp_path_factory.mktemp("site")
+    command = ["sphinx", "-W", "--keep-going", "-q", "-b", "html", "docs", str(folder)]
+    built = subprocess.run(
+        [sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True
+    )
+    assert built.returncode == 0, built.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pages(site: pathlib.Path) -> dict[pathlib.Path, Page]:
+    return {path: Page(path) for path in site.rglob("*.html")}
+
+
+def test_every_model_has_a_page(site: pathlib.Path) -> None:
+    for entry in registry.MODELS.values():
+        text = (site / "models" / f"{entry.module}.html").read_text(encoding="utf-8")
+        assert f'id="tfrec_zoo.models.{entry.name}"' in text
+        model = entry.load()
+        is_network = model.is_iterative and not model.takes_all_at_once
+        assert ('class="network' in text) == is_network
+        assert (site / "_images" / f"{entry.module}.svg").exists() == is_network
+        assert 'class="equation' in text
+
+
+def test_links_within_the_site_lead_somewhere(pages: dict[pathlib.Path, Page]) -> None:
+    checked, broken = 0, []
+    for path, page in pages.items():
+        for link in page.links:
+            target = urllib.parse.urlsplit(link)
+            if target.scheme or target.netloc:
+                continue
+            other = (path.parent / urllib.parse.unquote(target.path)).resolve()
+            other = other if target.path else path
+            anchor = urllib.parse.unquote(target.fragment)
+            has_anchor = not anchor or other not in pages or anchor in pages[other].anchors
+            if not other.exists() or not has_anchor:
+                broken.append(f"{path.name}: {link}")
+            checked += 1
+    assert checked > 1000
+    assert not broken
+
+
+def test_links_to_files_lead_to_the_repository(pages: dict[pathlib.Path, Page]) -> None:
+    outside = {link for page in pages.values() for link in page.links if "/main/" in link}
+    names = [link.partition("/main/")[2] for link in outside if "/edit/" not in link]
+    names = [name for name in names if not name.startswith(("docs/models/", "docs/api/"))]
+    assert "tfrec_zoo/models/deepfm.py" in names and "notebooks" in {n.split("/")[0] for n in names}
+    assert [name for name in names if not (ROOT / name).exists()] == []
