@@ -57,7 +57,7 @@ def test_every_model_has_a_page(site: pathlib.Path) -> None:
         assert f'id="tfrec_zoo.models.{entry.name}"' in text
         model = entry.load()
         is_network = model.is_iterative and not model.takes_all_at_once
-        assert ('class="network' in text) == is_network
+        assert ('class="network docutils container"' in text) == is_network
         assert (site / "_images" / f"{entry.module}.svg").exists() == is_network
         assert 'class="equation' in text
 

@@ -4,15 +4,16 @@ What a page says is read off the registry, the docstrings, the presets and the r
 and the parameters are those of a model on a small simulated log.
 """
 
-import ast
 import inspect
 import pathlib
+import re
 import textwrap
 from collections.abc import Iterator
 from typing import Any
 
 from api_pages import directive, write_folder
 from matplotlib import rc_context
+from matplotlib.transforms import Bbox
 from sphinx.application import Sphinx
 
 from tfrec_zoo import plots, registry, tables, tasks
@@ -30,7 +31,8 @@ def equation_of(module: Any) -> str:
     indented = [line for line in lines if line.startswith("    ")]
     if not indented:
         indented = inspect.getdoc(module).rpartition("\n\n")[2].splitlines()
-    return textwrap.dedent("\n".join(indented))
+    # What follows after a wide space stands on a line of its own: phones are narrow.
+    return re.sub(r"(?<=\S) {3,}(?=\S)", "\n", textwrap.dedent("\n".join(indented)))
 
 
 def result_rows(page: str, rows: set[tuple[str, str]]) -> Iterator[tuple[str, list[str]]]:
@@ -52,10 +54,6 @@ def result_rows(page: str, rows: set[tuple[str, str]]) -> Iterator[tuple[str, li
             kept = [i for i in range(len(cells[0])) if any(line[i] for line in found)]
             shown = [cells[0], ["---"] * len(cells[0]), *found]
             yield name, [f"| {' | '.join(line[i] for i in kept)} |" for line in shown]
-
-
-def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:].rstrip('.')}."
 
 
 def _results(entry: Entry, page: str) -> list[str]:
@@ -97,13 +95,16 @@ def _network(entry: Entry, log: SimulatedLog, folder: pathlib.Path) -> list[str]
     path = folder / f"{entry.module}.svg"
     with rc_context(_SVG):
         figure = plots.architecture(model)
-        figure.axes[0].set_title("")
-        figure.savefig(path, bbox_inches="tight", metadata={"Date": None})
+        figure.draw_without_rendering()
+        axes = figure.axes[0]
+        drawn = [artist.get_window_extent() for artist in (*axes.patches, *axes.lines)]
+        inches = Bbox.union(drawn).padded(10).transformed(figure.dpi_scale_trans.inverted())
+        figure.savefig(path, bbox_inches=inches, metadata={"Date": None})
     about = f"With the default arguments, on the task `{task.name}` of a small simulated log. "
     about += "What stands beside an arrow is the shape of what passes, without the batch."
     return [
-        *(f"```{{image}} {path.name}", f":alt: The blocks of {entry.name}", ":class: network"),
-        *("```", "", about, "", *_parameters(model)),
+        *(":::{container} network", f"![The blocks of {entry.name}]({path.name})", ":::", ""),
+        *(about, "", *_parameters(model)),
     ]
 
 
@@ -122,14 +123,13 @@ def _page(entry: Entry, log: SimulatedLog, results: str, folder: pathlib.Path) -
     cls = entry.load()
     module = inspect.getmodule(cls)
     source = f"../../tfrec_zoo/models/{entry.module}.py"
-    about = ast.get_docstring(ast.parse(inspect.getsource(module))).partition("\n")[0]
+    about = inspect.getdoc(module).partition("\n")[0].partition(": ")[2]
     parts = [
         f"# {entry.name}",
         "",
-        _sentence(about.partition(": ")[2]),
+        f"{about[:1].upper()}{about[1:]}",
         "",
-        f":Idea: {_sentence(entry.idea)}",
-        f":Family: {entry.family}, trained on the task `{entry.task}`",
+        f":Family: {entry.family}, by default trained on the task `{entry.task}`",
         f":Paper: {entry.paper}",
         f":Source: [{entry.module}.py]({source})",
         "",
@@ -168,7 +168,7 @@ def write_pages(app: Sphinx) -> None:
             if entry.family == family:
                 pages[f"{entry.module}.md"] = _page(entry, log, results, folder)
                 link = f"[{entry.name}]({entry.module}.md)"
-                parts.append(f"| {link} | {entry.task} | {entry.idea} |")
+                parts.append(f"| {link} | `{entry.task}` | {entry.idea} |")
         parts.append("")
     modules = [entry.module for entry in registry.MODELS.values()]
     parts += ["```{toctree}", ":hidden:", "", *modules, "```", ""]
