@@ -24,9 +24,9 @@ PACKAGES = (
     "experiments",
     "plots",
 )
-#: What is at hand under the package itself; its other names are those of packages and models.
-_OUTSIDE = ("Category", "Content", "MineNegatives", "Run", "Training", "add_items", "from_preset")
-_OUTSIDE += ("load", "retrain", "train", "warm_start")
+#: What is at hand under `tfrec_zoo` and described with it: packages and models have other pages.
+_FRONT_DOOR = ("train", "Training", "Run", "load", "from_preset", "retrain", "warm_start")
+_FRONT_DOOR += ("add_items", "Category", "Content", "MineNegatives")
 
 
 def write_folder(folder: pathlib.Path, pages: Mapping[str, str]) -> None:
@@ -51,9 +51,12 @@ def directive(name: str, argument: str, *options: str) -> str:
 
 
 def _front_door() -> str:
-    parts = ["# tfrec_zoo", "", "What is used most, at hand after `import tfrec_zoo as zoo`.", ""]
+    parts = ["# tfrec_zoo", ""]
+    parts += ["What is used most, at hand after `import tfrec_zoo as zoo`; so are `Log`, `Roles`,"]
+    parts += ["`movielens`, `simulate` and `simulate_live` of [data](data.md), `Negatives` of"]
+    parts += ["[losses](losses.md), and every [model](../models/index.md).", ""]
     module = importlib.import_module("tfrec_zoo")
-    for name in _OUTSIDE:
+    for name in _FRONT_DOOR:
         kind = "autoclass" if isinstance(getattr(module, name), type) else "autofunction"
         parts.append(directive(kind, f"tfrec_zoo.{name}"))
     return "\n".join(parts)
@@ -62,12 +65,15 @@ def _front_door() -> str:
 def _page(package: str) -> str:
     module = importlib.import_module(f"tfrec_zoo.{package}")
     parts = [f"# tfrec_zoo.{package}", ""]
+    # Left out: what every layer has, and what is described further down or on another page.
+    left_out = ["get_config"]
     if package == "models":
         parts += ["Each architecture has [a page of its own](../models/index.md).", ""]
-        described = ", ".join(registry.MODELS)
-        parts.append(directive("automodule", module.__name__, f":exclude-members: {described}"))
-    else:
-        parts.append(directive("automodule", module.__name__))
+        left_out += registry.MODELS
+    if package == "experiments":
+        left_out.append("EXPERIMENTS")
+    hidden = f":exclude-members: {', '.join(left_out)}"
+    parts.append(directive("automodule", module.__name__, hidden))
     if package == "experiments":
         for name, (file, cls) in module.EXPERIMENTS.items():
             parts += [f"## {name}", "", directive("autoclass", f"{module.__name__}.{file}.{cls}")]
