@@ -78,6 +78,7 @@ def printed(shop: pathlib.Path, run_python: Any, tmp_path_factory: pytest.TempPa
         "your-own-log": "\n".join([*python("docs/your-own-log.md"), "assert task.spec == spec"]),
         "serving": serving,
         "features": "\n".join(python("docs/features.md")),
+        "live": "\n".join(python("docs/live.md")),
         "new-items": "\n".join(python("docs/new-items.md")),
         "large-catalogues": "\n".join(python("docs/large-catalogues.md")),
         "long-trainings": "\n".join(python("docs/long-trainings.md")),
@@ -128,6 +129,11 @@ def test_the_python_blocks_of_the_page_on_features(printed: Any) -> None:
     assert [re.findall(r"[\d.]+", row)[0] for row in numbers] == ["0.25", "0.75", "0.875", "0."]
     # The country of the last two rows is unknown, and so no part of a cross.
     assert sorted(cross.strip("[]").split()) == ["0", "0", "1", "2"]
+
+
+def test_the_python_blocks_of_the_page_on_live_tests(printed: Any) -> None:
+    [text] = printed("live")
+    assert "regret" not in text and "Interval(mean=" in text
 
 
 def test_the_start_page_begins_as_the_readme_does() -> None:
