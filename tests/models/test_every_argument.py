@@ -177,6 +177,7 @@ WRONG = {
     "unobserved_weight": [0.0, -1.0, np.nan, "0.1"],
     "l2_exponent": [-1.0, np.nan],
     "max_neighbors": [0, 2.5],
+    "neighbors_of": ["user", 3],
     "window": [-1.0, np.nan],
     "stddev": [-1.0, np.inf],
     "name": [3],

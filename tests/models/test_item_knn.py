@@ -49,6 +49,16 @@ def test_nearest_by_hand():
     np.testing.assert_allclose(found, [[0, ab + bc, 0], [ab, 0, 0]], rtol=1e-6)
 
 
+def test_nearest_of_candidates_by_hand():
+    # a is what is nearest to b, and b to both a and c: c alone in the history speaks for nobody.
+    model = fitted(max_neighbors=1, shrink=0.0, neighbors_of="candidate")
+    ab, bc = 2 / np.sqrt(6), 1 / np.sqrt(3)
+    np.testing.assert_array_equal(model.neighbors, [[1], [0], [1]])
+    np.testing.assert_allclose(similarities(model), [[0, ab, 0], [ab, 0, bc], [0, 0, 0]], rtol=1e-6)
+    found = model.scores({"history": np.array([["c", "a"], ["b", "b"], ["", ""]])})
+    np.testing.assert_allclose(found, [[0, ab, 0], [ab, 0, bc], [0, 0, 0]], rtol=1e-6)
+
+
 def test_of_equally_near_ones_the_more_frequent_is_kept():
     x, y = {"history": np.array([["b"], ["c"], ["a"], ["a"]])}, np.array([*"caba"])
     # One user each of b and c, c and a, a and b, and one of a: c is as near to a as b is.
@@ -56,7 +66,8 @@ def test_of_equally_near_ones_the_more_frequent_is_kept():
     assert model.neighbors.numpy()[0].tolist() == [1]
 
 
-def test_against_vectors():
+@pytest.mark.parametrize("neighbors_of", ["history", "candidate"])
+def test_against_vectors(neighbors_of):
     rng = np.random.default_rng(0)
     users, items = 60, 10
     names = np.array([f"v{i}" for i in range(items)] + ["", "no such"])
@@ -76,10 +87,14 @@ def test_against_vectors():
         for i in set(range(items)) - {j}:
             lengths = np.linalg.norm(vectors[:, j]) * np.linalg.norm(vectors[:, i])
             expected[j, i] = vectors[:, j] @ vectors[:, i] / (lengths + 3)
-        fourth = np.sort(expected[j])[-4]
-        expected[j, expected[j] < fourth] = 0
-    assert (expected[:8] > 0).sum(1).tolist() == [4] * 8  # No two are equal.
-    model = fitted(features, {"history": history}, label, weight, max_neighbors=4, shrink=3)
+    axis = ("history", "candidate").index(neighbors_of)
+    for i in range(items):
+        kept = expected[i] if axis == 0 else expected[:, i]  # A view.
+        kept[kept < np.sort(kept)[-4]] = 0
+    # No two are equal.
+    assert (expected > 0).sum(1 - axis).tolist() == [4] * 8 + [0] * 2
+    arguments = {"max_neighbors": 4, "shrink": 3, "neighbors_of": neighbors_of}
+    model = fitted(features, {"history": history}, label, weight, **arguments)
     np.testing.assert_allclose(similarities(model), expected, rtol=1e-5, atol=1e-7)
     multi_hot = np.array([[float(v in h) for v in tokens] for h in history])
     found = model.scores({"history": history})

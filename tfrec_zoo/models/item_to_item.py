@@ -4,7 +4,7 @@ scores(u) = x_u W,    x_u: the user's history, multi-hot;    W from G = Σ_u w_u
 """
 
 import functools
-from typing import Any
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import tensorflow as tf
@@ -12,6 +12,9 @@ import tensorflow as tf
 from tfrec_zoo.features import Encoded, Features, IdRows
 from tfrec_zoo.models.history import history_bag
 from tfrec_zoo.models.retrieval import RetrievalModel
+
+#: Whose nearest are kept: what an item of the history nominates, or what nominates a candidate.
+NeighborsOf: TypeAlias = Literal["history", "candidate"]
 
 
 class ItemToItem(RetrievalModel):
@@ -34,23 +37,34 @@ class ItemToItem(RetrievalModel):
 
     Args:
         features: Fitted features. The query is a single bag column in the items' ID space.
-        max_neighbors: Number of weights to keep per item of the history, the largest by absolute
-            value (among equals, those of more frequent items); None keeps all.
+        max_neighbors: Number of weights to keep per item, the largest by absolute value (among
+            equals, those of more frequent items); None keeps all.
+        neighbors_of: Whether they are kept per item of the history, which are those of a row of W,
+            or per candidate, those of a column.
         name: Name of the model.
 
     Raises:
-        ValueError: If the query is anything else, or `max_neighbors` is not positive.
+        ValueError: If the query is anything else, `max_neighbors` is not positive, or
+            `neighbors_of` is not one of the two.
     """
 
     reads = "history"
     is_iterative = False
 
     def __init__(
-        self, features: Features, max_neighbors: int | None, name: str | None = None
+        self,
+        features: Features,
+        max_neighbors: int | None,
+        neighbors_of: NeighborsOf = "history",
+        name: str | None = None,
     ) -> None:
         super().__init__(features, name=name)
         if max_neighbors is not None and max_neighbors < 1:
             raise ValueError(f"`max_neighbors` must be positive or None. Received: {max_neighbors}")
+        if neighbors_of not in get_args(NeighborsOf):
+            raise ValueError(
+                f"`neighbors_of` must be one of {get_args(NeighborsOf)}. Received: {neighbors_of!r}"
+            )
         self.bag = history_bag(self)
 
         # Layers.
@@ -65,6 +79,7 @@ class ItemToItem(RetrievalModel):
 
         # Config.
         self.max_neighbors = max_neighbors
+        self.neighbors_of = neighbors_of
 
     def solution(self, gram: np.ndarray) -> np.ndarray:
         """Returns the weights W for counts G, [items, items]; row j is what item j nominates."""
@@ -97,17 +112,22 @@ class ItemToItem(RetrievalModel):
             return tf.sparse.segment_sum(
                 tf.convert_to_tensor(self.item_weights), item, user, num_segments=tf.shape(x)[0]
             )
-        # (Wᵀ xᵀ)ᵀ over only the rows of W and xᵀ whose items appear in the batch's histories.
-        watched = tf.where(tf.reduce_any(x > 0, axis=0))[:, 0]
-        x = tf.gather(tf.transpose(x), watched)  # [watched, batch]
-        column = tf.cast(tf.gather(self.neighbors, watched), tf.int64)  # [watched, neighbors]
-        row = tf.broadcast_to(tf.range(tf.size(watched, tf.int64))[:, None], tf.shape(column))
-        weights = tf.SparseTensor(
-            tf.reshape(tf.stack([row, column], axis=-1), [-1, 2]),
-            tf.reshape(tf.gather(self.neighbor_weights, watched), [-1]),
-            [tf.size(watched, tf.int64), self.num_items],
+        is_of_history, x = self.neighbors_of == "history", tf.transpose(x)  # [items, batch]
+        neighbors, weights = self.neighbors, self.neighbor_weights
+        if is_of_history:
+            # (Wᵀ xᵀ)ᵀ over only the rows of W and xᵀ whose items appear in the batch's histories.
+            watched = tf.where(tf.reduce_any(x > 0, axis=1))[:, 0]
+            x, neighbors, weights = (tf.gather(a, watched) for a in (x, neighbors, weights))
+        column = tf.cast(neighbors, tf.int64)
+        row = tf.broadcast_to(
+            tf.range(tf.shape(column, tf.int64)[0])[:, None], tf.shape(column, tf.int64)
         )
-        scores = tf.sparse.sparse_dense_matmul(weights, x, adjoint_a=True)
+        kept = tf.SparseTensor(
+            tf.reshape(tf.stack([row, column], axis=-1), [-1, 2]),
+            tf.reshape(weights, [-1]),
+            [tf.shape(column, tf.int64)[0], self.num_items],
+        )
+        scores = tf.sparse.sparse_dense_matmul(kept, x, adjoint_a=is_of_history)
         return tf.ensure_shape(tf.transpose(scores), [None, self.num_items])
 
     def candidates(self) -> None:
@@ -146,6 +166,7 @@ class ItemToItem(RetrievalModel):
             self.item_weights.assign(weights)
             return
         kept = self.neighbors.shape[1]
+        weights = weights if self.neighbors_of == "history" else weights.T
         nearest = np.stack([np.argsort(-np.abs(row), kind="stable")[:kept] for row in weights])
         self.neighbors.assign(nearest.astype(np.int32))
         self.neighbor_weights.assign(np.take_along_axis(weights, nearest, axis=1))

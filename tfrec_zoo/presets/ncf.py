@@ -18,6 +18,7 @@ _DACREMA = "Ferrari Dacrema et al., TOIS 2021"
 _PUBLISHED: dict[str, tuple[float, float, str]] = {
     "Popularity": (0.4533, 0.2542, _DACREMA),
     "ItemKNN": (0.6694, 0.3979, _DACREMA),
+    "ItemKNN-candidate": (0.6694, 0.3979, _DACREMA),
     "EASE": (0.7192, 0.4494, _DACREMA),
     "iALS": (0.7109, 0.4382, _DACREMA),
     "MF-192": (0.7294, 0.4523, "Rendle et al., RecSys 2020"),
@@ -92,6 +93,13 @@ NCF = (
         "ItemKNN",
         "ItemKNN",
         Training(grid={"max_neighbors": (10, 20, 50, 100), "shrink": (0.0, 20.0)}),
+    ),
+    # In the form of the published number.
+    _preset(
+        "ItemKNN-candidate",
+        "ItemKNN",
+        Training(grid={"max_neighbors": (50, 100, 200, 400), "shrink": (0.0, 20.0, 100.0)}),
+        arguments={"neighbors_of": "candidate"},
     ),
     _preset("EASE", "EASE", Training(grid={"l2": (500.0, 1000.0, 1500.0, 2000.0)})),
     # As Rendle et al. (RecSys 2022) train it.
