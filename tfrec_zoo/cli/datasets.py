@@ -9,7 +9,8 @@ DATASETS = """simulated (nothing to download), movielens/100k, movielens/1m and 
 movielens versions through tensorflow-datasets; a file of interactions (.parquet, .csv, .tsv or
 .jsonl); a folder with interactions.parquet (or .csv) and, if you have them, users, items,
 impressions and searches likewise; a folder that `tfrec-zoo prepare` wrote; or one with the files
-of the NCF paper or of KuaiRand"""
+of the NCF paper, of KuaiRand, or of MovieLens (ratings.dat, u.data or ratings.csv, with the movies
+beside it), whose ratings of the same second stay in their order"""
 
 #: Columns by the part they play, with their names where none is given; a test compares `Roles`.
 ROLES = {
@@ -95,13 +96,14 @@ def load_dataset(
     """
     from tfrec_zoo import data
     from tfrec_zoo.data.kuairand import is_kuairand
+    from tfrec_zoo.data.movielens_files import is_movielens
     from tfrec_zoo.data.sharded import ShardedLog, is_sharded
 
     reading = dict(reading or {})
     path = pathlib.Path(name)
     is_ncf = any(path.glob("*.train.rating*"))
     is_known = name == "simulated" or name.startswith("movielens/")
-    is_own = not (is_known or is_ncf or is_kuairand(path))
+    is_own = not (is_known or is_ncf or is_kuairand(path) or is_movielens(path))
     if reading and not is_own:
         raise ValueError(
             f"Columns and files are given for a data set of one's own; {name!r} knows them. "
@@ -115,6 +117,8 @@ def load_dataset(
         return data.read_ncf(path)
     if is_kuairand(path):
         return data.read_kuairand(path)
+    if is_movielens(path):
+        return data.read_movielens_files(path)
     if is_sharded(path):
         if reading:
             raise ValueError(

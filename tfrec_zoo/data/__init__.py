@@ -12,6 +12,7 @@ from tfrec_zoo.data.live_run import Policy
 from tfrec_zoo.data.live_site import LiveSite, simulate_live
 from tfrec_zoo.data.log import Log
 from tfrec_zoo.data.movielens import movielens
+from tfrec_zoo.data.movielens_files import read_movielens_files
 from tfrec_zoo.data.ncf_files import SampledTest, read_ncf
 from tfrec_zoo.data.negatives import NegativeSampling
 from tfrec_zoo.data.next_watch import held_out_watch_examples, next_watch_examples
@@ -59,6 +60,7 @@ __all__ = [
     "random_leaky",
     "read_frame",
     "read_kuairand",
+    "read_movielens_files",
     "read_ncf",
     "sampled_impressions",
     "search_tokens",

@@ -22,7 +22,8 @@ def movielens(version: str = "100k", data_dir: str | pathlib.Path | None = None)
     """Loads MovieLens as a log: every rating is an interaction, its stars the weight.
 
     Ids are strings, as tensorflow-datasets has them. Ratings of one user in the same second stay in
-    the (fixed, shuffled) order of the prepared files.
+    the (fixed, shuffled) order of the prepared files; `read_movielens_files` keeps that of the
+    original ones.
 
     Args:
         version: One of `"100k"`, `"1m"`, `"20m"`, `"25m"`, `"latest-small"`, `"latest"`.
