@@ -109,3 +109,39 @@ class KeepBest(tf.keras.callbacks.Callback):
         """Gives the model the weights that were kept."""
         if self._weights:
             self.model.set_weights(self._weights)
+
+
+class WatchEpochs(tf.keras.callbacks.Callback):
+    """Tells how good the model is after each epoch.
+
+    Args:
+        measure: Returns metrics of the model as it is; not asked for what Keras has validated.
+        metric: Name of the metric that is told.
+        watch: Takes the values after each epoch so far; it may raise an exception to end training.
+
+    Attributes:
+        history: The values.
+    """
+
+    remembered = ("history",)
+
+    def __init__(
+        self,
+        measure: Callable[[RecommenderModel], Mapping[str, float]],
+        metric: str,
+        watch: Callable[[Sequence[float]], None],
+    ) -> None:
+        super().__init__()
+        self._measure, self._metric, self._watch = measure, metric, watch
+        self.history: list[float] = []
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        """Measures, if Keras has not, and tells."""
+        value = (logs or {}).get(f"val_{self._metric}")
+        value = self._measure(self.model)[self._metric] if value is None else value
+        self.history.append(float(value))
+        self._watch(self.history)
+
+    def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
+        """Tells of a training that was finished before it was killed."""
+        self._watch(self.history)

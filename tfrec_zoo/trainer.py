@@ -3,14 +3,14 @@
 import dataclasses
 import itertools
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from tfrec_zoo.data import Examples
-from tfrec_zoo.early_stopping import KeepBest, best_index
+from tfrec_zoo.early_stopping import KeepBest, WatchEpochs, best_index
 from tfrec_zoo.features import IndicatorColumn
 from tfrec_zoo.models import RecommenderModel
 from tfrec_zoo.new_items import with_widths
@@ -71,7 +71,6 @@ class Trainer:
             How to train, without a grid, and the arguments of the model.
         """
         fields = {field.name for field in dataclasses.fields(Training)}
-        validating = task.validating()
         options: list[tuple[Training, dict[str, Any]]] = []
         values: list[float] = []
         combinations = list(itertools.product(*training.grid.values()))
@@ -84,14 +83,12 @@ class Trainer:
             options.append((tried, made))
         for (tried, made), combination in zip(options, combinations, strict=True):
             try:
-                fitted = self._fitted(cls, validating, tried, made)
+                metrics, _ = self.validated(cls, task, tried, made)
             except FloatingPointError as error:
                 option = dict(zip(training.grid, combination, strict=True))
                 logger.warning("%s is left out: %s", option, error)
                 values.append(np.nan)
                 continue
-            metrics = validating.measure(fitted.model, fitted.test, brief=True)
-            metrics = agreed(join(training.strategy), metrics)
             values.append(metrics[task.metric])
         if np.isnan(values).all():
             raise FloatingPointError(
@@ -99,6 +96,32 @@ class Trainer:
                 f"Received: {training.grid}"
             )
         return options[best_index(values, task.metric)]
+
+    def validated(
+        self,
+        cls: Any,
+        task: Task,
+        training: Training,
+        arguments: Mapping[str, Any],
+        watch: Callable[[Sequence[float]], None] | None = None,
+    ) -> tuple[dict[str, float], Fitted]:
+        """Trains a model, and measures it on the validation examples.
+
+        Args:
+            cls: Class of the model.
+            task: The task.
+            training: How to train, without a grid.
+            arguments: Arguments of the model.
+            watch: Takes the values of the task's metric after each epoch so far, of models that
+                have epochs; it may raise an exception to end training.
+
+        Returns:
+            The task's metric, and what is as cheap, and the model.
+        """
+        validating = task.validating()
+        fitted = self._fitted(cls, validating, training, arguments, watch=watch)
+        metrics = validating.measure(fitted.model, fitted.test, brief=True)
+        return agreed(join(training.strategy), metrics), fitted
 
     def fit(self, cls: Any, task: Task, training: Training, arguments: Mapping[str, Any]) -> Fitted:
         """Trains a model for the epochs that validation chooses.
@@ -150,15 +173,29 @@ class Trainer:
         training: Training,
         arguments: Mapping[str, Any],
         epochs: int | None = None,
+        watch: Callable[[Sequence[float]], None] | None = None,
     ) -> Fitted:
-        """Trains one model: for given epochs, until validation ends it, or as `training` says."""
+        """Trains one model: for given epochs, until validation ends it, or as `training` says.
+
+        What is watched, if anything, are the examples that the task holds out.
+        """
         tf.keras.utils.set_random_seed(training.seed)
         examples = task.examples(cls, arguments)
         if self._start is not None:
             examples = _with_features_of(examples, self._start)
         model = self._made(cls, task, training, arguments, examples)
+
+        def watching(measure: Any) -> list[WatchEpochs]:
+            if watch is None or not cls.is_iterative:
+                return []
+            return [WatchEpochs(measure, task.metric, watch)]
+
+        def held_out_metrics(model: RecommenderModel) -> dict[str, float]:
+            return task.measure(model, examples.test, brief=True)
+
         if not self._validates(cls, task, training):
-            history = self._fit(model, examples, training)
+            watched = watching(held_out_metrics)
+            history = self._fit(model, examples, training, callbacks=watched)
             return Fitted(model, examples.test, _rows(history), len(history.epoch))
         patience = task.patience if training.patience is None else training.patience
         training = dataclasses.replace(training, patience=patience)
@@ -171,7 +208,15 @@ class Trainer:
         if monitor.startswith("val_"):
             # A loss compares with that of training when positions are those that were shown.
             validation = held_out.as_recorded()
-            history = self._fit(model, examples, training, validation=validation, monitor=monitor)
+            watched = watching(held_out_metrics)
+            history = self._fit(
+                model,
+                examples,
+                training,
+                validation=validation,
+                monitor=monitor,
+                callbacks=watched,
+            )
             values = history.history[monitor]
             return Fitted(model, examples.test, _rows(history), best_index(values, monitor) + 1)
         assert patience is not None
@@ -181,7 +226,8 @@ class Trainer:
             return agreed(join(training.strategy), metrics)
 
         keep = KeepBest(measure, monitor, patience)
-        history = self._fit(model, examples, training, callbacks=[keep])
+        watched = watching(lambda _: keep.history[-1])
+        history = self._fit(model, examples, training, callbacks=[keep, *watched])
         return Fitted(model, examples.test, _rows(history, keep.history), keep.best_epoch)
 
     def _refitted(
