@@ -2,8 +2,8 @@
 
 Importing the package switches TensorFlow to Keras 2, which TensorFlow Recommenders needs, and does
 nothing else. What users need most is at hand under `tfrec_zoo` and loaded when first used: `Log`,
-`Training`, `Negatives`, `train`, `load`, `from_preset`, `tasks`, `presets`, and every registered
-model by its name; the rest is in the subpackages.
+`Training`, `Negatives`, `train`, `search`, `load`, `from_preset`, `tasks`, `presets`, and every
+registered model by its name; the rest is in the subpackages.
 """
 
 import importlib
@@ -44,6 +44,7 @@ _NAMES = {
     "load": "pretrained",
     "movielens": "data",
     "retrain": "retraining",
+    "search": "searching",
     "simulate": "data",
     "simulate_live": "data",
     "train": "runs",

@@ -42,7 +42,7 @@ def test_help_lists_the_commands(capsys: Any) -> None:
     assert set(COMMANDS) == {
         *("quickstart", "list", "prepare", "train", "retrain", "cluster", "evaluate"),
         *("add-items", "export", "index-curve", "recommend", "serve", "benchmark", "results"),
-        *("experiment", "paper"),
+        *("experiment", "paper", "search"),
     }
 
 

@@ -25,6 +25,7 @@ COMMANDS = (
     "recommend",
     "serve",
     "add-items",
+    "search",
     "benchmark",
     "results",
     "experiment",

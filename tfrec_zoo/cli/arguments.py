@@ -68,8 +68,8 @@ def given_training(arguments: argparse.Namespace) -> dict[str, Any]:
     from tfrec_zoo.training import Training
 
     flags = ("epochs", "batch_size", "learning_rate", "optimizer", "seed", "strategy")
-    given = {name: getattr(arguments, name) for name in flags}
-    given = {name: value for name, value in given.items() if value is not None}
+    found = vars(arguments)
+    given = {name: found[name] for name in flags if found.get(name) is not None}
     given.update(arguments.training)
     known = [field.name for field in dataclasses.fields(Training)]
     unknown = sorted(set(given) - set(known))
