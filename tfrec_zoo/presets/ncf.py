@@ -98,7 +98,7 @@ NCF = (
     _preset(
         "ItemKNN-candidate",
         "ItemKNN",
-        Training(grid={"max_neighbors": (50, 100, 200, 400), "shrink": (0.0, 20.0, 100.0)}),
+        Training(grid={"max_neighbors": (10, 20, 50, 100), "shrink": (0.0, 20.0)}),
         arguments={"neighbors_of": "candidate"},
     ),
     _preset("EASE", "EASE", Training(grid={"l2": (500.0, 1000.0, 1500.0, 2000.0)})),
