@@ -16,14 +16,18 @@ class DrawnCandidatesSoftmax(tf.keras.losses.Loss):
 
     Args:
         own: The score of each query's own class, [queries].
+        log_expected: Logarithm of how often each candidate was to be expected, [candidates]; None
+            corrects nothing.
     """
 
-    def __init__(self, own: tf.Tensor) -> None:
+    def __init__(self, own: tf.Tensor, log_expected: tf.Tensor | None = None) -> None:
         super().__init__(tf.keras.losses.Reduction.NONE, "drawn_candidates_softmax")
-        self._own = own
+        self._own, self._log_expected = own, log_expected
 
     def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
         """Returns the cross-entropies, [queries], of scores [queries, candidates]."""
+        if self._log_expected is not None:
+            y_pred -= self._log_expected
         scores = tf.concat([self._own[:, None], y_pred], axis=1)
         return softmax_losses(scores, tf.zeros_like(self._own, tf.int32))
 
@@ -70,14 +74,12 @@ def shared_softmax_losses(
     own = tf.reduce_sum(query * positives, axis=1)
     if negatives.correction == "all":
         own -= tf.math.log(drawn.of_positives)
-    if negatives.correction != "none":
-        # [query; 1] · [item; −log E]: the task's own correction takes no odds above 1.
-        query = tf.pad(query, [[0, 0], [0, 1]], constant_values=1.0)
-        candidates = tf.concat([candidates, -tf.math.log(drawn.expected)[:, None]], axis=1)
+    # The task's own correction takes no odds above 1.
+    log_expected = None if negatives.correction == "none" else tf.math.log(drawn.expected)
     is_negative = (classes[:, None] != drawn.classes) & (drawn.classes >= 0)
     if is_known is not None:
         is_negative &= ~is_known
-    task: Any = tfrs.tasks.Retrieval(loss=DrawnCandidatesSoftmax(own))
+    task: Any = tfrs.tasks.Retrieval(loss=DrawnCandidatesSoftmax(own, log_expected))
     return task(
         query,
         candidates,
