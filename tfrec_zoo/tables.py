@@ -297,15 +297,25 @@ def _words(result: Mapping[str, Any], name: str) -> str:
 
 
 def _cell(values: Sequence[float]) -> str:
+    if values and all(isinstance(value, int) for value in values):
+        return "/".join(f"{value:,}" for value in dict.fromkeys(values))
+    return mean_and_deviation(values)
+
+
+def mean_and_deviation(values: Sequence[float]) -> str:
+    """The mean of values and, of several, their sample standard deviation, as text.
+
+    Example:
+
+    >>> mean_and_deviation([0.25, 0.75]), mean_and_deviation([1234.5])
+    ('0.5000 ± 0.3536', '1,234')
+    """
     if not values:
         return ""
-    if all(isinstance(value, int) for value in values):
-        return "/".join(f"{value:,}" for value in dict.fromkeys(values))
     # Metrics have four digits; more than a hundred of anything else, such as seconds, needs none.
     digits = 4 if max(map(abs, values)) < 100 else 0
-    if len(values) == 1:
-        return f"{values[0]:,.{digits}f}"
-    return f"{statistics.mean(values):,.{digits}f} ± {statistics.stdev(values):,.{digits}f}"
+    mean = f"{statistics.mean(values):,.{digits}f}"
+    return mean if len(values) == 1 else f"{mean} ± {statistics.stdev(values):,.{digits}f}"
 
 
 def page(folder: str | pathlib.Path) -> str:

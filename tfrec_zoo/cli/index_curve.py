@@ -35,13 +35,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Runs the command."""
     from tfrec_zoo import checkpoints
+    from tfrec_zoo.plots import new_figure, recall_latency
     from tfrec_zoo.serving.index.curve import recall_latency_curve
     from tfrec_zoo.serving.requests import checked_k
     from tfrec_zoo.serving.user_vectors import user_vectors
 
     k = checked_k(arguments.k)
     if arguments.output is not None:
-        _pyplot()  # Better now than after measuring.
+        new_figure()  # Better now than after measuring.
     directory = pathlib.Path(arguments.directory)
     model: Any = checkpoints.restore(directory / "checkpoint")
     candidates = model.candidates() if model.family == "retrieval" else None
@@ -57,7 +58,7 @@ def run(arguments: argparse.Namespace) -> None:
     )
     table = [dataclasses.asdict(point) for point in points]
     if arguments.output is not None:
-        _draw(points, k, arguments.output)
+        recall_latency(points, k).savefig(arguments.output)
     show(arguments, {"points": table, "output": arguments.output}, _table(points, k))
 
 
@@ -70,36 +71,3 @@ def _table(points: Sequence[Any], k: int) -> str:
         cells = f"{searched:>16s}{point.recall:14.4f}{point.milliseconds:14.3f}{star}"
         lines.append(f"{point.kind:8s}{cells}")
     return "\n".join(lines)
-
-
-def _draw(points: Sequence[Any], k: int, output: str) -> None:
-    figure, axes = _pyplot().subplots(figsize=(6, 4), layout="constrained")
-    for kind in dict.fromkeys(point.kind for point in points):
-        own = [point for point in points if point.kind == kind]
-        x, y = [point.milliseconds for point in own], [point.recall for point in own]
-        [line] = axes.plot(x, y, "o-", markersize=4, label=kind)
-        chosen = [point for point in own if point.is_chosen]
-        axes.plot(
-            [point.milliseconds for point in chosen],
-            [point.recall for point in chosen],
-            "*",
-            markersize=12,
-            color=line.get_color(),
-        )
-    axes.set(xscale="log", xlabel="milliseconds per query (median)", ylabel=f"recall@{k}")
-    axes.grid(alpha=0.3)
-    axes.legend()
-    figure.savefig(output)
-
-
-def _pyplot() -> Any:
-    try:
-        import matplotlib
-    except ModuleNotFoundError as error:
-        raise ImportError(
-            "`--output` is drawn by matplotlib: pip install matplotlib. Received: none installed"
-        ) from error
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    return pyplot

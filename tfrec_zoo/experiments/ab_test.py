@@ -26,10 +26,10 @@ from tfrec_zoo.experiments.live import (
 )
 from tfrec_zoo.experiments.measured import Measured, Results
 from tfrec_zoo.experiments.policies import Exploring, Popular, Random, Recommending
-from tfrec_zoo.models import RankingModel, RetrievalModel
+from tfrec_zoo.models import RetrievalModel
 from tfrec_zoo.plots.figures import COLOURS, new_figure
 from tfrec_zoo.serving import Funnel, serve
-from tfrec_zoo.tasks import NextWatch, WatchTime
+from tfrec_zoo.tasks import NextWatch
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -84,17 +84,19 @@ class AbTest(LiveExperiment):
         "toy": {
             "world": {"num_users": 60, "num_items": 80, "warm_days": 3, "live_days": 1,
                       "num_topics": 5},
-            "hidden_units": (8,), "ranking_units": (8,), "epochs": 1,
-            "batch_size": 128, "settings": ["random", "matrix factorization", _BEST],
+            "hidden_units": (8,), "ranking_units": (8,),
+            "training": {"epochs": 1, "batch_size": 128},
+            "settings": ["random", "matrix factorization", _BEST],
         },
         "small": {
             "world": {"num_users": 600, "num_items": 600, "warm_days": 10, "live_days": 3},
-            "hidden_units": (128, 64), "ranking_units": (64, 32), "epochs": 10, "batch_size": 128,
+            "hidden_units": (128, 64), "ranking_units": (64, 32),
+            "training": {"epochs": 10, "batch_size": 128},
         },
         "full": {
             "world": {"num_users": 2500, "num_items": 1500, "warm_days": 18, "live_days": 7},
-            "hidden_units": (256, 64), "ranking_units": (256, 128), "epochs": 6,
-            "batch_size": 256,
+            "hidden_units": (256, 64), "ranking_units": (256, 128),
+            "training": {"epochs": 6, "batch_size": 256},
         },
     }  # fmt: skip
 
@@ -129,7 +131,7 @@ class AbTest(LiveExperiment):
         """The first stage."""
         log, split = self.split(seed)
         task = NextWatch(log, split=split, example_age=example_age)
-        training = self._training(seed)
+        training = self.training(seed)
         units = self.parameters["hidden_units"]
         return zoo.train(
             "YouTubeRetrieval", task, training, hidden_units=units, tied=True, dropout=0.2
@@ -139,30 +141,10 @@ class AbTest(LiveExperiment):
     def factorization(self, seed: int) -> RetrievalModel:
         """The users' and the videos' vectors alone."""
         log, split = self.split(seed)
-        training = self._training(seed, passes=2)
+        training = self.training(seed, epochs=2 * self.parameters["training"]["epochs"])
         task = NextWatch(log, split=split)
         dim = self.parameters["hidden_units"][-1]
         return zoo.train("MatrixFactorization", task, training, embedding_dim=dim).model
-
-    @functools.lru_cache(maxsize=2)  # noqa: B019
-    def ranking(self, seed: int, weighted: bool) -> RankingModel:
-        """The second stage, by watch time or by clicks."""
-        log, split = self.split(seed)
-        task = WatchTime(log, test_from=split.end)
-        units = self.parameters["ranking_units"]
-        return zoo.train(
-            "YouTubeRanking",
-            task,
-            zoo.Training(epochs=2, seed=seed, verbose=0),
-            hidden_units=units,
-            dropout=0.1,
-            weighted=weighted,
-        ).model
-
-    def _training(self, seed: int, passes: int = 1) -> zoo.Training:
-        """How models of the next watch are trained, some of them with more passes."""
-        epochs, batch_size = (self.parameters[key] for key in ("epochs", "batch_size"))
-        return zoo.Training(epochs=passes * epochs, batch_size=batch_size, seed=seed, verbose=0)
 
     @functools.lru_cache(maxsize=8)  # noqa: B019
     def recommending(
@@ -181,7 +163,7 @@ class AbTest(LiveExperiment):
         log, k = self.log(seed), min(20, retrieval.num_items)
         if ranked_by is None:
             return Recommending(serve(retrieval, log, k=k), k, skips_shown)
-        ranking = self.ranking(seed, ranked_by == "watch time")
+        ranking = self.second_stage(seed, weighted=ranked_by == "watch time")
         funnel = Funnel({first: retrieval}, ranking, log, num_candidates=100, k=k)
         return Recommending(serve(funnel), k, skips_shown)
 

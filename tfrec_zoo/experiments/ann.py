@@ -61,19 +61,19 @@ class NearestNeighbours(LiveExperiment):
         "toy": {
             "world": {"num_users": 60, "num_items": 90, "warm_days": 3, "live_days": 1,
                       "num_topics": 5},
-            "model": "MatrixFactorization", "arguments": {"embedding_dim": 8}, "epochs": 1,
-            "batch_size": 128, "ranking_units": None, "recalls": {},
+            "model": "MatrixFactorization", "arguments": {"embedding_dim": 8},
+            "training": {"epochs": 1, "batch_size": 128}, "ranking_units": None, "recalls": {},
         },
         "small": {
             "world": {"num_users": 700, "num_items": 1500, "warm_days": 10, "live_days": 3},
             "model": "YouTubeRetrieval", "arguments": {**_TOWER, "hidden_units": (128, 64)},
-            "epochs": 8, "batch_size": 128, "ranking_units": None,
+            "training": {"epochs": 8, "batch_size": 128}, "ranking_units": None,
             "recalls": {"ivf": (0.7,), "scann": (0.7, 0.9)},
         },
         "full": {
             "world": {"num_users": 2500, "num_items": 3000, "warm_days": 14, "live_days": 7},
             "model": "YouTubeRetrieval", "arguments": {**_TOWER, "hidden_units": (256, 64)},
-            "epochs": 6, "batch_size": 256, "ranking_units": (128, 64),
+            "training": {"epochs": 6, "batch_size": 256}, "ranking_units": (128, 64),
             "recalls": {"ivf": (0.7, 0.9, 0.99), "scann": (0.7, 0.9, 0.99)},
         },
     }  # fmt: skip

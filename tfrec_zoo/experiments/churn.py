@@ -21,7 +21,7 @@ from tfrec_zoo.data.simulated_truth import TrueValues
 from tfrec_zoo.evaluation import evenly_spaced
 from tfrec_zoo.experiments.findings import Finding, is_above, is_below
 from tfrec_zoo.experiments.measured import Measured, Results
-from tfrec_zoo.experiments.ranking import RankingExperiment, losses, scored_test
+from tfrec_zoo.experiments.ranking import RankingExperiment, losses, ranker_sizes, scored_test
 from tfrec_zoo.plots.figures import line, new_figure
 from tfrec_zoo.runs import Run
 from tfrec_zoo.tasks.specs import impression_spec
@@ -59,35 +59,11 @@ class Churn(RankingExperiment):
         "weighted per-user loss": "weighted_per_user_loss",
         "GAUC": "gauc",
     }
-    sizes = {
-        "toy": {
-            "world": {"num_users": 60, "num_items": 100, "num_days": 3},
-            "pages": 20,
-            "hidden_units": (16,),
-            "epochs": 1,
-            "batch_size": 256,
-            "learning_rate": 0.005,
-            "dropout": 0.0,
-        },
-        "small": {
-            "world": {"num_users": 1500, "num_items": 500},
-            "pages": 300,
-            "hidden_units": (128, 64),
-            "epochs": 2,
-            "batch_size": 512,
-            "learning_rate": 0.001,
-            "dropout": 0.2,
-        },
-        "full": {
-            "world": {"num_users": 6000, "num_items": 1500, "num_days": 28},
-            "pages": 1000,
-            "hidden_units": (256, 128),
-            "epochs": 2,
-            "batch_size": 512,
-            "learning_rate": 0.001,
-            "dropout": 0.2,
-        },
-    }
+    sizes = ranker_sizes(
+        toy={"pages": 20},
+        small={"world": {"num_users": 1500, "num_items": 500}, "pages": 300},
+        full={"world": {"num_users": 6000, "num_items": 1500, "num_days": 28}, "pages": 1000},
+    )
 
     def settings(self) -> Mapping[str, Mapping[str, Any]]:
         """With the counts and without."""

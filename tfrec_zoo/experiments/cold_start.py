@@ -73,21 +73,21 @@ class ColdStart(LiveExperiment):
         "toy": {
             "world": {"num_users": 60, "num_items": 90, "warm_days": 3, "live_days": 1,
                       "num_topics": 5, "fresh_share": 1.0},
-            "model": "MatrixFactorization", "arguments": {"embedding_dim": 8}, "epochs": 1,
-            "batch_size": 128, "ranking_units": None,
+            "model": "MatrixFactorization", "arguments": {"embedding_dim": 8},
+            "training": {"epochs": 1, "batch_size": 128}, "ranking_units": None,
             "settings": [_NOTHING, "content"],
         },
         "small": {
             "world": {"num_users": 500, "num_items": 500, "warm_days": 9, "live_days": 4,
                       "fresh_share": 0.8},
             "model": "YouTubeRetrieval", "arguments": {**_TOWER, "hidden_units": (128, 64)},
-            "epochs": 10, "batch_size": 128, "ranking_units": None,
+            "training": {"epochs": 10, "batch_size": 128}, "ranking_units": None,
         },
         "full": {
             "world": {"num_users": 2000, "num_items": 1000, "warm_days": 14, "live_days": 7,
                       "fresh_share": 0.8},
             "model": "YouTubeRetrieval", "arguments": {**_TOWER, "hidden_units": (256, 64)},
-            "epochs": 6, "batch_size": 256, "ranking_units": (128, 64),
+            "training": {"epochs": 6, "batch_size": 256}, "ranking_units": (128, 64),
         },
     }  # fmt: skip
 

@@ -42,13 +42,13 @@ class Combiners(Experiment):
         "toy": {
             "world": {"num_users": 150, "num_items": 120, "num_days": 4},
             "hidden_units": (16,),
-            "epochs": 1,
+            "training": {"epochs": 1},
         },
-        "small": {"world": {}, "hidden_units": (128, 64), "epochs": 4},
+        "small": {"world": {}, "hidden_units": (128, 64), "training": {"epochs": 4}},
         "full": {
             "world": {"num_users": 4000, "num_items": 2000, "num_days": 28},
             "hidden_units": (256, 128),
-            "epochs": 6,
+            "training": {"epochs": 6},
         },
     }
 
@@ -61,9 +61,8 @@ class Combiners(Experiment):
         log = self.log(seed)
         spec = pooled(next_watch_spec(log, bags=(50,), profile=False), setting["combiner"])
         task = NextWatch(log, spec=spec)
-        training = zoo.Training(epochs=self.parameters["epochs"], seed=seed, verbose=0)
         units = self.parameters["hidden_units"]
-        run = zoo.train("YouTubeRetrieval", task, training, hidden_units=units)
+        run = zoo.train("YouTubeRetrieval", task, self.training(seed), hidden_units=units)
         return Measured(run.metrics)
 
     def figure(self, results: Results) -> Figure:

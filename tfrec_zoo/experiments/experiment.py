@@ -22,6 +22,7 @@ from tfrec_zoo.data import Log, simulate
 from tfrec_zoo.evaluation.result import command, without_nan
 from tfrec_zoo.experiments.findings import Finding
 from tfrec_zoo.experiments.measured import Measured, Results
+from tfrec_zoo.tables import mean_and_deviation
 from tfrec_zoo.training import Training
 
 if TYPE_CHECKING:
@@ -224,14 +225,10 @@ def table(results: Results, columns: Mapping[str, str]) -> pd.DataFrame:
     rows = []
     for setting in metrics["setting"].unique():
         own = metrics[metrics["setting"] == setting]
-        cells = {h: _cell(own[key].dropna()) for h, key in columns.items() if key in own}
+        cells = {
+            h: mean_and_deviation(own[key].dropna().tolist())
+            for h, key in columns.items()
+            if key in own
+        }
         rows.append({"setting": setting, **cells})
     return pd.DataFrame(rows)
-
-
-def _cell(values: pd.Series) -> str:
-    if values.empty:
-        return ""
-    digits = 4 if values.abs().max() < 10 else 1 if values.abs().max() < 10_000 else 0
-    mean = f"{values.mean():,.{digits}f}"
-    return mean if len(values) == 1 else f"{mean} ± {values.std():,.{digits}f}"

@@ -45,10 +45,7 @@ def is_above(results: Results, metric: str, better: str, worse: str, claim: str)
     >>> is_above(Results(runs), "hits", "mean", "sum", "Means are better than sums.").verdict
     'agrees'
     """
-    own, other = results.values(better, metric), results.values(worse, metric)
-    lead = (own - other).dropna().to_numpy()
-    words = f"{metric}: {better} {own.mean():.4g}, {worse} {other.mean():.4g}"
-    return by_differences(lead, words, claim)
+    return _by_metric(results, metric, better, worse, claim, sign=1)
 
 
 def is_below(results: Results, metric: str, better: str, worse: str, claim: str) -> Finding:
@@ -61,8 +58,14 @@ def is_below(results: Results, metric: str, better: str, worse: str, claim: str)
         worse: The other.
         claim: The claim, as a sentence.
     """
+    return _by_metric(results, metric, better, worse, claim, sign=-1)
+
+
+def _by_metric(
+    results: Results, metric: str, better: str, worse: str, claim: str, sign: int
+) -> Finding:
     own, other = results.values(better, metric), results.values(worse, metric)
-    lead = (other - own).dropna().to_numpy()
+    lead = (sign * (own - other)).dropna().to_numpy()
     words = f"{metric}: {better} {own.mean():.4g}, {worse} {other.mean():.4g}"
     return by_differences(lead, words, claim)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tfrec_zoo.experiments.findings import Finding, is_below
 from tfrec_zoo.experiments.measured import Measured, Results
-from tfrec_zoo.experiments.ranking import RankingExperiment, losses, scored_test
+from tfrec_zoo.experiments.ranking import RankingExperiment, losses, ranker_sizes, scored_test
 from tfrec_zoo.plots.figures import bars, new_figure
 
 if TYPE_CHECKING:
@@ -55,38 +55,21 @@ class HiddenLayers(RankingExperiment):
         "GAUC": "gauc",
         "parameters": "parameters",
     }
-    sizes = {
-        "toy": {
-            "world": {"num_users": 60, "num_items": 100, "num_days": 3},
-            "divisor": 64,
-            "table": [(), (1024, 512, 256)],
-            "epochs": 1,
-            "batch_size": 256,
-            "learning_rate": 0.005,
-            "linear_learning_rate": 0.005,
-            "dropout": 0.0,
-        },
-        "small": {
+    sizes = ranker_sizes(
+        toy={"divisor": 64, "table": [(), (1024, 512, 256)], "linear_learning_rate": 0.005},
+        small={
             "world": {"num_users": 2000, "num_items": 400, "num_days": 7},
             "divisor": 4,
             "table": list(_TABLE),
-            "epochs": 2,
-            "batch_size": 512,
-            "learning_rate": 0.001,
             "linear_learning_rate": 0.003,
-            "dropout": 0.2,
         },
-        "full": {
+        full={
             "world": {"num_users": 6000, "num_items": 1500, "num_days": 10},
             "divisor": 1,
             "table": list(_TABLE),
-            "epochs": 2,
-            "batch_size": 512,
-            "learning_rate": 0.001,
             "linear_learning_rate": 0.003,
-            "dropout": 0.2,
         },
-    }
+    )
 
     def settings(self) -> Mapping[str, Mapping[str, Any]]:
         """The towers by their widths."""

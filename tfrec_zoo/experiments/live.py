@@ -74,20 +74,25 @@ class LiveExperiment(Experiment):
     def stages(self, seed: int) -> tuple[RetrievalModel, RankingModel | None]:
         """The first stage, and the second one where there are `ranking_units`, by watch time."""
         log, split = self.split(seed)
-        epochs, batch_size = (self.parameters[key] for key in ("epochs", "batch_size"))
-        training = zoo.Training(epochs=epochs, batch_size=batch_size, seed=seed, verbose=0)
+        task, training = NextWatch(log, split=split), self.training(seed)
         model, arguments = self.parameters["model"], self.parameters["arguments"]
-        retrieval = zoo.train(model, NextWatch(log, split=split), training, **arguments).model
+        retrieval = zoo.train(model, task, training, **arguments).model
         if self.parameters["ranking_units"] is None:
             return retrieval, None
-        ranking = zoo.train(
+        return retrieval, self.second_stage(seed)
+
+    @functools.lru_cache(maxsize=2)  # noqa: B019
+    def second_stage(self, seed: int, weighted: bool = True) -> RankingModel:
+        """A ranker of `ranking_units`, by watch time or, if not `weighted`, by clicks."""
+        log, split = self.split(seed)
+        return zoo.train(
             "YouTubeRanking",
             WatchTime(log, test_from=split.end),
             zoo.Training(epochs=2, seed=seed, verbose=0),
             hidden_units=self.parameters["ranking_units"],
             dropout=0.1,
+            weighted=weighted,
         ).model
-        return retrieval, ranking
 
     def replay(self, seed: int, policy: Policy, k: int = 10) -> tuple[np.ndarray, np.ndarray]:
         """What a policy would have shown on the first live day, and what was watched next.

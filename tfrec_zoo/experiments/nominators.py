@@ -46,6 +46,15 @@ class _Nominating:
     ranking: WatchTime
 
 
+#: The models that nominate, by the name of the source.
+_SOURCES = {
+    "retrieval": "YouTubeRetrieval",
+    "ease": "EASE",
+    "ials": "iALS",
+    "popularity": "Popularity",
+}
+
+
 class Nominators(Experiment):
     """One ranker of the same nominations, which reads more or less of who nominated them.
 
@@ -75,27 +84,17 @@ class Nominators(Experiment):
         "toy": {
             "world": {"num_users": 60, "num_items": 100, "num_days": 3},
             "sources": {"popularity": "Popularity", "ease": "EASE"},
-            "epochs": 1,
+            "training": {"epochs": 1},
         },
         "small": {
             "world": {"num_users": 600, "num_items": 400},
-            "sources": {
-                "retrieval": "YouTubeRetrieval",
-                "ease": "EASE",
-                "ials": "iALS",
-                "popularity": "Popularity",
-            },
-            "epochs": 2,
+            "sources": _SOURCES,
+            "training": {"epochs": 2},
         },
         "full": {
             "world": {"num_users": 3000, "num_items": 2000, "num_days": 21},
-            "sources": {
-                "retrieval": "YouTubeRetrieval",
-                "ease": "EASE",
-                "ials": "iALS",
-                "popularity": "Popularity",
-            },
-            "epochs": 2,
+            "sources": _SOURCES,
+            "training": {"epochs": 2},
         },
     }
 
@@ -140,9 +139,8 @@ class Nominators(Experiment):
             )
             spec = nominations_read(guessed, reads, next(iter(sources)))
             task = dataclasses.replace(given.ranking, spec=spec)
-            training = zoo.Training(epochs=self.parameters["epochs"], seed=seed, verbose=0)
             cls = registry.get("YouTubeRanking").load()
-            run = zoo.train(cls, task, training, **cls.quick_arguments)
+            run = zoo.train(cls, task, self.training(seed), **cls.quick_arguments)
             ranking, metrics = run.model, {name: run.metrics[name] for name in ("auc", "gauc")}
         k = min(20, len(log.items))
         funnel = Funnel(sources, ranking, log, num_candidates=NOMINATED, k=k)

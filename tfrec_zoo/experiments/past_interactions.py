@@ -20,7 +20,7 @@ from tfrec_zoo.data.derived import (
 )
 from tfrec_zoo.experiments.findings import Finding, by_differences
 from tfrec_zoo.experiments.measured import Measured, Results
-from tfrec_zoo.experiments.ranking import RankingExperiment, losses, scored_test
+from tfrec_zoo.experiments.ranking import RankingExperiment, losses, ranker_sizes, scored_test
 from tfrec_zoo.features import Column, FeatureSpec, InteractionColumn, PairColumn
 from tfrec_zoo.plots.figures import bars, new_figure
 from tfrec_zoo.tasks.specs import impression_spec
@@ -53,33 +53,11 @@ class PastInteractions(RankingExperiment):
         "AUC": "auc",
         "GAUC": "gauc",
     }
-    sizes = {
-        "toy": {
-            "world": {"num_users": 60, "num_items": 100, "num_days": 3},
-            "kinds": [_PAST],
-            "hidden_units": (16,),
-            "epochs": 1,
-            "batch_size": 256,
-            "learning_rate": 0.005,
-            "dropout": 0.0,
-        },
-        "small": {
-            "world": {"num_users": 2000, "num_items": 500, "num_days": 7},
-            "hidden_units": (128, 64),
-            "epochs": 2,
-            "batch_size": 512,
-            "learning_rate": 0.001,
-            "dropout": 0.2,
-        },
-        "full": {
-            "world": {"num_users": 8000, "num_items": 2000, "num_days": 12},
-            "hidden_units": (256, 128),
-            "epochs": 2,
-            "batch_size": 512,
-            "learning_rate": 0.001,
-            "dropout": 0.2,
-        },
-    }
+    sizes = ranker_sizes(
+        toy={"kinds": [_PAST]},
+        small={"world": {"num_users": 2000, "num_items": 500, "num_days": 7}},
+        full={"world": {"num_users": 8000, "num_items": 2000, "num_days": 12}},
+    )
 
     def settings(self) -> Mapping[str, Mapping[str, Any]]:
         """All features, and all but each kind."""

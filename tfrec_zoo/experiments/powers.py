@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tfrec_zoo.experiments.findings import Finding, is_below
 from tfrec_zoo.experiments.measured import Measured, Results
-from tfrec_zoo.experiments.ranking import RankingExperiment, losses, scored_test
+from tfrec_zoo.experiments.ranking import RankingExperiment, losses, ranker_sizes, scored_test
 from tfrec_zoo.features import Column, FeatureSpec, InteractionColumn, NumericColumn
 from tfrec_zoo.plots.figures import bars, line, new_figure
 from tfrec_zoo.tasks.specs import impression_spec
@@ -47,32 +47,13 @@ class Powers(RankingExperiment):
         "GAUC": "gauc",
         "training loss, last epoch": "training_loss",
     }
-    sizes = {
-        "toy": {
-            "world": {"num_users": 60, "num_items": 100, "num_days": 3},
-            "hidden_units": (16,),
-            "epochs": 1,
-            "batch_size": 256,
-            "learning_rate": 0.005,
-            "dropout": 0.0,
-        },
-        "small": {
-            "world": {"num_users": 2000, "num_items": 400, "num_days": 7},
-            "hidden_units": (128, 64),
-            "epochs": 2,
-            "batch_size": 512,
-            "learning_rate": 0.001,
-            "dropout": 0.2,
-        },
-        "full": {
+    sizes = ranker_sizes(
+        small={"world": {"num_users": 2000, "num_items": 400, "num_days": 7}},
+        full={
             "world": {"num_users": 8000, "num_items": 2000, "num_days": 11},
-            "hidden_units": (256, 128),
-            "epochs": 3,
-            "batch_size": 512,
-            "learning_rate": 0.001,
-            "dropout": 0.2,
+            "training": {"epochs": 3, "batch_size": 512, "learning_rate": 0.001},
         },
-    }
+    )
 
     def settings(self) -> Mapping[str, Mapping[str, Any]]:
         """The normalizations."""

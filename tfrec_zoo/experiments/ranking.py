@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -16,12 +17,37 @@ from tfrec_zoo.tasks import WatchTime
 
 _DAY = 86_400.0
 
+#: What a ranker is and how it is trained, by the size of the experiment.
+_SIZES: dict[str, dict[str, Any]] = {
+    "toy": {
+        "world": {"num_users": 60, "num_items": 100, "num_days": 3},
+        "arguments": {"hidden_units": (16,), "dropout": 0.0},
+        "training": {"epochs": 1, "batch_size": 256, "learning_rate": 0.005},
+    },
+    "small": {
+        "arguments": {"hidden_units": (128, 64), "dropout": 0.2},
+        "training": {"epochs": 2, "batch_size": 512, "learning_rate": 0.001},
+    },
+    "full": {
+        "arguments": {"hidden_units": (256, 128), "dropout": 0.2},
+        "training": {"epochs": 2, "batch_size": 512, "learning_rate": 0.001},
+    },
+}
+
+
+def ranker_sizes(**own: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The `sizes` of a ranking experiment.
+
+    Args:
+        **own: By size, what the experiment has besides, or in place of what rankers have.
+    """
+    return {size: {**shared, **own.get(size, {})} for size, shared in _SIZES.items()}
+
 
 class RankingExperiment(Experiment):
     """An experiment with rankers that are tested on the last day of the impressions.
 
-    The parameters hold the arguments of `Training`, `epochs`, `batch_size` and `learning_rate`, and
-    of the model, `hidden_units` and `dropout`.
+    Its `sizes` are made by `ranker_sizes`.
 
     Args:
         size: As in `Experiment`.
@@ -74,15 +100,9 @@ class RankingExperiment(Experiment):
             learning_rate: The learning rate, if it is not the one of the parameters.
             **arguments: Arguments of the model, besides those among the parameters.
         """
-        training = zoo.Training(
-            epochs=self.parameters["epochs"],
-            batch_size=self.parameters["batch_size"],
-            learning_rate=learning_rate or self.parameters["learning_rate"],
-            seed=seed,
-            verbose=0,
-        )
-        own = {k: self.parameters[k] for k in ("hidden_units", "dropout") if k in self.parameters}
-        return zoo.train("YouTubeRanking", task, training, **(own | arguments))
+        given = {} if learning_rate is None else {"learning_rate": learning_rate}
+        arguments = {**self.parameters["arguments"], **arguments}
+        return zoo.train("YouTubeRanking", task, self.training(seed, **given), **arguments)
 
 
 def last_day(log: Log) -> float:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from tfrec_zoo.data import Examples
 from tfrec_zoo.experiments.findings import Finding, is_below
 from tfrec_zoo.experiments.measured import Measured, Results
-from tfrec_zoo.experiments.ranking import RankingExperiment, losses, scored_test
+from tfrec_zoo.experiments.ranking import RankingExperiment, losses, ranker_sizes, scored_test
 from tfrec_zoo.features import Column, EmbeddingColumn, FeatureSpec
 from tfrec_zoo.plots.figures import bars, new_figure
 from tfrec_zoo.tasks.specs import impression_spec
@@ -51,32 +51,10 @@ class Sharing(RankingExperiment):
         "training loss, first epoch": "first_loss",
         "training loss, last epoch": "last_loss",
     }
-    sizes = {
-        "toy": {
-            "world": {"num_users": 60, "num_items": 100, "num_days": 3},
-            "hidden_units": (16,),
-            "epochs": 1,
-            "batch_size": 256,
-            "learning_rate": 0.005,
-            "dropout": 0.0,
-        },
-        "small": {
-            "world": {"num_users": 2500, "num_items": 600, "num_days": 7},
-            "hidden_units": (128, 64),
-            "epochs": 2,
-            "batch_size": 512,
-            "learning_rate": 0.001,
-            "dropout": 0.2,
-        },
-        "full": {
-            "world": {"num_users": 10000, "num_items": 4000, "num_days": 12},
-            "hidden_units": (256, 128),
-            "epochs": 2,
-            "batch_size": 512,
-            "learning_rate": 0.001,
-            "dropout": 0.2,
-        },
-    }
+    sizes = ranker_sizes(
+        small={"world": {"num_users": 2500, "num_items": 600, "num_days": 7}},
+        full={"world": {"num_users": 10000, "num_items": 4000, "num_days": 12}},
+    )
 
     def settings(self) -> Mapping[str, Mapping[str, Any]]:
         """Shared or not."""
@@ -98,7 +76,7 @@ class Sharing(RankingExperiment):
 
     def _step(self, model: Any, train: Examples) -> float:
         """Milliseconds of a training step."""
-        batches = train.dataset(self.parameters["batch_size"], model.preprocessor, shuffle=True)
+        batches = train.dataset(self.training(0).batch_size, model.preprocessor, shuffle=True)
         ready = batches.take(_TIMED_STEPS).cache()
         model.fit(ready, verbose=0)
         begin = time.process_time()

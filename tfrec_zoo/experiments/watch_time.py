@@ -20,7 +20,7 @@ from tfrec_zoo.data import SimulatedLog
 from tfrec_zoo.evaluation import predict_recorded
 from tfrec_zoo.experiments.findings import Finding, by_differences, is_above, is_below
 from tfrec_zoo.experiments.measured import Measured, Results
-from tfrec_zoo.experiments.ranking import RankingExperiment, losses, scored_test
+from tfrec_zoo.experiments.ranking import RankingExperiment, losses, ranker_sizes, scored_test
 from tfrec_zoo.plots.figures import bars, line, new_figure
 
 if TYPE_CHECKING:
@@ -59,32 +59,10 @@ class WatchTimes(RankingExperiment):
         "seconds at first place": "seconds_at_first",
         "clicks at first place": "clicks_at_first",
     }
-    sizes = {
-        "toy": {
-            "world": {"num_users": 60, "num_items": 100, "num_days": 3},
-            "hidden_units": (16,),
-            "epochs": 1,
-            "batch_size": 256,
-            "learning_rate": 0.005,
-            "dropout": 0.0,
-        },
-        "small": {
-            "world": {"num_users": 2000, "num_items": 400, "num_days": 7},
-            "hidden_units": (128, 64),
-            "epochs": 2,
-            "batch_size": 512,
-            "learning_rate": 0.001,
-            "dropout": 0.2,
-        },
-        "full": {
-            "world": {"num_users": 10000, "num_items": 2000, "num_days": 14},
-            "hidden_units": (256, 128),
-            "epochs": 2,
-            "batch_size": 512,
-            "learning_rate": 0.001,
-            "dropout": 0.2,
-        },
-    }
+    sizes = ranker_sizes(
+        small={"world": {"num_users": 2000, "num_items": 400, "num_days": 7}},
+        full={"world": {"num_users": 10000, "num_items": 2000, "num_days": 14}},
+    )
 
     def settings(self) -> Mapping[str, Mapping[str, Any]]:
         """The losses."""

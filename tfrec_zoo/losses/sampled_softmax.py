@@ -19,19 +19,24 @@ class OwnCandidateSoftmax(tf.keras.losses.Loss):
     """The loss of a `tfrs.tasks.Retrieval`, in which candidate i is the positive of query i.
 
     Args:
-        own_correction: Added to the score of each query's own candidate, [batch]; None for nothing.
+        log_expected: Logarithm of how often each candidate was to be expected, [candidates], which
+            its scores lose; None corrects nothing.
+        corrects_own: Whether the score of a query's own candidate loses it too.
     """
 
-    def __init__(self, own_correction: tf.Tensor | None = None) -> None:
+    def __init__(self, log_expected: tf.Tensor | None = None, corrects_own: bool = True) -> None:
         super().__init__(tf.keras.losses.Reduction.NONE, "own_candidate_softmax")
-        self._own_correction = own_correction
+        self._log_expected, self._corrects_own = log_expected, corrects_own
 
     def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
         """Returns the cross-entropies, [batch], of scores [batch, candidates]."""
         own = tf.range(tf.shape(y_pred)[0])
-        if self._own_correction is not None:
-            at = tf.stack([own, own], axis=1)
-            y_pred = tf.tensor_scatter_nd_add(y_pred, at, self._own_correction)
+        if self._log_expected is not None:
+            y_pred -= self._log_expected
+            if not self._corrects_own:
+                of_own = self._log_expected[: tf.size(own)]
+                at = tf.stack([own, own], axis=1)
+                y_pred = tf.tensor_scatter_nd_add(y_pred, at, of_own)
         return softmax_losses(y_pred, own)
 
 
@@ -82,15 +87,13 @@ def _with_batch(
     if known is not None:
         is_other = positives[:, None] != candidates
         mask &= ~(is_among(candidates, known) & is_other)
-    items, own_correction = tf.cast(vectors(tf.maximum(candidates, 0)), tf.float32), None
+    items = tf.cast(vectors(tf.maximum(candidates, 0)), tf.float32)
+    # The task's own correction takes no odds above 1.
+    log_expected = None
     if negatives.correction != "none":
-        log_odds = tf.math.log(tf.concat([drawn.of_positives, drawn.expected], axis=0))
-        # [query; 1] · [item; −log E]: the task's own correction takes no odds above 1.
-        query = tf.pad(query, [[0, 0], [0, 1]], constant_values=1.0)
-        items = tf.concat([items, -log_odds[:, None]], axis=1)
-        if negatives.correction == "negatives":
-            own_correction = log_odds[: tf.size(positives)]
-    task: Any = tfrs.tasks.Retrieval(loss=OwnCandidateSoftmax(own_correction))
+        log_expected = tf.math.log(tf.concat([drawn.of_positives, drawn.expected], axis=0))
+    softmax = OwnCandidateSoftmax(log_expected, corrects_own=negatives.correction == "all")
+    task: Any = tfrs.tasks.Retrieval(loss=softmax)
     return task(query, items, score_mask=mask, compute_metrics=False, compute_batch_metrics=False)
 
 
