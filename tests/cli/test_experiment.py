@@ -23,4 +23,6 @@ def test_wrong_arguments_are_one_line(tmp_path, fails):
     assert "`settings` must be of" in fails(
         "experiment", "combiners", "--settings", "median", "--output", tmp_path
     )
+    assert "must be a result.json" in fails("paper", tmp_path, "--output", tmp_path / "p.md")
+    assert not (tmp_path / "p.md").exists()
     assert "There is no such folder" in fails("paper", tmp_path / "no", "--output", "p.md")

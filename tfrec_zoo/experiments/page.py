@@ -32,6 +32,9 @@ def page(folder: str | pathlib.Path, output: str | pathlib.Path) -> str:
     Args:
         folder: The folder.
         output: The page's own file, to which the links are relative.
+
+    Raises:
+        FileNotFoundError: If there are no result files.
     """
     folder, output = pathlib.Path(folder), pathlib.Path(output)
     link = pathlib.PurePath(os.path.relpath(folder, output.parent)).as_posix()
@@ -46,6 +49,11 @@ def page(folder: str | pathlib.Path, output: str | pathlib.Path) -> str:
         for file in files:
             contents = json.loads(file.read_text(encoding="utf-8"))
             parts += _section(cls, contents, f"{link}/{name}/{file.parent.name}/figure.png")
+    if len(parts) == 1:
+        raise FileNotFoundError(
+            "There must be a result.json in a folder EXPERIMENT/DATASET-SIZE, as `tfrec-zoo "
+            f"experiment` leaves it. Received: {folder}, without"
+        )
     return "\n\n".join(parts) + "\n"
 
 
