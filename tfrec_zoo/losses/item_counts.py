@@ -119,12 +119,14 @@ class ItemCounts(tf.keras.layers.Layer):
         Returns:
             Their classes, int32 [number].
         """
-        tf.debugging.assert_greater(
+        is_counted = tf.debugging.assert_greater(
             self.bounds[-1],
             tf.constant(0, tf.float64),
             "Items are drawn by how often they were chosen: call the model's `count_items` first.",
         )
-        uniform = draws.uniform([number], seed, dtype=tf.float64)
+        # In a graph nothing else keeps a step from being taken with what was drawn of no counts.
+        with tf.control_dependencies([is_counted] if is_counted is not None else []):
+            uniform = draws.uniform([number], seed, dtype=tf.float64)
         classes = tf.searchsorted(tf.convert_to_tensor(self.bounds), uniform, side="right")
         return tf.minimum(classes, self.num_items - 1)
 

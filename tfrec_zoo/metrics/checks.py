@@ -15,11 +15,12 @@ def check_at_least_one(value: Any, name: str) -> int:
     return int(value)
 
 
-def require(valid: Any, values: Any, message: str) -> None:
-    """Raises an error if an entry of `valid` is False, with the offending entries of `values`.
+def require(valid: Any, values: tf.Tensor, message: str) -> tf.Tensor:
+    """Returns `values`, or raises an error with those of them where `valid` is False.
 
     In eager mode this is a ValueError. Inside a `tf.function` it is an assertion in the graph,
-    which raises a `tf.errors.InvalidArgumentError` with the same message.
+    which raises a `tf.errors.InvalidArgumentError` with the same message. A graph runs in no order
+    but that of its tensors, so go on with what is returned: it isn't there before it was checked.
 
     Args:
         valid: Whether each entry is valid, booleans of any shape.
@@ -31,10 +32,12 @@ def require(valid: Any, values: Any, message: str) -> None:
         if not valid.all():
             bad = np.asarray(values)[~valid][:5].tolist()
             raise ValueError(f"{message} Received: {bad}")
-        return
+        return values
     valid = tf.reshape(valid, [-1])
     bad = tf.boolean_mask(tf.reshape(values, [-1]), tf.logical_not(valid))
-    tf.debugging.Assert(tf.reduce_all(valid), [f"{message} Received:", bad], summarize=5)
+    received = [f"{message} Received:", bad]
+    with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(valid), received, 5)]):
+        return tf.identity(values)
 
 
 def flat_column(values: Any, name: str, rows: int | None = None) -> tf.Tensor:
@@ -73,12 +76,11 @@ def weight_column(sample_weight: Any, values: tf.Tensor) -> tf.Tensor:
         weights = tf.fill(tf.shape(values), tf.cast(sample_weight, tf.float64))
     else:
         weights = flat_column(sample_weight, "sample_weight", values.shape[0])
-    require(
+    return require(
         (weights >= 0) & tf.math.is_finite(weights),
         weights,
         "`sample_weight` must be finite numbers >= 0.",
     )
-    return weights
 
 
 def binary_columns(
@@ -87,6 +89,6 @@ def binary_columns(
     """Returns labels, scores and weights of binary examples as three float64 columns, [batch]."""
     scores = flat_column(y_pred, "y_pred")
     labels = flat_column(y_true, "y_true", scores.shape[0])
-    require((labels == 0) | (labels == 1), labels, "`y_true` must hold labels 0 or 1.")
-    require(~tf.math.is_nan(scores), scores, "`y_pred` must hold no NaN.")
+    labels = require((labels == 0) | (labels == 1), labels, "`y_true` must hold labels 0 or 1.")
+    scores = require(~tf.math.is_nan(scores), scores, "`y_pred` must hold no NaN.")
     return labels, scores, weight_column(sample_weight, scores)

@@ -54,7 +54,9 @@ class CatalogueCoverage(tf.keras.metrics.Metric):
                 f"Received: dtype {lists.dtype.name}"
             )
         items = tf.cast(tf.reshape(lists, [-1]), tf.int64)
-        require(items < self.num_items, items, f"`lists` must hold items below {self.num_items}.")
+        items = require(
+            items < self.num_items, items, f"`lists` must hold items below {self.num_items}."
+        )
         items = tf.boolean_mask(items, items >= 0)
         self.appearances.assign_add(
             tf.scatter_nd(

@@ -44,7 +44,7 @@ def target_ranks(scores: Any, targets: Any) -> tf.Tensor:
     """
     scores = _score_matrix(scores)
     targets = _index_tensor(targets, "targets", rank=1, rows=scores.shape[0])
-    _require_inside(targets, "targets", scores)
+    targets = _require_inside(targets, "targets", scores)
     target_scores = tf.gather(scores, tf.maximum(targets, 0), batch_dims=1)[:, tf.newaxis]
     not_lower = tf.logical_not(scores < target_scores)  # [batch, candidates], including the target
     ranks = tf.math.count_nonzero(not_lower, axis=1, dtype=tf.int32) - 1
@@ -75,7 +75,7 @@ def relevant_ranks(scores: Any, relevant: Any) -> tf.Tensor:
     if scores.dtype not in (tf.float32, tf.float64):
         scores = tf.cast(scores, tf.float32)  # `tf.searchsorted` has no half precision
     relevant = _index_tensor(relevant, "relevant", rank=2, rows=scores.shape[0])
-    _require_inside(relevant, "relevant", scores)
+    relevant = _require_inside(relevant, "relevant", scores)
     lowest = tf.constant(float("-inf"), scores.dtype)
     highest = tf.constant(float("inf"), scores.dtype)
 
@@ -138,9 +138,9 @@ def _index_tensor(values: Any, name: str, *, rank: int, rows: int | None) -> tf.
     return tf.cast(values, tf.int64)
 
 
-def _require_inside(indices: tf.Tensor, name: str, scores: tf.Tensor) -> None:
+def _require_inside(indices: tf.Tensor, name: str, scores: tf.Tensor) -> tf.Tensor:
     candidates = tf.shape(scores, out_type=tf.int64)[1]
-    require(
+    return require(
         indices < candidates,
         indices,
         f"`{name}` must be smaller than the number of candidates, the width of the scores.",

@@ -77,7 +77,7 @@ class WeightedPerUserLoss(GroupedMetric):
         labels = flat_column(y_true, "y_true")
         watched = flat_column(watch_time, "watch_time", labels.shape[0])
         watched = tf.where(labels == 1, watched, 0.0)
-        require(
+        watched = require(
             (watched >= 0) & tf.math.is_finite(watched),
             watched,
             "`watch_time` must be finite and >= 0 where clicked.",
