@@ -109,6 +109,33 @@ def test_columns_are_what_they_are_in_a_log(tmp_path: pathlib.Path, columns: Any
     compared(tmp_path, tmp_path / "w.parquet")
 
 
+def test_numbers_that_become_too_large_are_text_from_the_first_file_on(
+    tmp_path: pathlib.Path,
+) -> None:
+    times = np.zeros(6, int)
+    parts = [[3, 24, 3, 9, 24, 3], [24, 2**63 + 1, 9, 3, 2**63 + 1, 24], [9, 3, 3, 3, 24, 7]]
+    frames = [
+        frame(
+            user_id=np.array(ids, np.uint64 if max(ids) > 2**62 else None),
+            item_id=items,
+            time=times,
+        )
+        for ids, items in zip(parts, np.arange(18).reshape(3, 6), strict=True)
+    ]
+    for number, part in enumerate(frames):
+        part.to_parquet(tmp_path / f"{number}.parquet")
+    log = prepare(sorted(tmp_path.glob("*.parquet")), tmp_path / "shards", shards=3)
+    found = gathered(log)
+    # By hand: events at one time stay in the order of the files and of their rows.
+    assert found.groupby("user_id").item_id.apply(list).to_dict() == {
+        "24": [1, 4, 6, 11, 16],
+        "3": [0, 2, 5, 9, 13, 14, 15],
+        "7": [17],
+        "9": [3, 8, 12],
+        "9223372036854775809": [7, 10],
+    }
+
+
 def test_text_ids_stay_as_they_are_written(tmp_path: pathlib.Path) -> None:
     (tmp_path / "w.csv").write_text("customer;sku;at\n007;1E5;3\n7;100000;1\n07;a;2\n")
     whole, sharded = compared(tmp_path, tmp_path / "w.csv", user="customer", item="sku", time="at")

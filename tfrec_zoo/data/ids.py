@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +36,23 @@ class Ids:
 
     def as_text(self) -> "Ids":
         """The same ids, numbers written out."""
-        return dataclasses.replace(self, distinct=self.distinct.astype(str).astype(object))
+        return dataclasses.replace(self, distinct=written_out(self.distinct))
+
+
+def written_out(ids: np.ndarray) -> np.ndarray:
+    """[n] ids as text: strings as they are, numbers in digits.
+
+    Args:
+        ids: [n] ids: strings, int64, or objects if whole numbers are too large for that.
+
+    Example:
+
+    >>> written_out(np.array([24, 7])).tolist()
+    ['24', '7']
+    """
+    if ids.dtype == np.int64:
+        return pa.array(ids).cast(pa.string()).to_numpy(zero_copy_only=False)
+    return ids.astype(str).astype(object)
 
 
 def read_ids(values: pd.Series) -> Ids:
@@ -82,6 +99,8 @@ def read_ids(values: pd.Series) -> Ids:
 
 def _smallest(numbers: np.ndarray) -> np.ndarray:
     """Whole numbers as int64 where they fit."""
+    if numbers.dtype.kind == "i":
+        return numbers.astype(np.int64)
     least, most = min(numbers, default=0), max(numbers, default=0)
     return numbers.astype(np.int64 if -(2**63) <= least and most < 2**63 else object)
 

@@ -12,6 +12,7 @@ import pandas as pd
 
 from tfrec_zoo.data.columns import is_list
 from tfrec_zoo.data.frames import read_columns, without_empty_columns
+from tfrec_zoo.data.ids import written_out
 from tfrec_zoo.data.read import read_frame, text_columns
 from tfrec_zoo.data.roles import UPLOAD_TIME, Roles
 from tfrec_zoo.data.times import TimeUnit
@@ -77,7 +78,7 @@ def read_table(
     if len(usable) < len(made.data):
         made = read_columns(usable, name, roles, "s")
     ids = made.ids[key]
-    distinct = ids.distinct if ids.are_text else ids.as_text().distinct
+    distinct = written_out(ids.distinct)
     text = distinct[ids.codes] if len(ids.codes) else distinct
     data = made.data
     is_twice = pd.Series(ids.codes).duplicated().to_numpy()
@@ -109,11 +110,11 @@ def are_numbers(are_text: bool, fit_int64: bool, table: EntityTable | None) -> b
     return bool(fits) and all(fits)
 
 
-def final_ids(text: np.ndarray, numbers: bool, key: str) -> np.ndarray:
+def final_ids(ids: np.ndarray, numbers: bool, key: str) -> np.ndarray:
     """[n] ids as they are kept: strings, or int64.
 
     Args:
-        text: [n] ids as text.
+        ids: [n] ids as text, or int64 from 0 up.
         numbers: Whether they are to be whole numbers.
         key: The column of the ids.
 
@@ -121,15 +122,17 @@ def final_ids(text: np.ndarray, numbers: bool, key: str) -> np.ndarray:
         ValueError: If one is no whole number.
     """
     if not numbers:
-        return text
-    wrong = next((t for t in text if not _WHOLE.fullmatch(t) or int(t) >= 2**63), None)
+        return written_out(ids)
+    if ids.dtype == np.int64:
+        return ids
+    wrong = next((t for t in ids if not _WHOLE.fullmatch(t) or int(t) >= 2**63), None)
     if wrong is not None:
         raise ValueError(
             f'{key!r} must have one type everywhere: 1024 and "1024" are different ids, and '
             "ids in a text file are text; write numbers out with `.astype(str)`. "
             f"Received: whole numbers, and the text {wrong!r}"
         )
-    return text.astype(np.int64)
+    return ids.astype(np.int64)
 
 
 def of_ids(ids: np.ndarray) -> pd.Series:

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from tfrec_zoo.artifacts import MANIFEST, atomic_folder, read_manifest, write_manifest
 from tfrec_zoo.data.delimited import BadRows
+from tfrec_zoo.data.ids import written_out
 from tfrec_zoo.data.read import name_of, read_roles
 from tfrec_zoo.data.roles import ROLES, Roles
 from tfrec_zoo.data.sharded.entities import (
@@ -148,10 +149,11 @@ def prepare(
                 rows = {"item": _coded(piece.items, codes), "time": piece.time.astype(np.float64)}
                 if piece.weight is not None:
                     rows["weight"] = piece.weight.astype(np.float64)
-                ids = piece.users if piece.users.are_text else piece.users.as_text()
-                partition.add(ids.distinct, ids.codes, rows)
+                users_of_piece = piece.users if piece.users.fit_int64 else piece.users.as_text()
+                partition.add(users_of_piece.distinct, users_of_piece.codes, rows)
                 if known_users is not None:
-                    are_added |= bool((known_users.get_indexer(pd.Index(ids.distinct)) < 0).any())
+                    text = pd.Index(written_out(users_of_piece.distinct))
+                    are_added |= bool((known_users.get_indexer(text) < 0).any())
                 bar.update(len(piece.time))
         for words, number in pieces.left_out.items():
             logger.warning("interactions: left out %d rows %s", number, words)
@@ -195,8 +197,8 @@ def _require_own(output: pathlib.Path) -> None:
 
 def _coded(items: Any, codes: dict[str, int]) -> np.ndarray:
     """[rows] numbers of items, those that are new numbered on."""
-    distinct = items.distinct if items.are_text else items.as_text().distinct
-    numbers = [codes.setdefault(item, len(codes)) for item in distinct.tolist()]
+    distinct = written_out(items.distinct).tolist()
+    numbers = [codes.setdefault(item, len(codes)) for item in distinct]
     return np.array(numbers, np.int32)[items.codes]
 
 

@@ -84,14 +84,13 @@ class ShardWriter:
                 `weight`.
         """
         key = self._roles.user
-        words = rows["user"].combine_chunks().dictionary_encode()
-        if isinstance(words, pa.ChunkedArray):  # Of a shard without rows.
-            words = pa.array([], pa.string()).dictionary_encode()
-        text = words.dictionary.to_numpy(zero_copy_only=False).astype(object)
-        found = final_ids(text, self._numbers, key)
+        ids = rows["user"].combine_chunks().dictionary_encode()
+        if isinstance(ids, pa.ChunkedArray):  # Of a shard without rows.
+            ids = pa.array([], rows["user"].type).dictionary_encode()
+        found = final_ids(ids.dictionary.to_numpy(zero_copy_only=False), self._numbers, key)
         users = self._users_of(number, found)
         user = pd.Index(users[key]).get_indexer(pd.Index(of_ids(found)))
-        user = user[words.indices.to_numpy()] if len(found) else np.empty(0, np.int64)
+        user = user[ids.indices.to_numpy()] if len(found) else np.empty(0, np.int64)
         events = {"user": user, "item": self._item_rows[rows["item"].to_numpy()]}
         for part, kind in self._types.items():
             events[part] = rows[part].to_numpy().astype(kind)
