@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -30,13 +31,16 @@ class LiveExperiment(Experiment):
     measured on the first live day as the site's own system serves it, which no policy has seen.
     """
 
+    #: Whether there is nothing to measure on a log, whose users don't answer.
+    is_live_only: ClassVar[bool] = True
+
     def __init__(self, size: str = "small", log: Log | None = None) -> None:
-        if log is not None:
+        if log is not None and self.is_live_only:
             raise ValueError(
                 f"{self.name!r} needs users who answer, and so the simulated data. "
                 f"Received: the log {log.name!r}"
             )
-        super().__init__(size)
+        super().__init__(size, log)
 
     @functools.lru_cache(maxsize=1)  # noqa: B019 (an experiment lives as long as the process)
     def site(self, seed: int) -> LiveSite:
@@ -45,8 +49,8 @@ class LiveExperiment(Experiment):
 
     @functools.lru_cache(maxsize=1)  # noqa: B019
     def log(self, seed: int) -> Log:
-        """The log of the warm days."""
-        return self.site(seed).log
+        """The log of the warm days, or the one that was given."""
+        return self.site(seed).log if self.given is None else self.given
 
     @functools.lru_cache(maxsize=1)  # noqa: B019
     def usual(self, seed: int) -> tuple[LiveOutcome, pd.DataFrame]:

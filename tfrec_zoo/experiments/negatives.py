@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 import tfrec_zoo as zoo
-from tfrec_zoo.experiments.experiment import Experiment
 from tfrec_zoo.experiments.findings import Finding, by_differences, is_above
+from tfrec_zoo.experiments.live import WATCH_SECONDS, LiveExperiment, live_metrics
 from tfrec_zoo.experiments.measured import Measured, Results
+from tfrec_zoo.experiments.policies import Recommending
 from tfrec_zoo.plots.figures import bars, new_figure
+from tfrec_zoo.serving import serve
 from tfrec_zoo.tasks import NextWatch
 
 if TYPE_CHECKING:
@@ -24,37 +27,49 @@ if TYPE_CHECKING:
 _MAP = "mean_average_precision"
 
 
-class NegativeStrategies(Experiment):
+class NegativeStrategies(LiveExperiment):
     """The next watch is predicted after as many epochs with the same number of drawn negatives for
     each batch; in-batch ones are the items of the batch of 256, mixed ones both together, and the
     full softmax, which takes all items, is the reference. Scores of negatives that are drawn are
     corrected for their odds, but not those of hard ones, whose odds are not known: a share of the
     uniform ones is replaced by items that the model lately put first, the very first at the
     temperature 0, and any of those that it thinks likely at 1.
+
+    On the simulator, models are trained on the warm days and measured on the next watches of the
+    first live day, and then serve the users of all live days, as a first stage alone.
     """
 
     name = "negatives"
     title = "How negatives are drawn"
     source = "Later articles on the paper"
     claim = "Uniform negatives are hard to beat for retrieval; hard negatives need careful tuning."
+    is_live_only = False
     columns = {
         "HR@10": "hit_rate_at_10",
         "NDCG@10": "ndcg_at_10",
         "MAP": _MAP,
         "coverage@10": "coverage_at_10",
+        "watched live, s/user/day": WATCH_SECONDS,
+        "± 95 % over users": f"{WATCH_SECONDS}_ci",
     }
     sizes = {
         "toy": {
-            "world": {"num_users": 150, "num_items": 120, "num_days": 4},
+            "world": {
+                "num_users": 60,
+                "num_items": 80,
+                "warm_days": 3,
+                "live_days": 1,
+                "num_topics": 5,
+            },
             "hidden_units": (16,),
             "training": {"epochs": 1},
             "number": 20,
-            "kinds": ("in-batch",),
+            "kinds": (),
             "shares": (0.5,),
             "temperatures": (1.0,),
         },
         "small": {
-            "world": {"num_items": 2000},
+            "world": {"num_users": 800, "num_items": 2000, "warm_days": 12, "live_days": 3},
             "hidden_units": (128, 64),
             "training": {"epochs": 4, "batch_size": 256, "learning_rate": 0.005},
             "number": 512,
@@ -63,7 +78,7 @@ class NegativeStrategies(Experiment):
             "temperatures": (1.0, 0.0),
         },
         "full": {
-            "world": {"num_users": 6000, "num_items": 4000, "num_days": 28},
+            "world": {"num_users": 3000, "num_items": 4000, "warm_days": 21, "live_days": 7},
             "hidden_units": (256, 128),
             "training": {"epochs": 5, "batch_size": 256, "learning_rate": 0.005},
             "number": 1024,
@@ -76,8 +91,9 @@ class NegativeStrategies(Experiment):
     def settings(self) -> Mapping[str, Mapping[str, Any]]:
         """The strategies, hard ones at several shares and temperatures."""
         number = self.parameters["number"]
+        reference = {"all (full softmax)": {"negatives": None}} if self.size != "toy" else {}
         return {
-            "all (full softmax)": {"negatives": None},
+            **reference,
             "uniform": {"negatives": {"kind": "uniform", "number": number}},
             **{
                 kind: {"negatives": {"kind": kind, "number": number}}
@@ -98,21 +114,34 @@ class NegativeStrategies(Experiment):
         }
 
     def measure(self, seed: int, **setting: Any) -> Measured:
-        """The next watch."""
-        task, units = NextWatch(self.log(seed)), self.parameters["hidden_units"]
+        """The next watch, and what users watch live."""
+        if self.given is None:
+            log, split = self.split(seed)
+            task = NextWatch(log, split=split)
+        else:
+            task = NextWatch(self.given)
         run = zoo.train(
             "YouTubeRetrieval",
             task,
             self.training(seed),
-            hidden_units=units,
+            hidden_units=self.parameters["hidden_units"],
             negatives=setting["negatives"],
         )
-        return Measured(run.metrics)
+        if self.given is not None:
+            return Measured(run.metrics)
+        k = min(20, run.model.num_items)
+        policy = Recommending(serve(run.model, self.log(seed), k=k), k)
+        outcome = self.site(seed).serve(policy)
+        return Measured({**run.metrics, **live_metrics(outcome)})
 
     def figure(self, results: Results) -> Figure:
-        """Bars of the mean average precision."""
-        figure, axes = new_figure(width=6.0)
-        bars(axes, results.metrics, _MAP, "MAP of the next watch")
+        """Bars of the mean average precision, and of what is watched live."""
+        is_live = WATCH_SECONDS in results.metrics
+        figure, axes = new_figure(columns=1 + is_live, width=6.0)
+        first, *others = np.atleast_1d(axes)
+        bars(first, results.metrics, _MAP, "MAP of the next watch")
+        for second in others:
+            bars(second, results.metrics, WATCH_SECONDS, "watched on pages live [s/user/day]")
         return figure
 
     def findings(self, results: Results) -> list[Finding]:
@@ -124,6 +153,12 @@ class NegativeStrategies(Experiment):
             is_above(results, _MAP, "uniform", other, f"Uniform negatives are better than {other}.")
             for other in (*others, *hard)
         ]
+        if WATCH_SECONDS in results.metrics:
+            claim = "Users watch more live with uniform negatives than with {}."
+            found += [
+                is_above(results, WATCH_SECONDS, "uniform", other, claim.format(other))
+                for other in (*others, *hard)
+            ]
         values = pd.DataFrame({name: results.values(name, _MAP) for name in hard})
         spread = values.max(axis=1) - values.min(axis=1)
         tolerated = 0.05 * values.max(axis=1)

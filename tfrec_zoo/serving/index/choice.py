@@ -16,8 +16,8 @@ from tfrec_zoo.serving.index.scores import ScoreIndex
 
 logger = logging.getLogger(__name__)
 
-#: The kinds of index that `build_index` makes.
-IndexKind = Literal["auto", "exact", "ivf", "scann"]
+#: The kinds of index that `build_index` makes: its own, or a class of the caller's.
+IndexKind = Literal["auto", "exact", "ivf", "scann"] | type[ApproximateIndex]
 #: Number of items below which exact search is taken without measuring.
 MEASURE_FROM = 20_000
 #: Width of vectors from which on there is something to approximate.
@@ -38,7 +38,8 @@ def build_index(
     Args:
         candidates: Item vectors, [items, dim], or None if queries are the scores of all items.
         kind: `"exact"`, `"ivf"`, `"scann"`, or `"auto"` to choose: exact below 20,000 items, and
-            else the fastest for one query, as measured, of those that reach the target recall.
+            else the fastest for one query, as measured, of those that reach the target recall. A
+            subclass of `ApproximateIndex` is an index of your own.
         queries: Users' vectors, [queries, dim], on which recall is measured; or what returns them,
             called if need be.
         **kwargs: Further arguments of `ApproximateIndex`.
@@ -48,21 +49,24 @@ def build_index(
         are too few items or no vectors), a warning is logged and the index is exact. So it is where
         it misses its target recall, unless it was asked for and the catalogue is large.
     """
-    if kind not in ("auto", "exact", "ivf", "scann"):
-        raise ValueError(f'`kind` must be "auto", "exact", "ivf" or "scann". Received: {kind!r}')
+    cls = kind if isinstance(kind, type) else _APPROXIMATE.get(kind)
+    if not (kind in ("auto", "exact") or cls is not None and issubclass(cls, ApproximateIndex)):
+        raise ValueError(
+            '`kind` must be "auto", "exact", "ivf", "scann", or a subclass of `ApproximateIndex`. '
+            f"Received: {kind!r}"
+        )
     if candidates is None:
-        if kind in _APPROXIMATE:
-            title = _APPROXIMATE[kind].title
-            logger.warning("Searching exactly instead of with %s: items have no vectors", title)
+        if cls is not None:
+            logger.warning("Searching exactly instead of with %s: items have no vectors", cls.title)
         return ScoreIndex()
     num_items, dim = candidates.shape
     if not is_measured(kind, num_items) or (kind == "auto" and dim < _MIN_DIM):
         return ExactIndex(candidates)
     is_small = num_items < MEASURE_FROM
     kwargs["queries"] = queries() if callable(queries) else queries
-    if kind == "auto":
+    if cls is None:
         return _fastest(candidates, **kwargs)
-    index = _built(_APPROXIMATE[kind], candidates, **kwargs)
+    index = _built(cls, candidates, **kwargs)
     if index is not None and (index.reaches_target or not is_small):
         return index
     if index is not None:
@@ -70,9 +74,9 @@ def build_index(
     return ExactIndex(candidates)
 
 
-def is_measured(kind: str, num_items: int) -> bool:
+def is_measured(kind: IndexKind | str, num_items: int) -> bool:
     """Whether an index of a kind is made by measuring what it finds."""
-    return kind in _APPROXIMATE or (kind == "auto" and num_items >= MEASURE_FROM)
+    return kind not in ("auto", "exact") or (kind == "auto" and num_items >= MEASURE_FROM)
 
 
 def _fastest(candidates: tf.Tensor, **kwargs: Any) -> Index:
