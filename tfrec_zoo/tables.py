@@ -136,6 +136,43 @@ def select(
         ValueError: If there are none.
     """
     known = presets.of_table(table)
+    found = _matching(known, rows, models, factors)
+    if not found or set(rows or ()) - {preset.row for preset in known}:
+        raise ValueError(
+            f"The table {table!r} has the rows {[preset.row for preset in known]}. "
+            f"Received: rows={rows}, models={models}, factors={factors}"
+        )
+    return found
+
+
+def select_of_all(
+    rows: Sequence[str] | None = None,
+    models: Sequence[str] | None = None,
+    factors: Sequence[int] | None = None,
+) -> dict[str, list[Preset]]:
+    """The presets of all tables, by table, whose rows are called so; see `select`.
+
+    Raises:
+        ValueError: If there are none, or a row is in no table.
+    """
+    known = {name: presets.of_table(name) for name in TABLES}
+    every = {preset.row for table in known.values() for preset in table}
+    found = {name: _matching(table, rows, models, factors) for name, table in known.items()}
+    if not any(found.values()) or set(rows or ()) - every:
+        raise ValueError(
+            f"The tables have the rows {sorted(every)}. "
+            f"Received: rows={rows}, models={models}, factors={factors}"
+        )
+    return {name: table for name, table in found.items() if table}
+
+
+def _matching(
+    known: Sequence[Preset],
+    rows: Sequence[str] | None,
+    models: Sequence[str] | None,
+    factors: Sequence[int] | None,
+) -> list[Preset]:
+    """Those of some presets whose rows are called `<model>` or `<model>-<factors>`."""
 
     def is_wanted(row: str) -> bool:
         model, _, size = row.rpartition("-")
@@ -146,13 +183,7 @@ def select(
             and (factors is None or size in map(str, factors))
         )
 
-    found = [preset for preset in known if is_wanted(preset.row)]
-    if not found or set(rows or ()) - {preset.row for preset in known}:
-        raise ValueError(
-            f"The table {table!r} has the rows {[preset.row for preset in known]}. "
-            f"Received: rows={rows}, models={models}, factors={factors}"
-        )
-    return found
+    return [preset for preset in known if is_wanted(preset.row)]
 
 
 def run(
@@ -385,6 +416,8 @@ the command, the seed, the configuration, the versions and the checksum of the d
 `tfrec-zoo results docs/results --output docs/results.md` renders the page again. Numbers are
 means ± standard deviations over the seeds named; closed forms and baselines draw nothing and have
 one seed. A row marked † has no result file yet: the command above its table makes one.
+`tfrec-zoo benchmark --all --output runs` makes all tables, and goes on with them where it was
+stopped.
 
 "Published" stands for the same data and protocol, as far as there is one. MovieLens is read through
 tensorflow-datasets, which loses the order of ratings within a second. That touches the last rating

@@ -57,6 +57,46 @@ def test_result_files_of_other_data(
     assert str(tmp_path / "Popularity-4.json") in line and "other data" in line
 
 
+def test_all_tables_have_their_own_data(
+    ncf_files: Any, run: Any, run_json: Any, tmp_path: Any, caplog: Any
+) -> None:
+    given = [
+        "benchmark",
+        "--all",
+        "--resume",
+        "--output",
+        tmp_path,
+        "--rows",
+        "truth",
+        "Popularity",
+    ]
+    found = run_json(*given)
+    assert {name: [row["row"] for row in rows] for name, rows in found["tables"].items()} == {
+        "watch-time": ["truth"]
+    }
+    assert "ncf is left out: give the files of the NCF paper as --ncf DIR" in caplog.text
+    assert found["output"] == str(tmp_path / "results.md")
+    assert run(*given, "--ncf", ncf_files) == f"written: {tmp_path / 'results.md'}\n"
+    assert sorted(os.listdir(tmp_path)) == ["ncf", "results.md", "watch-time"]
+    page = (tmp_path / "results.md").read_text()
+    assert "| truth | 0 |" in page and "| Popularity | 0 |" in page and "| EASE | † |" in page
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ([], "Give the name of a table, one of ['ctr'"),
+        (["ctr", "--all"], "Received: 'ctr' and --all"),
+        (["--all", "--dataset", "movielens/1m"], "Received: ['--dataset']"),
+        (["--all", "--rows", "truth", "GMF-9"], "rows=['truth', 'GMF-9']"),
+        (["--all", "--model", "GPT"], "models=['GPT']"),
+    ],
+)
+def test_wrong_choices_of_tables(given: list[str], message: str, fails: Any, tmp_path: Any) -> None:
+    assert message in fails("benchmark", *given, "--output", tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [

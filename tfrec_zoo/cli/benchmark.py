@@ -1,7 +1,9 @@
-"""tfrec-zoo benchmark: make a table of results over seeds."""
+"""tfrec-zoo benchmark: make a table of results over seeds, or all tables."""
 
 import argparse
+import functools
 import logging
+import pathlib
 
 from tfrec_zoo.cli.arguments import add_values, given_options, show
 from tfrec_zoo.cli.datasets import add_dataset, given_reading, load_dataset
@@ -11,15 +13,32 @@ TABLE_NAMES = (
     *("ctr", "ctr-without-ids", "movielens-100k", "ncf", "ncf-ablations"),
     *("next-watch", "ratings", "watch-time", "wide-deep"),
 )
+#: What the names of the data sets of the NCF paper begin with, which are files of one's own.
+_NCF = "ncf/"
+
+logger = logging.getLogger(__name__)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of the command."""
-    parser.add_argument("table", choices=TABLE_NAMES, help="name of the table")
+    parser.add_argument("table", nargs="?", choices=TABLE_NAMES, help="name of the table")
+    parser.add_argument(
+        "--all",
+        action="store_true",
+        help="every table on its own data set, each in a folder of --output, and results.md there",
+    )
     add_dataset(parser)
+    parser.add_argument(
+        "--ncf", metavar="DIR", help="with --all: the files of the NCF paper, for the tables of it"
+    )
     parser.add_argument("--model", nargs="+", help="only the rows of these models")
     parser.add_argument("--factors", type=int, nargs="+", help="only the rows of these sizes")
     parser.add_argument("--output", required=True, help="folder for a result file per run")
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on from the files in --output, as is done without it, too",
+    )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="default: 0 1 2")
     parser.add_argument("--rows", nargs="+", help="only these rows of the table")
     add_values(parser, "--task-set", "an option of the task, in place of the presets'; see train")
@@ -28,11 +47,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Runs the command."""
+    if arguments.all == bool(arguments.table):
+        raise ValueError(
+            f"Give the name of a table, one of {list(TABLE_NAMES)}, or --all. "
+            f"Received: {arguments.table!r}{' and --all' if arguments.all else ''}"
+        )
+    if not arguments.json:
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    if arguments.all:
+        _run_all(arguments)
+    else:
+        _run_table(arguments)
+
+
+def _run_table(arguments: argparse.Namespace) -> None:
     from tfrec_zoo import tables
     from tfrec_zoo.tasks import checked_options
 
-    if not arguments.json:
-        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     wanted = tables.select(arguments.table, arguments.rows, arguments.model, arguments.factors)
     options = given_options(arguments.task_set)
     for preset in wanted:
@@ -47,3 +78,31 @@ def run(arguments: argparse.Namespace) -> None:
             raise ValueError(f"`--metrics` must be of {sorted(known)}. Received: {unknown}")
         columns = {name: name for name in arguments.metrics}
     show(arguments, results, tables.markdown(results, columns))
+
+
+def _run_all(arguments: argparse.Namespace) -> None:
+    from tfrec_zoo import tables
+    from tfrec_zoo.artifacts import atomic_write
+
+    one_table = {
+        "--dataset": arguments.dataset != "simulated" or given_reading(arguments),
+        "--task-set": arguments.task_set,
+        "--metrics": arguments.metrics,
+    }
+    given = [name for name, value in one_table.items() if value]
+    if given:
+        raise ValueError(f"With --all tables have their own data and options. Received: {given}")
+    output, runs = pathlib.Path(arguments.output), {}
+    wanted = tables.select_of_all(arguments.rows, arguments.model, arguments.factors)
+    load = functools.cache(functools.partial(load_dataset, data_dir=arguments.data_dir))
+    for name, presets in wanted.items():
+        dataset = presets[0].dataset
+        if dataset.startswith(_NCF) and arguments.ncf is None:
+            logger.warning("%s is left out: give the files of the NCF paper as --ncf DIR", name)
+            continue
+        log = load(arguments.ncf if dataset.startswith(_NCF) else dataset)
+        runs[name] = tables.run(presets, log, output / name, arguments.seeds)
+        # What there is can be read while the next table is made.
+        atomic_write(output / "results.md", tables.page(output))
+    written = output / "results.md"
+    show(arguments, {"output": str(written), "tables": runs}, f"written: {written}")
