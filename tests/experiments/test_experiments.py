@@ -15,7 +15,7 @@ from tfrec_zoo.experiments.page import page
 
 
 @pytest.mark.parametrize("name", experiments.EXPERIMENTS)
-def test_toy_leaves_numbers_a_figure_and_findings(name, tmp_path):
+def test_toy_leaves_numbers_a_figure_and_findings(name, tmp_path, eagerly):
     cls = experiments.get(name)
     experiment = cls("toy")
     results = experiment.run(tmp_path, seeds=[0])
