@@ -76,6 +76,22 @@ def test_each_seed_is_run_once_but_for_closed_forms(
     assert {result["config"]["training"]["seed"] for result in results} == {0, 1, 2}
 
 
+def test_where_the_split_is_drawn_each_seed_has_its_own(
+    small_log: Log, tmp_path: pathlib.Path
+) -> None:
+    results = tables.run(tables.select("ctr", ["item-rates"]), small_log, tmp_path)
+    assert [result["seed"] for result in results] == [0, 1, 2, 3, 4]
+    for result in results:
+        task = tasks.Clicks(small_log, seed=result["seed"])
+        assert (result["checksum"], result["protocol"]) == (task.checksum, task.protocol)
+    assert len({result["metrics"]["auc"] for result in results}) > 1
+    # An option that is given is that of all.
+    results = tables.run(
+        tables.select("ctr", ["item-rates"]), small_log, tmp_path / "one", [1, 2], seed=7
+    )
+    assert {r["checksum"] for r in results} == {tasks.Clicks(small_log, seed=7).checksum}
+
+
 ROWS = ["Popularity", "damped-means", "MF-192", "NeuMF-8", "NeuMF-16", "NeuMF-pretrained-8",
         "MLP-3-layers"]  # fmt: skip
 

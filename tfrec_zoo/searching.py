@@ -127,7 +127,7 @@ def search(
         ),
         arguments={**start.arguments, **(arguments or {})},
     )
-    task = start.make_task(log)
+    task = start.make_task(log, seed, **(options or {}))
     if start.is_baseline(task):
         raise ValueError(f"A baseline has no settings to search. Received: {start.name!r}")
     cls = registry.get(start.model).load()

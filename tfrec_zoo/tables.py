@@ -31,11 +31,13 @@ class Table:
         title: Heading of the table.
         about: What it shows, in a sentence or two.
         columns: Metrics and statistics by their headings.
+        seeds: The seeds that it is made with.
     """
 
     title: str
     about: str
     columns: Mapping[str, str]
+    seeds: tuple[int, ...] = (0, 1, 2)
 
 
 _SAMPLED = {
@@ -54,6 +56,9 @@ _CLICKS = {
     "parameters": "parameters",
     "epochs": "epochs",
 }
+
+#: Numbers differ more between random splits than between trainings.
+_SPLITS = (0, 1, 2, 3, 4)
 
 #: How the tables are shown, by name.
 TABLES: dict[str, Table] = {
@@ -90,19 +95,22 @@ TABLES: dict[str, Table] = {
     "ctr": Table(
         "Clicks, with ids",
         "Whether a rating is above 3; ratings of 3 are dropped. The AUC on a tenth of the ratings "
-        "ends training, and is reported on another tenth.",
+        "ends training, and is reported on another tenth. Each seed has a random split of its own.",
         _CLICKS,
+        _SPLITS,
     ),
     "ctr-without-ids": Table(
         "Clicks, without ids",
         "The same without the ids of users and movies, and with the time; not to be compared with "
         "the table above.",
         _CLICKS,
+        _SPLITS,
     ),
     "wide-deep": Table(
         "The two sides of Wide & Deep",
         "One side or both, one optimizer or two, and the share of wide weights that L1 makes zero.",
         {**_CLICKS, "zeros": "wide_zeros"},
+        _SPLITS,
     ),
     "ratings": Table("Ratings", "", {"RMSE": "rmse", "MAE": "mae", "epochs": "epochs"}),
     "watch-time": Table(
@@ -190,7 +198,7 @@ def run(
     wanted: Sequence[Preset],
     log: Any,
     output: str | pathlib.Path,
-    seeds: Sequence[int] = (0, 1, 2),
+    seeds: Sequence[int] | None = None,
     verbose: int = 0,
     **options: Any,
 ) -> list[dict[str, Any]]:
@@ -202,7 +210,7 @@ def run(
         wanted: The presets.
         log: The log, or what `read_ncf` read.
         output: Folder for `<row>-<seed>.json`.
-        seeds: Seeds to run.
+        seeds: Seeds to run; None for those of the presets' table.
         verbose: As in `model.fit`.
         **options: Options of the task in place of the presets'.
 
@@ -215,10 +223,12 @@ def run(
     tasks: dict[str, Task] = {}
     results = []
     for preset in wanted:
-        key = repr((preset.task, sorted(preset.options.items())))
-        task = tasks.setdefault(key, preset.make_task(log, **options))
-        draws = not preset.is_baseline(task) and registry.get(preset.model).load().is_iterative
-        for seed in seeds if draws else seeds[:1]:
+        own = TABLES[preset.table].seeds if seeds is None else seeds
+        for seed in own if _draws(preset) else own[:1]:
+            key = repr((preset.task, sorted(preset.options_of(seed).items())))
+            if key not in tasks:
+                tasks[key] = preset.make_task(log, seed, **options)
+            task = tasks[key]
             path = pathlib.Path(output) / f"{preset.row}-{seed}.json"
             if not path.exists():
                 logger.info("%s, seed %d", preset.row, seed)
@@ -233,6 +243,13 @@ def run(
                 )
             results.append({"row": preset.row, **contents})
     return results
+
+
+def _draws(preset: Preset) -> bool:
+    """Whether another seed gives a row another number."""
+    if preset.moves_split:
+        return True
+    return preset.model in registry.MODELS and registry.get(preset.model).load().is_iterative
 
 
 def result_of(

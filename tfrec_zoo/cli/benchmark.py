@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="go on from the files in --output, as is done without it, too",
     )
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="default: 0 1 2")
+    parser.add_argument("--seeds", type=int, nargs="+", help="default: those of the table")
     parser.add_argument("--rows", nargs="+", help="only these rows of the table")
     add_values(parser, "--task-set", "an option of the task, in place of the presets'; see train")
     parser.add_argument("--metrics", nargs="+", help="only these metrics")

@@ -71,6 +71,7 @@ def _row(
         training,
         published={"auc": published[row]} if row in published else {},
         source=source if row in published else "",
+        moves_split=True,
     )
 
 

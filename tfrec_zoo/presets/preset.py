@@ -26,6 +26,8 @@ class Preset:
         dataset: Name of the data set that the table is about.
         published: Published metrics by name.
         source: Where they were published.
+        moves_split: Whether the random split of the task has the seed of the training, so that
+            seeds are of splits, too.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Preset:
     dataset: str = "movielens/1m"
     published: Mapping[str, float] = dataclasses.field(default_factory=dict)
     source: str = ""
+    moves_split: bool = False
 
     @property
     def table(self) -> str:
@@ -48,14 +51,19 @@ class Preset:
         """Name of the row."""
         return self.name.partition("/")[2]
 
-    def make_task(self, log: Log, **options: Any) -> Task:
+    def options_of(self, seed: int) -> dict[str, Any]:
+        """The options of the task of a training with a seed."""
+        return {**self.options, **({"seed": seed} if self.moves_split else {})}
+
+    def make_task(self, log: Log, training_seed: int = 0, **options: Any) -> Task:
         """The task on a log.
 
         Args:
             log: The log, or what `read_ncf` read.
+            training_seed: Seed of the training that it is for.
             **options: Options in place of the preset's.
         """
-        return tasks.make(self.task, log, **{**self.options, **options})
+        return tasks.make(self.task, log, **{**self.options_of(training_seed), **options})
 
     def is_baseline(self, task: Task) -> bool:
         """Whether the row is a baseline of the task, and no model of the zoo."""
@@ -84,4 +92,5 @@ class Preset:
             "dataset": self.dataset,
             "published": dict(self.published),
             "source": self.source,
+            "moves_split": self.moves_split,
         }
