@@ -49,7 +49,7 @@ from tfrec_zoo.data import Examples, movielens
 from tfrec_zoo.features import Encoded, Features, Preprocessor
 from tfrec_zoo.models import RankingModel
 from tfrec_zoo.tasks import Clicks
-from tfrec_zoo.training import STEPS_PER_EXECUTION
+from tfrec_zoo.training.training import STEPS_PER_EXECUTION
 
 WIDTHS = {
     "embedding_dim": 16,

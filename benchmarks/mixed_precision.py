@@ -44,7 +44,7 @@ def trained(contender: str, half: bool, seed: int, data_dir: str | None) -> dict
     """Trains and measures one, in this process."""
     import tfrec_zoo as zoo
     from tfrec_zoo.artifacts import versions
-    from tfrec_zoo.precision import half_precision
+    from tfrec_zoo.training.precision import half_precision
 
     model, task_name, metric, arguments, fields = CONTENDERS[contender]
     log = zoo.movielens("1m", data_dir)

@@ -45,7 +45,7 @@ from tfrec_zoo.artifacts import atomic_write, versions
 from tfrec_zoo.data import Examples, NegativeSampling, Rows, interaction_examples, read_ncf
 from tfrec_zoo.features import Features, FeatureSpec, VocabularyColumn
 from tfrec_zoo.models import NeuMF
-from tfrec_zoo.training import STEPS_PER_EXECUTION
+from tfrec_zoo.training.training import STEPS_PER_EXECUTION
 
 USERS, ITEMS, POSITIVES = 6040, 3706, 994_169
 NEGATIVES = 4

@@ -31,7 +31,7 @@ from tfrec_zoo.features import (
     VocabularyColumn,
 )
 from tfrec_zoo.models import WideDeep
-from tfrec_zoo.training import STEPS_PER_EXECUTION
+from tfrec_zoo.training.training import STEPS_PER_EXECUTION
 
 USERS, ITEMS = 6040, 3706
 BATCH_SIZE = 2048

@@ -84,7 +84,8 @@ def test_names():
 
 def test_the_front_door():
     import tfrec_zoo as zoo
-    from tfrec_zoo import data, pretrained, registry, runs, training
+    from tfrec_zoo import data, pretrained, registry, training
+    from tfrec_zoo.training import runs
 
     assert zoo.Log is data.Log and zoo.Roles is data.Roles and zoo.Training is training.Training
     assert zoo.train is runs.train and zoo.Run is runs.Run

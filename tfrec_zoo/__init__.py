@@ -31,24 +31,24 @@ _SUBPACKAGES = (
 
 #: The front door: module by name.
 _NAMES = {
-    "Category": "new_rows",
-    "Content": "new_rows",
+    "Category": "new_ids.new_rows",
+    "Content": "new_ids.new_rows",
     "Log": "data",
-    "MineNegatives": "mining",
+    "MineNegatives": "losses.mining",
     "Negatives": "losses",
     "Roles": "data",
-    "Run": "runs",
+    "Run": "training.runs",
     "Training": "training",
-    "add_items": "new_items",
+    "add_items": "new_ids.new_items",
     "from_preset": "pretrained",
     "load": "pretrained",
     "movielens": "data",
-    "retrain": "retraining",
-    "search": "searching",
+    "retrain": "training.retraining",
+    "search": "searching.search",
     "simulate": "data",
     "simulate_live": "data",
-    "train": "runs",
-    "warm_start": "warm_starts",
+    "train": "training.runs",
+    "warm_start": "new_ids.warm_starts",
 }
 
 __all__ = ["__version__", *_SUBPACKAGES, *_NAMES]

@@ -19,10 +19,7 @@ from tfrec_zoo.data import Log, Split, by_time, leave_last_out, leave_random_out
 from tfrec_zoo.evaluation import Result, choose_stage, evenly_spaced
 from tfrec_zoo.folds import train_folds
 from tfrec_zoo.generations import next_generation, require_own
-from tfrec_zoo.large_tables import suited_negatives
 from tfrec_zoo.models import RetrievalModel
-from tfrec_zoo.resuming import unfinished
-from tfrec_zoo.runs import Run, train
 from tfrec_zoo.serving import Funnel, export
 from tfrec_zoo.stages import (
     TEST_EXAMPLES,
@@ -32,8 +29,11 @@ from tfrec_zoo.stages import (
     with_validation_users,
 )
 from tfrec_zoo.tasks import Choice, ItemTask, NextWatch, WatchTime
-from tfrec_zoo.trainer import Trainer
 from tfrec_zoo.training import Training
+from tfrec_zoo.training.large_tables import suited_negatives
+from tfrec_zoo.training.resuming import unfinished
+from tfrec_zoo.training.runs import Run, train
+from tfrec_zoo.training.trainer import Trainer
 
 #: Interactions to train on from which on batches are large.
 _LONG = 250_000

@@ -17,8 +17,8 @@ import tensorflow as tf
 from tfrec_zoo import presets, registry
 from tfrec_zoo.evaluation import Result
 from tfrec_zoo.presets import Preset
-from tfrec_zoo.resuming import unfinished
 from tfrec_zoo.tasks import Task
+from tfrec_zoo.training.resuming import unfinished
 
 logger = logging.getLogger(__name__)
 

@@ -116,7 +116,7 @@ def test_the_grid_is_tried_on_validation_and_the_best_is_trained_on_all(
         fitted.append((type(model), len(examples), training.epochs, training.seed))
         return NoHistory()
 
-    monkeypatch.setattr("tfrec_zoo.trainer.fit", fit)
+    monkeypatch.setattr("tfrec_zoo.training.trainer.fit", fit)
     training = Training(grid={"epochs": (3, 5)}, seed=2, verbose=0)
     run = tfrec_zoo.train(model, Ratings(log), training)
     # Twice on what is neither validation nor test, then on all but the test.

@@ -9,8 +9,8 @@ import pytest
 from tfrec_zoo import tasks
 from tfrec_zoo.data import Log
 from tfrec_zoo.models import EASE, MatrixFactorization
-from tfrec_zoo.runs import train
 from tfrec_zoo.training import Training
+from tfrec_zoo.training.runs import train
 
 pytestmark = pytest.mark.usefixtures("eagerly")
 

@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Runs the command."""
     from tfrec_zoo.data.read import read_frame
-    from tfrec_zoo.new_rows import Category
+    from tfrec_zoo.new_ids.new_rows import Category
     from tfrec_zoo.pretrained import load
 
     served = load(arguments.directory)

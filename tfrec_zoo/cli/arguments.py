@@ -90,7 +90,7 @@ def joins(training: Mapping[str, Any]) -> bool:
     Returns:
         Whether this process is the one that writes and prints.
     """
-    from tfrec_zoo.strategies import is_chief, join
+    from tfrec_zoo.distribution.strategies import is_chief, join
 
     strategy = training.get("strategy", "none")
     if strategy != "none":

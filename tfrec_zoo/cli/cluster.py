@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs the command."""
-    from tfrec_zoo import local_cluster
+    from tfrec_zoo.distribution import local_cluster
 
     command = list(arguments.rest)
     if arguments.json and "--json" not in command:

@@ -39,10 +39,10 @@ def run(arguments: argparse.Namespace) -> None:
     """Runs the command."""
     from tfrec_zoo import tasks
     from tfrec_zoo.generations import require_own
-    from tfrec_zoo.resuming import unfinished
-    from tfrec_zoo.retraining import retrain
-    from tfrec_zoo.runs import PARTS
     from tfrec_zoo.training import Training
+    from tfrec_zoo.training.resuming import unfinished
+    from tfrec_zoo.training.retraining import retrain
+    from tfrec_zoo.training.runs import PARTS
 
     directory, output = pathlib.Path(arguments.directory), pathlib.Path(arguments.output)
     result = read_result(directory)

@@ -37,10 +37,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Runs the command."""
     from tfrec_zoo import presets, registry
-    from tfrec_zoo.search_spaces import as_dimension, default_space
-    from tfrec_zoo.searching import search
+    from tfrec_zoo.searching.search import search
+    from tfrec_zoo.searching.spaces import as_dimension, default_space
+    from tfrec_zoo.searching.trials import in_words
     from tfrec_zoo.tasks import checked_options
-    from tfrec_zoo.trials import in_words
 
     if not arguments.json:
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")

@@ -47,10 +47,10 @@ def run(arguments: argparse.Namespace) -> None:
     """Runs the command."""
     from tfrec_zoo import presets, registry, tasks
     from tfrec_zoo.generations import require_own
-    from tfrec_zoo.resuming import unfinished
-    from tfrec_zoo.runs import PARTS, train
     from tfrec_zoo.tables import result_of
     from tfrec_zoo.training import Training
+    from tfrec_zoo.training.resuming import unfinished
+    from tfrec_zoo.training.runs import PARTS, train
 
     if (arguments.model is None) == (arguments.preset is None):
         raise ValueError(

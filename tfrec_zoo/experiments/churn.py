@@ -23,8 +23,8 @@ from tfrec_zoo.experiments.findings import Finding, is_above, is_below
 from tfrec_zoo.experiments.measured import Measured, Results
 from tfrec_zoo.experiments.ranking import RankingExperiment, losses, ranker_sizes, scored_test
 from tfrec_zoo.plots.figures import line, new_figure
-from tfrec_zoo.runs import Run
 from tfrec_zoo.tasks.specs import impression_spec
+from tfrec_zoo.training.runs import Run
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

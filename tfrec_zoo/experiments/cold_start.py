@@ -26,7 +26,7 @@ from tfrec_zoo.experiments.live import (
 )
 from tfrec_zoo.experiments.measured import Measured, Results
 from tfrec_zoo.experiments.policies import Exploring, Recommending, Renewed
-from tfrec_zoo.new_rows import Rule
+from tfrec_zoo.new_ids.new_rows import Rule
 from tfrec_zoo.plots.figures import line, new_figure
 from tfrec_zoo.serving import Funnel, serve
 

@@ -28,7 +28,7 @@ from tfrec_zoo.serving import Funnel
 from tfrec_zoo.stages import TRUE_WATCH_TIME, measure_stages
 from tfrec_zoo.tasks import ItemTask, WatchTime
 from tfrec_zoo.tasks.specs import impression_spec
-from tfrec_zoo.trainer import Trainer
+from tfrec_zoo.training.trainer import Trainer
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

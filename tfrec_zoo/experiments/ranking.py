@@ -12,8 +12,8 @@ from tfrec_zoo.data import Examples, Log, SimulatedLog
 from tfrec_zoo.evaluation import pointwise_metrics
 from tfrec_zoo.experiments.experiment import Experiment
 from tfrec_zoo.metrics import WeightedPerUserLoss
-from tfrec_zoo.runs import Run
 from tfrec_zoo.tasks import WatchTime
+from tfrec_zoo.training.runs import Run
 
 _DAY = 86_400.0
 

@@ -18,7 +18,7 @@ from tfrec_zoo.losses import (
     sampled_softmax_losses,
     softmax_losses,
 )
-from tfrec_zoo.mining import MineNegatives
+from tfrec_zoo.losses.mining import MineNegatives
 from tfrec_zoo.models.base import RecommenderModel
 from tfrec_zoo.models.inputs import item_array
 from tfrec_zoo.models.keras_metrics import of_items

@@ -6,9 +6,9 @@ from typing import Any
 
 from tfrec_zoo import tasks
 from tfrec_zoo.data import Log
-from tfrec_zoo.runs import Run, train
 from tfrec_zoo.tasks import Task
 from tfrec_zoo.training import Training
+from tfrec_zoo.training.runs import Run, train
 
 
 @dataclasses.dataclass(frozen=True)

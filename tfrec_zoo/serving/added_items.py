@@ -12,8 +12,8 @@ from tfrec_zoo.features import RawFeature
 from tfrec_zoo.features.more_items import item_ids
 from tfrec_zoo.generations import finish, generation_of, next_generation
 from tfrec_zoo.models.retrieval import RetrievalModel
-from tfrec_zoo.new_items import add_items
-from tfrec_zoo.new_rows import Rule
+from tfrec_zoo.new_ids.new_items import add_items
+from tfrec_zoo.new_ids.new_rows import Rule
 from tfrec_zoo.serving.export import export
 from tfrec_zoo.serving.items import ItemTable
 from tfrec_zoo.serving.requests import typed_request
@@ -34,7 +34,8 @@ def export_with_items(
             of them or what their vectors start from. Items that the model knows stay as they are.
         output: Folder for the new `model`, `checkpoint` and `result.json`.
         k: Length of the lists; None for a model that makes none.
-        new_rows: What the vectors of the new ids start from; see `tfrec_zoo.new_items.add_items`.
+        new_rows: What the vectors of the new ids start from; see
+            `tfrec_zoo.new_ids.new_items.add_items`.
 
     Returns:
         The number of items that were added.

@@ -12,16 +12,16 @@ import tensorflow as tf
 from tfrec_zoo import optimizers
 from tfrec_zoo.data import Examples, NegativeSampling
 from tfrec_zoo.data.sharded import ShardedExamples
-from tfrec_zoo.distributed import DistributedFit
-from tfrec_zoo.divergence import StopDiverging
-from tfrec_zoo.early_stopping import early_stopping
-from tfrec_zoo.large_tables import suited_optimizer
+from tfrec_zoo.distribution.distributed_fit import DistributedFit
+from tfrec_zoo.distribution.strategies import is_chief, join, name_of
 from tfrec_zoo.models import RecommenderModel
 from tfrec_zoo.models.inputs import label_array, weight_array
-from tfrec_zoo.resuming import Resume, key_of
-from tfrec_zoo.strategies import is_chief, join, name_of
+from tfrec_zoo.new_ids.warm_starts import carry_optimizer
+from tfrec_zoo.training.divergence import StopDiverging
+from tfrec_zoo.training.early_stopping import early_stopping
+from tfrec_zoo.training.large_tables import suited_optimizer
+from tfrec_zoo.training.resuming import Resume, key_of
 from tfrec_zoo.typed_fields import check
-from tfrec_zoo.warm_starts import carry_optimizer
 
 logger = logging.getLogger(__name__)
 
@@ -64,8 +64,8 @@ class Training:
         checkpoint_minutes: Minutes after which the state is kept within an epoch.
         strategy: On which devices and machines to train: `"none"`, `"mirrored"`,
             `"multi-worker"` or `"parameter-server"`, which read TF_CONFIG, or an object of
-            `tf.distribute`; see `tfrec_zoo.strategies`. `batch_size` is that of all replicas
-            together. Models that count or solve are trained as without.
+            `tf.distribute`; see `tfrec_zoo.distribution.strategies`. `batch_size` is that of all
+            replicas together. Models that count or solve are trained as without.
         verbose: As in `model.fit`: 0 is silent, 1 shows progress bars, 2 a line per epoch.
     """
 

@@ -12,9 +12,9 @@ import pytest
 import tfrec_zoo as zoo
 from tfrec_zoo import cli, presets, tasks
 from tfrec_zoo.data import Log
-from tfrec_zoo.early_stopping import WatchEpochs
 from tfrec_zoo.presets import Preset
 from tfrec_zoo.training import Training
+from tfrec_zoo.training.early_stopping import WatchEpochs
 
 pytest.importorskip("optuna", reason='a search needs pip install "tfrec_zoo[search]"')
 

@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
-from tfrec_zoo import precision
-from tfrec_zoo.precision import half_precision
+from tfrec_zoo.training import precision
+from tfrec_zoo.training.precision import half_precision
 
 import tensorflow as tf  # isort: skip (after tfrec_zoo, which chooses Keras 2)
 
@@ -39,7 +39,8 @@ def test_half_precision_where_the_device_has_it(
     monkeypatch.setattr(
         tf.config.experimental, "get_device_details", lambda gpu: {"compute_capability": gpu}
     )
-    with caplog.at_level(logging.WARNING, "tfrec_zoo.precision"), half_precision() as found:
+    caplog.set_level(logging.WARNING, "tfrec_zoo.training.precision")
+    with half_precision() as found:
         inside = tf.keras.mixed_precision.global_policy().name
         dense = tf.keras.layers.Dense(1)
     assert found == inside == dense.dtype_policy.name == policy

@@ -9,10 +9,10 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfrec_zoo.mining import MineNegatives
+from tfrec_zoo.distribution.strategies import agreed, name_of, sizes
+from tfrec_zoo.distribution.twins import Twin
+from tfrec_zoo.losses.mining import MineNegatives
 from tfrec_zoo.models import RecommenderModel
-from tfrec_zoo.strategies import agreed, name_of, sizes
-from tfrec_zoo.twins import Twin
 
 logger = logging.getLogger(__name__)
 

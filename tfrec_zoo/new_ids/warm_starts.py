@@ -22,7 +22,7 @@ from tfrec_zoo.features import (
 )
 from tfrec_zoo.layers import HierarchicalSoftmax
 from tfrec_zoo.models.base import RecommenderModel
-from tfrec_zoo.new_rows import NewRowsLike, rules_of, start
+from tfrec_zoo.new_ids.new_rows import NewRowsLike, rules_of, start
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ def warm_start(
         old: The model to start from.
         new_rows: What the vectors of new ids start from: `"initial"` (as drawn), `"zeros"`,
             `"mean"` (of the old ones), or for items `"content"`, `Content` or `Category`. A mapping
-            has a rule for each ID space. See `tfrec_zoo.new_rows`.
+            has a rule for each ID space. See `tfrec_zoo.new_ids.new_rows`.
 
     Raises:
         ValueError: If the models differ in more than their vocabularies, or something can't be

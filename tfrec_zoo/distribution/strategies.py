@@ -101,7 +101,7 @@ def _joined(name: str) -> tf.distribute.Strategy:
     except RuntimeError as error:
         raise RuntimeError(
             'The strategy "multi-worker" must be joined before TensorFlow does anything else: '
-            "begin the program with tfrec_zoo.strategies.join('multi-worker'). "
+            "begin the program with tfrec_zoo.distribution.strategies.join('multi-worker'). "
             f"Received: {error}"
         ) from error
 
@@ -174,7 +174,7 @@ def _require_threads(number: int) -> None:
     except RuntimeError as error:
         raise RuntimeError(
             f"A coordinator needs {number} threads, or it may wait for itself: begin the program "
-            "with tfrec_zoo.strategies.join('parameter-server'), or with "
+            "with tfrec_zoo.distribution.strategies.join('parameter-server'), or with "
             f"tf.config.threading.set_inter_op_parallelism_threads({number}). "
             f"Received: {own or cores} threads"
         ) from error

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tfrec_zoo import registry
-from tfrec_zoo.search_spaces import (
+from tfrec_zoo.searching.spaces import (
     Range,
     as_dimension,
     changed,

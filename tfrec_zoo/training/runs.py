@@ -11,17 +11,17 @@ import pandas as pd
 
 from tfrec_zoo import checkpoints, registry, tasks
 from tfrec_zoo.data import Log
+from tfrec_zoo.distribution.strategies import join, sizes
 from tfrec_zoo.evaluation import Result
 from tfrec_zoo.generations import generation_of, next_generation
-from tfrec_zoo.large_tables import suited_negatives, suited_optimizer
 from tfrec_zoo.models import RecommenderModel
-from tfrec_zoo.precision import half_precision
 from tfrec_zoo.serving import Served, export, serve
 from tfrec_zoo.serving.requests import checked_k
-from tfrec_zoo.strategies import join, sizes
 from tfrec_zoo.tasks import Task
-from tfrec_zoo.trainer import Trainer
 from tfrec_zoo.training import Training
+from tfrec_zoo.training.large_tables import suited_negatives, suited_optimizer
+from tfrec_zoo.training.precision import half_precision
+from tfrec_zoo.training.trainer import Trainer
 
 #: What a run is saved as.
 PARTS = ("model", "checkpoint", "result.json")

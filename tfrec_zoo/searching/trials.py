@@ -15,10 +15,10 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from tfrec_zoo.artifacts import atomic_write
-from tfrec_zoo.early_stopping import best_index
 from tfrec_zoo.evaluation.result import without_nan
-from tfrec_zoo.search_spaces import Dimension, Range, Space
+from tfrec_zoo.searching.spaces import Dimension, Range, Space
 from tfrec_zoo.tasks.task import is_error
+from tfrec_zoo.training.early_stopping import best_index
 
 logger = logging.getLogger(__name__)
 

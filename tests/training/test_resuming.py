@@ -20,8 +20,8 @@ from tensorflow.python.framework import config
 import tfrec_zoo
 from tfrec_zoo import tasks
 from tfrec_zoo.data import Log
-from tfrec_zoo.resuming import Resume
 from tfrec_zoo.training import Training, fit
+from tfrec_zoo.training.resuming import Resume
 
 
 class Killed(Exception):

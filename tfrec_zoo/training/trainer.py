@@ -10,15 +10,15 @@ import numpy as np
 import tensorflow as tf
 
 from tfrec_zoo.data import Examples
-from tfrec_zoo.early_stopping import KeepBest, WatchEpochs, best_index
+from tfrec_zoo.distribution.strategies import agreed, join
 from tfrec_zoo.features import IndicatorColumn
 from tfrec_zoo.models import RecommenderModel
-from tfrec_zoo.new_items import with_widths
-from tfrec_zoo.new_rows import NewRowsLike
-from tfrec_zoo.strategies import agreed, join
+from tfrec_zoo.new_ids.new_items import with_widths
+from tfrec_zoo.new_ids.new_rows import NewRowsLike
+from tfrec_zoo.new_ids.warm_starts import warm_start
 from tfrec_zoo.tasks import Task, TaskExamples
 from tfrec_zoo.training import Training, fit
-from tfrec_zoo.warm_starts import warm_start
+from tfrec_zoo.training.early_stopping import KeepBest, WatchEpochs, best_index
 
 logger = logging.getLogger(__name__)
 

@@ -13,9 +13,9 @@ import tfrec_zoo
 from tfrec_zoo import checkpoints, tasks
 from tfrec_zoo.data import Log
 from tfrec_zoo.models import EASE
-from tfrec_zoo.runs import Run
 from tfrec_zoo.serving import load
 from tfrec_zoo.training import Training
+from tfrec_zoo.training.runs import Run
 
 import tensorflow as tf  # isort: skip (after tfrec_zoo, which chooses Keras 2)
 
@@ -87,7 +87,7 @@ def test_a_task_says_how_it_is_trained_by_default(
         seen.append(training)
         raise InterruptedError
 
-    monkeypatch.setattr("tfrec_zoo.trainer.fit", fit)
+    monkeypatch.setattr("tfrec_zoo.training.trainer.fit", fit)
     for name in ("ncf", "clicks", "next-watch"):
         with pytest.raises(InterruptedError):
             tfrec_zoo.train("MatrixFactorization", tasks.make(name, small_log))
@@ -130,7 +130,7 @@ def test_training_ends_by_the_monitor_of_the_task(monitor: str, halves: Log) -> 
 def test_refits_train_on_validation_too_for_the_chosen_epochs(
     small_log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tfrec_zoo import trainer
+    from tfrec_zoo.training import trainer
 
     fitted: list[tuple[int, int]] = []
     fit = trainer.fit
@@ -140,7 +140,7 @@ def test_refits_train_on_validation_too_for_the_chosen_epochs(
         fitted.append((len(examples), len(history.epoch)))
         return history
 
-    monkeypatch.setattr("tfrec_zoo.trainer.fit", spy)
+    monkeypatch.setattr("tfrec_zoo.training.trainer.fit", spy)
     task = tasks.Ratings(small_log, validation_fraction=0.2)
     training = dataclasses.replace(QUICK, patience=2, learning_rate=0.2)
     run = tfrec_zoo.train("MatrixFactorization", task, training, embedding_dim=4)

@@ -8,12 +8,12 @@ from typing import Any
 
 from tfrec_zoo import checkpoints, tasks
 from tfrec_zoo.data import Log, SampledTest
-from tfrec_zoo.new_rows import NewRowsLike
-from tfrec_zoo.precision import half_precision
-from tfrec_zoo.runs import Run, run_of
+from tfrec_zoo.new_ids.new_rows import NewRowsLike
 from tfrec_zoo.tasks import Task
-from tfrec_zoo.trainer import Trainer
 from tfrec_zoo.training import Training, compile_
+from tfrec_zoo.training.precision import half_precision
+from tfrec_zoo.training.runs import Run, run_of
+from tfrec_zoo.training.trainer import Trainer
 
 #: What a run says of the one that it started from.
 _KEPT = ("dataset", "data_checksum", "checksum", "metrics", "statistics")

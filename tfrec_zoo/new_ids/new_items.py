@@ -10,8 +10,8 @@ from tfrec_zoo.features.more_items import item_ids, with_items
 from tfrec_zoo.models.base import RecommenderModel
 from tfrec_zoo.models.keras_methods import plain
 from tfrec_zoo.models.retrieval import RetrievalModel
-from tfrec_zoo.new_rows import Content, Rule
-from tfrec_zoo.warm_starts import warm_start
+from tfrec_zoo.new_ids.new_rows import Content, Rule
+from tfrec_zoo.new_ids.warm_starts import warm_start
 
 
 def add_items(model: Any, items: Any, new_rows: Rule = "content") -> Any:

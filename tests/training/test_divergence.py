@@ -6,12 +6,12 @@ import pytest
 
 from tfrec_zoo import checkpoints, tasks
 from tfrec_zoo.data import Log, interaction_examples
-from tfrec_zoo.early_stopping import best_index
 from tfrec_zoo.models import MatrixFactorization, WideDeep
-from tfrec_zoo.runs import train
 from tfrec_zoo.serving import export
 from tfrec_zoo.tasks.specs import choice_spec, id_spec
 from tfrec_zoo.training import Training, fit
+from tfrec_zoo.training.early_stopping import best_index
+from tfrec_zoo.training.runs import train
 
 import tensorflow as tf  # isort: skip (after tfrec_zoo, which chooses Keras 2)
 

@@ -11,7 +11,6 @@ from sklearn.metrics import roc_auc_score
 
 from tfrec_zoo import optimizers
 from tfrec_zoo.data import Log, NegativeSampling, interaction_examples
-from tfrec_zoo.early_stopping import KeepBest
 from tfrec_zoo.models import (
     GMF,
     FactorizationMachine,
@@ -20,7 +19,8 @@ from tfrec_zoo.models import (
 )
 from tfrec_zoo.optimizers import FusedAdam, LazyAdam
 from tfrec_zoo.tasks.specs import choice_spec, id_spec
-from tfrec_zoo.training import Training, cosine, fit
+from tfrec_zoo.training.early_stopping import KeepBest
+from tfrec_zoo.training.training import Training, cosine, fit
 
 import tensorflow as tf  # isort: skip (after tfrec_zoo, which chooses Keras 2)
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfrec_zoo.resuming import unfinished
-from tfrec_zoo.strategies import agreed, is_chief, join, name_of, sizes
+from tfrec_zoo.distribution.strategies import agreed, is_chief, join, name_of, sizes
 from tfrec_zoo.training import Training
+from tfrec_zoo.training.resuming import unfinished
 
 WORKERS = {"worker": ["127.0.0.1:1111", "127.0.0.1:2222"]}
 SERVERS = {"chief": ["127.0.0.1:1"], "worker": ["127.0.0.1:2"], "ps": ["127.0.0.1:3"]}

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 import tfrec_zoo as zoo
-from tfrec_zoo import large_tables
-from tfrec_zoo.large_tables import LARGE, suited_negatives, suited_optimizer
+from tfrec_zoo.training import large_tables
+from tfrec_zoo.training.large_tables import LARGE, suited_negatives, suited_optimizer
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tfrec_zoo.search_spaces import Range
-from tfrec_zoo.trials import Trial, Watch, best_of, in_words, run_trials
+from tfrec_zoo.searching.spaces import Range
+from tfrec_zoo.searching.trials import Trial, Watch, best_of, in_words, run_trials
 
 pytest.importorskip("optuna", reason='a search needs pip install "tfrec_zoo[search]"')
 

@@ -10,11 +10,8 @@ from typing import Any
 import tensorflow as tf
 
 from tfrec_zoo import presets, registry
-from tfrec_zoo.large_tables import suited_negatives
-from tfrec_zoo.precision import half_precision
 from tfrec_zoo.presets import Preset
-from tfrec_zoo.resuming import unfinished
-from tfrec_zoo.search_spaces import (
+from tfrec_zoo.searching.spaces import (
     Space,
     changed,
     checked_space,
@@ -22,9 +19,12 @@ from tfrec_zoo.search_spaces import (
     plain_value,
     widened,
 )
-from tfrec_zoo.trainer import Trainer
+from tfrec_zoo.searching.trials import Pruned, Trial, Watch, best_of, run_trials
 from tfrec_zoo.training import Training
-from tfrec_zoo.trials import Pruned, Trial, Watch, best_of, run_trials
+from tfrec_zoo.training.large_tables import suited_negatives
+from tfrec_zoo.training.precision import half_precision
+from tfrec_zoo.training.resuming import unfinished
+from tfrec_zoo.training.trainer import Trainer
 
 #: Epochs to wait for an improvement, where neither the preset nor its task says.
 _PATIENCE = 2
