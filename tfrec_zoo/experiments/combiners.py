@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import tfrec_zoo as zoo
-from tfrec_zoo.experiments.experiment import Experiment
+from tfrec_zoo.experiments.experiment import UNTIL_ENOUGH, Experiment
 from tfrec_zoo.experiments.findings import Finding, is_above
 from tfrec_zoo.experiments.measured import Measured, Results
 from tfrec_zoo.features import EmbeddingColumn, FeatureSpec
@@ -44,11 +44,11 @@ class Combiners(Experiment):
             "hidden_units": (16,),
             "training": {"epochs": 1},
         },
-        "small": {"world": {}, "hidden_units": (128, 64), "training": {"epochs": 4}},
+        "small": {"world": {}, "hidden_units": (128, 64), "training": UNTIL_ENOUGH},
         "full": {
             "world": {"num_users": 4000, "num_items": 2000, "num_days": 28},
             "hidden_units": (256, 128),
-            "training": {"epochs": 6},
+            "training": UNTIL_ENOUGH,
         },
     }
 

@@ -13,7 +13,7 @@ import numpy as np
 
 import tfrec_zoo as zoo
 from tfrec_zoo.evaluation import full_ranking
-from tfrec_zoo.experiments.experiment import Experiment
+from tfrec_zoo.experiments.experiment import UNTIL_ENOUGH, Experiment
 from tfrec_zoo.experiments.findings import Finding, by_differences
 from tfrec_zoo.experiments.measured import Measured, Results
 from tfrec_zoo.plots.figures import COLOURS, line, new_figure
@@ -54,12 +54,12 @@ class Dimension(Experiment):
         "small": {
             "world": {"num_items": 500},
             "widths": (8, 16, 32, 64, 128, 256),
-            "training": {"epochs": 4, "batch_size": 256, "learning_rate": 0.005},
+            "training": UNTIL_ENOUGH,
         },
         "full": {
             "world": {"num_users": 6000, "num_items": 2000, "num_days": 28},
             "widths": (8, 16, 32, 64, 128, 256, 512),
-            "training": {"epochs": 4, "batch_size": 256, "learning_rate": 0.005},
+            "training": UNTIL_ENOUGH,
         },
     }
 

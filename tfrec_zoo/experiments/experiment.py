@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+#: Training for as long as validation examples get better, where settings learn at their own pace.
+UNTIL_ENOUGH = {"epochs": 20, "batch_size": 256, "patience": 2, "decay": False}
+
 #: How large an experiment may be made.
 SIZES = ("toy", "small", "full")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Mapping
 from typing import ClassVar
@@ -73,6 +74,15 @@ class LiveExperiment(Experiment):
         test = np.flatnonzero((time >= end) & (time < end + _DAY))
         none = np.empty(0, np.int64)
         return outcome.log, Split(train, none, test, "first live day", end)
+
+    def validated_split(self, seed: int) -> tuple[Log, Split]:
+        """The same with the last warm day to validate on, and not to train on."""
+        log, split = self.split(seed)
+        end = self.site(seed).warm_days * _DAY - _DAY
+        time = log.interactions["time"].to_numpy()[split.train]
+        return log, dataclasses.replace(
+            split, train=split.train[time < end], validation=split.train[time >= end], end=end
+        )
 
     @functools.lru_cache(maxsize=1)  # noqa: B019
     def stages(self, seed: int) -> tuple[RetrievalModel, RankingModel | None]:

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 import tfrec_zoo as zoo
+from tfrec_zoo.experiments.experiment import UNTIL_ENOUGH
 from tfrec_zoo.experiments.findings import Finding, by_differences, is_above
 from tfrec_zoo.experiments.live import WATCH_SECONDS, LiveExperiment, live_metrics
 from tfrec_zoo.experiments.measured import Measured, Results
@@ -28,15 +29,16 @@ _MAP = "mean_average_precision"
 
 
 class NegativeStrategies(LiveExperiment):
-    """The next watch is predicted after as many epochs with the same number of drawn negatives for
-    each batch; in-batch ones are the items of the batch of 256, mixed ones both together, and the
-    full softmax, which takes all items, is the reference. Scores of negatives that are drawn are
-    corrected for their odds, but not those of hard ones, whose odds are not known: a share of the
-    uniform ones is replaced by items that the model lately put first, the very first at the
-    temperature 0, and any of those that it thinks likely at 1.
+    """The next watch is predicted with the same number of drawn negatives for each batch; in-batch
+    ones are the items of the batch of 256, mixed ones both together, and the full softmax, which
+    takes all items, is the reference. Each is trained until validation examples get no better.
+    Scores of negatives that are drawn are corrected for their odds, but not those of hard ones,
+    whose odds are not known: a share of the uniform ones is replaced by items that the model lately
+    put first, the very first at the temperature 0, and any of those that it thinks likely at 1.
 
-    On the simulator, models are trained on the warm days and measured on the next watches of the
-    first live day, and then serve the users of all live days, as a first stage alone.
+    On the simulator, models are trained on the warm days but the last, which is for validation, and
+    measured on the next watches of the first live day; then they serve the users of all live days,
+    as a first stage alone.
     """
 
     name = "negatives"
@@ -71,7 +73,7 @@ class NegativeStrategies(LiveExperiment):
         "small": {
             "world": {"num_users": 800, "num_items": 2000, "warm_days": 12, "live_days": 3},
             "hidden_units": (128, 64),
-            "training": {"epochs": 4, "batch_size": 256, "learning_rate": 0.005},
+            "training": UNTIL_ENOUGH,
             "number": 512,
             "kinds": ("popularity", "in-batch", "mixed"),
             "shares": (0.5, 1.0),  # Of 512: one and two for each of a batch of 256.
@@ -80,7 +82,7 @@ class NegativeStrategies(LiveExperiment):
         "full": {
             "world": {"num_users": 3000, "num_items": 4000, "warm_days": 21, "live_days": 7},
             "hidden_units": (256, 128),
-            "training": {"epochs": 5, "batch_size": 256, "learning_rate": 0.005},
+            "training": UNTIL_ENOUGH,
             "number": 1024,
             "kinds": ("popularity", "in-batch", "mixed"),
             "shares": (0.25, 0.5, 1.0),
@@ -116,7 +118,7 @@ class NegativeStrategies(LiveExperiment):
     def measure(self, seed: int, **setting: Any) -> Measured:
         """The next watch, and what users watch live."""
         if self.given is None:
-            log, split = self.split(seed)
+            log, split = self.validated_split(seed)
             task = NextWatch(log, split=split)
         else:
             task = NextWatch(self.given)

@@ -13,7 +13,7 @@ import numpy as np
 
 import tfrec_zoo as zoo
 from tfrec_zoo.evaluation import full_ranking
-from tfrec_zoo.experiments.experiment import Experiment
+from tfrec_zoo.experiments.experiment import UNTIL_ENOUGH, Experiment
 from tfrec_zoo.experiments.findings import Finding, is_above
 from tfrec_zoo.experiments.measured import Measured, Results
 from tfrec_zoo.plots.figures import COLOURS, new_figure
@@ -59,13 +59,13 @@ class PerUserExamples(Experiment):
         "small": {
             "world": {"num_items": 500},
             "hidden_units": (128, 64),
-            "training": {"epochs": 20, "batch_size": 256, "patience": 2, "decay": False},
+            "training": UNTIL_ENOUGH,
             "numbers": (5, 20),
         },
         "full": {
             "world": {"num_users": 6000, "num_items": 2000, "num_days": 28},
             "hidden_units": (256, 128),
-            "training": {"epochs": 20, "batch_size": 256, "patience": 2, "decay": False},
+            "training": UNTIL_ENOUGH,
             "numbers": (5, 20, 50),
         },
     }

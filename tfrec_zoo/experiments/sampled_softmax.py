@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 import tfrec_zoo as zoo
-from tfrec_zoo.experiments.experiment import Experiment
+from tfrec_zoo.experiments.experiment import UNTIL_ENOUGH, Experiment
 from tfrec_zoo.experiments.findings import Finding, by_differences, is_above
 from tfrec_zoo.experiments.measured import Measured, Results
 from tfrec_zoo.features import (
@@ -71,7 +71,7 @@ class SampledSoftmax(Experiment):
         "small": {
             "world": {"num_users": 3000},
             "hidden_units": (128, 64),
-            "training": {"epochs": 4, "batch_size": 256, "learning_rate": 0.005},
+            "training": UNTIL_ENOUGH,
             "numbers": (10, 100),
             "classes": (10_000, 100_000),
             "steps": 10,
@@ -79,7 +79,7 @@ class SampledSoftmax(Experiment):
         "full": {
             "world": {"num_users": 6000, "num_items": 10_000, "num_days": 28},
             "hidden_units": (256, 128),
-            "training": {"epochs": 6, "batch_size": 256, "learning_rate": 0.005},
+            "training": UNTIL_ENOUGH,
             "numbers": (10, 100, 1000),
             "classes": (10_000, 100_000, 1_000_000),
             "steps": 10,
