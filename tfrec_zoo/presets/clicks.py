@@ -13,6 +13,7 @@ from tfrec_zoo.training import Training
 TRAINING = Training(
     epochs=30, batch_size=1024, learning_rate=0.001, optimizer="fused_adam", plateau=0.2
 )
+_WITH_IDS_TRAINING = dataclasses.replace(TRAINING, batch_size=2048)
 #: Without ids there is less to overfit on.
 _WITHOUT_IDS_TRAINING = dataclasses.replace(TRAINING, batch_size=2048, learning_rate=0.002)
 #: What has nothing but weights, and what has nothing but factors.
@@ -76,12 +77,18 @@ def _row(
 
 
 def _rows(
-    table: str, training: Training, factors: dict[str, Any], deep: dict[str, Any]
+    table: str,
+    training: Training,
+    factors: dict[str, Any],
+    deep: dict[str, Any],
+    cross_layers: int,
 ) -> list[Preset]:
     """The rows of all architectures, with widths as alike as they go."""
     tower = {"embedding_dim": 16, **deep}
     without_dropout = {key: value for key, value in tower.items() if key != "dropout"}
-    attention = {key: tower[key] for key in ("embedding_dim", "batch_l2")} | {"attention_dim": 32}
+    of_tower = ("hidden_units", "dropout")
+    attention = {key: value for key, value in tower.items() if key not in of_tower}
+    attention["attention_dim"] = 32
     crossed = {"crosses": _CROSSES}
     return [
         _row(table, "LogisticRegression", "LogisticRegression", _LINEAR),
@@ -96,7 +103,7 @@ def _rows(
         _row(table, "WideDeep", "WideDeep", WIDE_AND_DEEP, crossed, **tower),
         _row(table, "DeepFM", "DeepFM", training, **tower),
         _row(table, "DCN", "DCN", training, num_cross_layers=3, **tower),
-        _row(table, "DCNV2", "DCNV2", training, num_cross_layers=2, **tower),
+        _row(table, "DCNV2", "DCNV2", training, num_cross_layers=cross_layers, **tower),
         _row(table, "xDeepFM", "xDeepFM", training, cin_units=(64, 64), **tower),
         _row(table, "AutoInt", "AutoInt", training, **attention),
         _row(table, "AutoInt+", "AutoInt", training, attention_dim=32, **tower),
@@ -117,11 +124,13 @@ WITH_IDS = (
         embedding_dim=16,
         batch_l2=0.01,
     ),
+    # A wide tower that stops early needs neither dropout nor a penalty.
     *_rows(
         "ctr",
-        TRAINING,
+        _WITH_IDS_TRAINING,
         factors={"batch_l2": 0.01},
-        deep={"hidden_units": (128, 128, 128), "dropout": 0.2, "batch_l2": 0.001},
+        deep={"hidden_units": (400, 400, 400)},
+        cross_layers=3,
     ),
 )
 WITHOUT_IDS = (
@@ -131,6 +140,7 @@ WITHOUT_IDS = (
         _WITHOUT_IDS_TRAINING,
         factors={"batch_l2": 0.001},
         deep={"hidden_units": (256, 256), "dropout": 0.2, "batch_l2": 0.001},
+        cross_layers=2,
     ),
 )
 
