@@ -15,6 +15,8 @@ from tfrec_zoo.evaluation import command
 from tfrec_zoo.features import EmbeddingColumn, FeatureSpec, VocabularyColumn
 from tfrec_zoo.serving import load
 
+import tensorflow as tf  # isort: skip (after tfrec_zoo, which chooses Keras 2)
+
 pytestmark = pytest.mark.usefixtures("eagerly")
 
 
@@ -64,6 +66,19 @@ def test_the_options_reached_the_task(ranking: Any) -> None:
     assert result["config"]["options"] == {"negatives": 2, "seed": 7}
     assert "sampled impressions with 2 negatives of seed 7" in result["protocol"]
     assert result["seed"] == 5
+
+
+def test_tensorboard_finds_what_was_reported(dataset: Any, train: Any, tmp_path: Any) -> None:
+    options = ("--set", "embedding_dim=4", "--epochs", "2", "--tensorboard", tmp_path / "logs")
+    train(dataset, tmp_path / "out", "MatrixFactorization", *options)
+    assert not list((tmp_path / "out").rglob("events.*"))
+    [file] = (tmp_path / "logs" / "train").glob("events.*")
+    values = [
+        (event.step, value.tag)
+        for event in tf.compat.v1.train.summary_iterator(str(file))
+        for value in event.summary.value
+    ]
+    assert [step for step, tag in values if tag == "epoch_loss"] == [0, 1]
 
 
 @pytest.mark.parametrize(

@@ -106,13 +106,28 @@ QUICK = Training(
 )
 
 
+class Epochs(tf.keras.callbacks.Callback):
+    """Remembers what was reported after each epoch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: list[dict[str, float]] = []
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self.rows.append(dict(logs))
+
+
 @pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize("monitor", ["val_loss", "ndcg_at_10"])
 def test_training_ends_by_the_monitor_of_the_task(monitor: str, halves: Log) -> None:
     task = tasks.NextWatch(halves, monitor=monitor, patience=5)
     training = dataclasses.replace(QUICK, patience=1)
-    run = tfrec_zoo.train("MatrixFactorization", task, training, embedding_dim=4)
+    seen = Epochs()
+    run = tfrec_zoo.train("MatrixFactorization", task, training, [seen], embedding_dim=4)
     values = [row[monitor] for row in run.history]
+    # Callbacks see what the task measures as well as what Keras does.
+    assert [row[monitor] for row in seen.rows] == values
+    assert [row["loss"] for row in seen.rows] == [row["loss"] for row in run.history]
     best = int(np.argmin(values) if monitor == "val_loss" else np.argmax(values)) + 1
     assert run.statistics["epochs"] == best
     # The patience of the training goes before that of the task.
@@ -143,13 +158,16 @@ def test_refits_train_on_validation_too_for_the_chosen_epochs(
     monkeypatch.setattr("tfrec_zoo.training.trainer.fit", spy)
     task = tasks.Ratings(small_log, validation_fraction=0.2)
     training = dataclasses.replace(QUICK, patience=2, learning_rate=0.2)
-    run = tfrec_zoo.train("MatrixFactorization", task, training, embedding_dim=4)
+    seen = Epochs()
+    run = tfrec_zoo.train("MatrixFactorization", task, training, [seen], embedding_dim=4)
     size, rows = len(small_log.interactions), task.rows
     (first, tried), (second, trained) = fitted
     assert first == len(rows.train) < second == size - len(rows.test)
     # As many epochs as were best, of those that were tried.
     assert trained == run.statistics["epochs"] == len(run.history)
     assert trained == min(max(tried - 2, 1), 9) or tried == 9
+    # Callbacks watch the training that the model comes of.
+    assert len(seen.rows) == trained
 
 
 @pytest.mark.usefixtures("eagerly")

@@ -59,6 +59,27 @@ def add_training(parser: argparse.ArgumentParser) -> None:
     add_values(parser, "--training", "another field of Training, such as clipping=5; see below")
 
 
+def add_tensorboard(parser: argparse.ArgumentParser) -> None:
+    """Adds the argument that says where TensorBoard finds the training."""
+    parser.add_argument(
+        "--tensorboard", metavar="DIR", help="folder to log losses and metrics in, for TensorBoard"
+    )
+
+
+def given_callbacks(arguments: argparse.Namespace, is_chief: bool) -> list[Any]:
+    """The callbacks that were asked for.
+
+    Args:
+        arguments: The arguments of the command.
+        is_chief: Whether this process is the one that writes.
+    """
+    import tensorflow as tf
+
+    if arguments.tensorboard is None or not is_chief:
+        return []
+    return [tf.keras.callbacks.TensorBoard(arguments.tensorboard, write_graph=False)]
+
+
 def given_training(arguments: argparse.Namespace) -> dict[str, Any]:
     """The fields of `Training` that were given.
 

@@ -5,7 +5,9 @@ import pathlib
 from typing import Any
 
 from tfrec_zoo.cli.arguments import (
+    add_tensorboard,
     add_training,
+    given_callbacks,
     given_training,
     joins,
     show_result,
@@ -33,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what vectors of new ids start from (default: initial)",
     )
     add_training(parser)
+    add_tensorboard(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -63,7 +66,8 @@ def run(arguments: argparse.Namespace) -> None:
     }
     with unfinished(output, arguments.resume, is_own=is_chief) as state:
         fields["checkpoint_dir"] = fields.get("checkpoint_dir") or state
-        trained = retrain(directory, task, Training(**fields), arguments.new_rows)
+        callbacks = given_callbacks(arguments, is_chief)
+        trained = retrain(directory, task, Training(**fields), arguments.new_rows, callbacks)
         if is_chief:
             trained.save(output, **config)
     if is_chief:

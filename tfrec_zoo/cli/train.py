@@ -6,8 +6,10 @@ import pathlib
 from typing import Any
 
 from tfrec_zoo.cli.arguments import (
+    add_tensorboard,
     add_training,
     add_values,
+    given_callbacks,
     given_options,
     given_training,
     joins,
@@ -41,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_values(parser, "--task-set", "an option of the task, such as split=time; see below")
     add_values(parser, "--set", "an argument of the model, such as hidden_units=64,32")
     add_training(parser)
+    add_tensorboard(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -104,7 +107,8 @@ def run(arguments: argparse.Namespace) -> None:
                 kept = dataclasses.replace(
                     training, checkpoint_dir=training.checkpoint_dir or state
                 )
-                trained = train(model, task, kept, **made)
+                callbacks = given_callbacks(arguments, is_chief)
+                trained = train(model, task, kept, callbacks, **made)
                 if is_chief:
                     trained.save(output, **config)
         except TypeError as error:

@@ -89,14 +89,19 @@ class KeepBest(tf.keras.callbacks.Callback):
         """The epoch of the best metric, from 1; the first of equals."""
         return 1 + best_index([metrics[self._metric] for metrics in self.history], self._metric)
 
-    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-        """Measures, keeps the weights if they are to be kept, and ends training if it is time."""
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Measures, keeps the weights if they are to be kept, and ends training if it is time.
+
+        Callbacks that come after find the metrics among the logs.
+        """
         metrics = self._measure(self.model)
         if self._metric not in metrics:
             raise ValueError(
                 f"`monitor` must be one of {sorted(metrics)}. Received: {self._metric!r}"
             )
         self.history.append(metrics)
+        if logs is not None:
+            logs.update(metrics)
         named = ", ".join(f"{name} {value:.4f}" for name, value in metrics.items())
         logger.info("epoch %d, loss %.4f: %s", epoch + 1, (logs or {}).get("loss", np.nan), named)
         best, now = self.best_epoch, epoch + 1

@@ -3,8 +3,10 @@
 import dataclasses
 import json
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+import tensorflow as tf
 
 from tfrec_zoo import checkpoints, tasks
 from tfrec_zoo.data import Log, SampledTest
@@ -24,6 +26,7 @@ def retrain(
     task: Task | Log | SampledTest,
     training: Training | None = None,
     new_rows: NewRowsLike = "initial",
+    callbacks: Sequence[tf.keras.callbacks.Callback] = (),
 ) -> Run:
     """Trains a model further on a log that has grown, and measures it there.
 
@@ -37,6 +40,7 @@ def retrain(
         task: The task; or a log, which stands for the same task and options on it.
         training: How to train; by default as before, without a grid.
         new_rows: What the vectors of new ids start from; see `warm_start`.
+        callbacks: Keras's callbacks, or others', to watch the training; see `train`.
 
     Returns:
         The new run, which knows what it started from.
@@ -75,7 +79,7 @@ def retrain(
     with half_precision(training.mixed_precision):
         if training.grid:
             training, arguments = trainer.choose(type(model), task, training, arguments)
-        return run_of(trainer, type(model), task, training, arguments, started_from)
+        return run_of(trainer, type(model), task, training, arguments, started_from, callbacks)
 
 
 def _read(folder: pathlib.Path) -> tuple[Any, Training, Mapping[str, Any]]:

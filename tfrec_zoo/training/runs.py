@@ -3,11 +3,12 @@
 import dataclasses
 import pathlib
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import tensorflow as tf
 
 from tfrec_zoo import checkpoints, registry, tasks
 from tfrec_zoo.data import Log
@@ -163,6 +164,7 @@ def train(
     model: str | type[RecommenderModel],
     task: Task | Log,
     training: Training | None = None,
+    callbacks: Sequence[tf.keras.callbacks.Callback] = (),
     **arguments: Any,
 ) -> Run:
     """Trains a model on a task, and measures it on the test examples.
@@ -174,6 +176,7 @@ def train(
         model: A model's class, or its name in the registry.
         task: The task; or a log, which stands for the model's default task on it.
         training: How to train; by default as the task says.
+        callbacks: Keras's callbacks, or others', to watch the training that the model comes of.
         **arguments: Arguments of the model.
 
     Raises:
@@ -203,7 +206,7 @@ def train(
     with half_precision(training.mixed_precision):
         if training.grid:
             training, arguments = trainer.choose(cls, task, training, arguments)
-        return run_of(trainer, cls, task, training, arguments)
+        return run_of(trainer, cls, task, training, arguments, callbacks=callbacks)
 
 
 def run_of(
@@ -213,6 +216,7 @@ def run_of(
     training: Training,
     arguments: Mapping[str, Any],
     started_from: Mapping[str, Any] | None = None,
+    callbacks: Sequence[tf.keras.callbacks.Callback] = (),
 ) -> Run:
     """Fits a model and measures it.
 
@@ -223,9 +227,10 @@ def run_of(
         training: How to train, without a grid.
         arguments: Arguments of the model.
         started_from: What is known of the run that the model starts from.
+        callbacks: Further callbacks of the training that the model comes of.
     """
     begin, begin_cpu = time.perf_counter(), time.process_time()
-    fitted = trainer.fit(cls, task, training, arguments)
+    fitted = trainer.fit(cls, task, training, arguments, callbacks)
     cost = {
         "seconds": round(time.perf_counter() - begin, 1),
         "cpu_seconds": round(time.process_time() - begin_cpu, 1),

@@ -22,6 +22,8 @@ from tfrec_zoo.training.early_stopping import KeepBest, WatchEpochs, best_index
 
 logger = logging.getLogger(__name__)
 
+Callbacks = Sequence[tf.keras.callbacks.Callback]
+
 
 @dataclasses.dataclass
 class Fitted:
@@ -123,7 +125,14 @@ class Trainer:
         metrics = validating.measure(fitted.model, fitted.test, brief=True)
         return agreed(join(training.strategy), metrics), fitted
 
-    def fit(self, cls: Any, task: Task, training: Training, arguments: Mapping[str, Any]) -> Fitted:
+    def fit(
+        self,
+        cls: Any,
+        task: Task,
+        training: Training,
+        arguments: Mapping[str, Any],
+        callbacks: Callbacks = (),
+    ) -> Fitted:
         """Trains a model for the epochs that validation chooses.
 
         Args:
@@ -131,6 +140,8 @@ class Trainer:
             task: The task.
             training: How to train, without a grid.
             arguments: Arguments of the model.
+            callbacks: Further callbacks of the training that the model comes of; those that choose
+                its epochs, and those of models that it starts from, don't have them.
 
         Raises:
             TypeError: If the model has no such argument.
@@ -150,7 +161,7 @@ class Trainer:
         epochs = None
         if task.refits and task.held_out == "test" and self._validates(cls, task, training):
             epochs = self._epochs(cls, task, training, arguments)
-        return self._fitted(cls, task, training, arguments, epochs)
+        return self._fitted(cls, task, training, arguments, epochs, callbacks=callbacks)
 
     def _epochs(
         self, cls: Any, task: Task, training: Training, arguments: Mapping[str, Any]
@@ -174,6 +185,7 @@ class Trainer:
         arguments: Mapping[str, Any],
         epochs: int | None = None,
         watch: Callable[[Sequence[float]], None] | None = None,
+        callbacks: Callbacks = (),
     ) -> Fitted:
         """Trains one model: for given epochs, until validation ends it, or as `training` says.
 
@@ -185,10 +197,10 @@ class Trainer:
             examples = _with_features_of(examples, self._start)
         model = self._made(cls, task, training, arguments, examples)
 
-        def watching(measure: Any) -> list[WatchEpochs]:
+        def watching(measure: Any) -> list[tf.keras.callbacks.Callback]:
             if watch is None or not cls.is_iterative:
-                return []
-            return [WatchEpochs(measure, task.metric, watch)]
+                return [*callbacks]
+            return [WatchEpochs(measure, task.metric, watch), *callbacks]
 
         def held_out_metrics(model: RecommenderModel) -> dict[str, float]:
             return task.measure(model, examples.test, brief=True)
@@ -201,7 +213,7 @@ class Trainer:
         training = dataclasses.replace(training, patience=patience)
         monitor = task.monitor or model.monitor
         if task.refits and task.held_out == "test":
-            return self._refitted(model, task, training, examples, monitor, epochs or 1)
+            return self._refitted(model, task, training, examples, monitor, epochs or 1, callbacks)
         held_out = examples.test
         if task.held_out == "test":
             held_out = task.validating().examples(cls, arguments).test
@@ -238,13 +250,14 @@ class Trainer:
         examples: TaskExamples,
         monitor: str,
         epochs: int,
+        callbacks: Callbacks,
     ) -> Fitted:
         """Trains on all but the test examples, for the epochs that were chosen."""
         if not task.reports_best_on_test:
             stop = tf.keras.callbacks.LambdaCallback(
                 on_epoch_end=lambda epoch, _: setattr(model, "stop_training", epoch + 1 >= epochs)
             )
-            history = self._fit(model, examples, training, callbacks=[stop])
+            history = self._fit(model, examples, training, callbacks=[stop, *callbacks])
             return Fitted(model, examples.test, _rows(history), len(history.epoch))
 
         def measure(model: RecommenderModel) -> dict[str, float]:
@@ -253,7 +266,7 @@ class Trainer:
 
         metric = task.metric if monitor.startswith("val_") else monitor
         keep = KeepBest(measure, metric, training.patience or 0, epochs)
-        history = self._fit(model, examples, training, callbacks=[keep])
+        history = self._fit(model, examples, training, callbacks=[keep, *callbacks])
         best = keep.history[keep.best_epoch - 1]
         best = {f"best_on_test_{name}": value for name, value in best.items()}
         best["best_on_test_epochs"] = keep.best_epoch
