@@ -3,6 +3,7 @@
 import html.parser
 import importlib.util
 import pathlib
+import re
 import subprocess
 import sys
 import urllib.parse
@@ -60,6 +61,25 @@ def test_every_model_has_a_page(site: pathlib.Path) -> None:
         assert ('class="network docutils container"' in text) == is_network
         assert (site / "_images" / f"{entry.module}.svg").exists() == is_network
         assert 'class="equation' in text
+
+
+def test_what_each_model_can_do(site: pathlib.Path) -> None:
+    page = (site / "models" / "index.html").read_text(encoding="utf-8")
+    table = page.partition("What each can do")[2].partition("</table>")[0]
+    rows = re.findall(r"<tr.*?</tr>", table, flags=re.DOTALL)[1:]
+    text = [re.sub(r"\s+", " ", re.sub(r"<.*?>", " ", row)).strip() for row in rows]
+    assert [row.split()[0] for row in text] == list(registry.MODELS)
+    found = dict(row.split(" ", 1) for row in text)
+    assert found["Popularity"] == "nothing as all users when made again anew one"
+    assert found["TwoTower"] == (
+        "any features history, columns add_items : features any goes on several"
+    )
+    assert found["MatrixFactorization"] == (
+        "user and item as all new users add_items : content any clicks , ratings goes on several"
+    )
+    assert found["NeuMF"] == (
+        "user and item as all new users as all new items clicks , watch-time goes on several"
+    )
 
 
 def test_links_within_the_site_lead_somewhere(pages: dict[pathlib.Path, Page]) -> None:

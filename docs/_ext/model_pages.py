@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from api_pages import directive, write_folder
+from capabilities import capabilities
 from matplotlib import rc_context
 from matplotlib.transforms import Bbox
 from sphinx.application import Sphinx
@@ -21,6 +22,13 @@ from tfrec_zoo.data import SimulatedLog, simulate
 from tfrec_zoo.presets import PRESETS
 from tfrec_zoo.registry import Entry
 
+_ABOUT_CAPABILITIES = """\
+All of them do the tasks `next-watch`, `choice` and `ncf`, are exported as a SavedModel that takes
+raw requests, and rank the whole catalogue or what is allowed. The third and the fourth column say
+by what a user or an item is told that the model was not trained on: [new items, new
+users](../new-items.md). `negatives` are drawn while training: [large
+catalogues](../large-catalogues.md). `retrain` goes on from the day before, or makes the model anew.
+One training may be spread over [several machines](../scale.md)."""
 #: The same picture has the same bytes.
 _SVG = {"svg.hashsalt": "tfrec_zoo", "font.size": 10}
 
@@ -170,6 +178,7 @@ def write_pages(app: Sphinx) -> None:
                 link = f"[{entry.name}]({entry.module}.md)"
                 parts.append(f"| {link} | `{entry.task}` | {entry.idea} |")
         parts.append("")
+    parts += ["## What each can do", "", _ABOUT_CAPABILITIES, "", *capabilities(log), ""]
     modules = [entry.module for entry in registry.MODELS.values()]
     parts += ["```{toctree}", ":hidden:", "", *modules, "```", ""]
     pages["index.md"] = "\n".join(parts)
