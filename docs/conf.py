@@ -52,7 +52,12 @@ python_use_unqualified_type_names = True
 
 # Files outside docs: where the repository is, and which of them are pages of the site.
 source_url = _setup.get("metadata", "url", fallback="https://github.com/OWNER/tfrec_zoo")
-source_pages = {"CONTRIBUTING.md": "add-a-model", "benchmarks/README.md": "benchmarks"}
+source_pages = {
+    "CHANGELOG.md": "changelog",
+    "CONTRIBUTING.md": "contributing",
+    "SECURITY.md": "security",
+    "benchmarks/README.md": "benchmarks",
+}
 
 # Looks.
 html_theme = "furo"

@@ -82,6 +82,7 @@ def printed(shop: pathlib.Path, run_python: Any, tmp_path_factory: pytest.TempPa
         "new-items": "\n".join(python("docs/new-items.md")),
         "large-catalogues": "\n".join(python("docs/large-catalogues.md")),
         "long-trainings": "\n".join(python("docs/long-trainings.md")),
+        "coming-from": "\n".join(python("docs/coming-from.md")),
     }
     pages = tmp_path_factory.mktemp("pages")
     folders = {page: shutil.copytree(shop, pages / page) for page in programs}
@@ -196,6 +197,12 @@ def test_the_python_blocks_of_the_page_on_large_catalogues(printed: Any) -> None
 
 def test_the_python_blocks_of_the_page_on_long_trainings(printed: Any) -> None:
     assert len(printed("long-trainings")) == 1
+
+
+def test_the_python_blocks_of_the_page_on_other_libraries(printed: Any) -> None:
+    [text] = printed("coming-from")
+    assert re.search(r"user_id +id +score +rank", text)
+    assert text.splitlines()[-1].startswith("clicks, ")
 
 
 def commands() -> list[str]:
