@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from tfrec_zoo.data import Examples, Rows, Windows
-from tfrec_zoo.evaluation import full_ranking
+from tfrec_zoo.evaluation import Outcomes, full_ranking
 from tfrec_zoo.features import Features, FeatureSpec, NumericColumn, VocabularyColumn
+from tfrec_zoo.metrics import MISS
 from tfrec_zoo.models import GMF, MatrixFactorization, RetrievalModel
 
 import tensorflow as tf  # isort: skip (after tfrec_zoo, which chooses Keras 2)
@@ -93,7 +94,13 @@ def brute_force(examples, ks, mask_seen, matrix=QUERIES @ VECTORS.T):
 def test_is_brute_force(model, examples, ks, mask_seen):
     expected, ranks = brute_force(examples, ks, mask_seen)
     assert (ranks >= ITEMS).sum() >= (6 if mask_seen else 2)
-    found = full_ranking(model, examples, ks, mask_seen, batch_size=16)
+    outcomes = Outcomes()
+    found = full_ranking(model, examples, ks, mask_seen, batch_size=16, outcomes=outcomes)
+    kept = np.concatenate(outcomes.ranks)
+    assert outcomes.num_items == ITEMS and len(outcomes.ranks) == 3
+    # Of what can't be found, brute force says that it is last, or after it.
+    assert (kept[ranks < ITEMS] == ranks[ranks < ITEMS]).all()
+    assert (kept[ranks >= ITEMS] == MISS).all()
     assert set(found) == set(expected)
     for name, value in expected.items():
         assert found[name] == pytest.approx(value, rel=1e-5, abs=1e-7), name

@@ -33,6 +33,14 @@ def windows(examples: Any) -> list[tuple[str, str]]:
     return [("".join(h), i) for h, i in zip(history, examples.label, strict=True)]
 
 
+def test_how_often_user_and_item_are_trained_on() -> None:
+    """The last item is tested on, the one before validates: y, x, then x, then z are left."""
+    task = NextWatch(watched(["yxyx", "xy", "zv"]))
+    activity, popularity = task.frequencies()  # type: ignore[misc]
+    assert activity.tolist() == [2, 1, 1] and popularity.tolist() == [2, 1, 0]
+    assert task.examples(Popularity).test.label.tolist() == ["x", "y", "v"]
+
+
 def test_whole_histories_once_a_user() -> None:
     # The last of each user is the test, the one before validation, where there are three.
     task = NextWatch(watched(["pqrst", "qrs", "pq"]))

@@ -225,9 +225,14 @@ def test_what_is_measured(simulated_log: Log) -> None:
     assert np.average(ten, weights=[len(part) for part in np.array_split(truth, 10)]) == (
         pytest.approx(truth.mean(), rel=1e-5)
     )
+    # What is drawn is what is measured: predictions beside the truth, or beside what was chosen.
+    np.testing.assert_array_equal(run.outcomes.labels, truth)
+    level = run.outcomes.predictions.sum() / truth.sum() - 1
+    assert level == pytest.approx(run.metrics["bias_to_truth"], rel=1e-5)
     # A probability is no watch time, and has no bias.
     run = tfrec_zoo.train("LogisticRegression", task, training)
     assert set(run.metrics) == {"auc", "gauc", "weighted_per_user_loss"}
+    assert set(run.outcomes.labels) == {False, True}
 
 
 def test_the_truth_is_the_bound(simulated_log: Log, small_log: Log) -> None:

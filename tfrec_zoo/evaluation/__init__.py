@@ -10,6 +10,7 @@ from tfrec_zoo.evaluation.funnel import (
 )
 from tfrec_zoo.evaluation.nominations import nominate, scores_and_ranks
 from tfrec_zoo.evaluation.out_of_fold import by_fold, user_folds
+from tfrec_zoo.evaluation.outcomes import Outcomes
 from tfrec_zoo.evaluation.pointwise import (
     pointwise,
     pointwise_metrics,
@@ -21,6 +22,7 @@ from tfrec_zoo.evaluation.sampled_ranking import sample_negatives, sampled_ranki
 from tfrec_zoo.evaluation.stages import StageChoice, choose_stage
 
 __all__ = [
+    "Outcomes",
     "Result",
     "StageChoice",
     "by_fold",

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tfrec_zoo.data.examples import Examples, item_ids
 from tfrec_zoo.evaluation.checks import require_examples
+from tfrec_zoo.evaluation.outcomes import Outcomes
 from tfrec_zoo.evaluation.seen import SeenClasses, masked
 from tfrec_zoo.metrics import MISS, MRR, NDCG, CatalogueCoverage, HitRate, target_ranks
 from tfrec_zoo.models.base import RecommenderModel
@@ -23,6 +24,7 @@ def full_ranking(
     ks: Sequence[int] = (10, 50),
     mask_seen: bool = True,
     batch_size: int = 1024,
+    outcomes: Outcomes | None = None,
 ) -> dict[str, float]:
     """Ranks each example's item among all items that the model knows.
 
@@ -37,6 +39,7 @@ def full_ranking(
         mask_seen: Whether items that the user has seen before cannot be recommended. A held-out
             item that the user has seen before is then a miss.
         batch_size: Number of examples per chunk; a ranking model's chunks are smaller.
+        outcomes: Where the ranks are kept, if anywhere.
 
     Returns:
         `hit_rate_at_k`, `ndcg_at_k`, `coverage_at_k` (share of the catalogue in at least one list)
@@ -48,6 +51,8 @@ def full_ranking(
     require_examples(examples)
     item = model.features.spec.item
     num_items = len(model.features.vocabularies[item.space])
+    if outcomes is not None:
+        outcomes.num_items = num_items
     if model.family == "ranking":
         batch_size = max(min(batch_size, _PAIRS // num_items), 1)
     top = min(max(ks), num_items)
@@ -80,6 +85,8 @@ def full_ranking(
             ranks = tf.where(is_ranked, target_ranks(scores, target), MISS)
             for metric in rank_metrics:
                 metric.update_ranks(ranks)
+            if outcomes is not None:
+                outcomes.ranks.append(ranks.numpy())
             for k, metric in coverage.items():
                 metric.update_state(lists[:, :k])
     results = {metric.name: float(metric.result()) for metric in rank_metrics}

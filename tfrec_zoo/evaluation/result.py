@@ -6,7 +6,7 @@ import math
 import pathlib
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tfrec_zoo.artifacts import atomic_write, versions
@@ -27,6 +27,7 @@ class Result:
         seed: Seed of the run.
         statistics: Numbers about the model itself, such as its number of parameters.
         config: Options of the task, arguments of the model and of training.
+        history: What was reported after each epoch.
         generation: What the saved model and checkpoint of the run are told by, if there are any.
     """
 
@@ -40,6 +41,7 @@ class Result:
     seed: int
     statistics: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     config: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    history: Sequence[Mapping[str, float]] = ()
     generation: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -48,8 +50,9 @@ class Result:
         The dict includes the command and the versions that made the result.
         """
         contents = {**dataclasses.asdict(self), "command": command(), "versions": versions()}
-        if self.generation is None:
-            del contents["generation"]
+        for name in ("history", "generation"):
+            if not contents[name]:
+                del contents[name]
         return without_nan(contents)
 
     def write(self, path: str | pathlib.Path) -> None:
@@ -61,6 +64,8 @@ def without_nan(value: Any) -> Any:
     """Replaces NaN with None, because JSON has no NaN and some readers reject it."""
     if isinstance(value, dict):
         return {key: without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_nan(item) for item in value]
     return None if isinstance(value, float) and math.isnan(value) else value
 
 

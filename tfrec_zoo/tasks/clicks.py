@@ -15,7 +15,7 @@ import numpy as np
 from sklearn.metrics import log_loss
 
 from tfrec_zoo.data import Examples, Log, labelled_examples
-from tfrec_zoo.evaluation import pointwise_metrics, predict, predict_recorded
+from tfrec_zoo.evaluation import Outcomes, pointwise_metrics, predict, predict_recorded
 from tfrec_zoo.models import RecommenderModel
 from tfrec_zoo.tasks.impressions import with_impressions
 from tfrec_zoo.tasks.specs import click_spec, id_spec
@@ -173,7 +173,11 @@ class Clicks(Task):
         return self.parts[2 if self.held_out == "test" else 1]
 
     def measure(
-        self, model: RecommenderModel, examples: Examples, brief: bool = False
+        self,
+        model: RecommenderModel,
+        examples: Examples,
+        brief: bool = False,
+        outcomes: Outcomes | None = None,
     ) -> dict[str, float]:
         """AUC, log loss, and AUC within users (GAUC).
 
@@ -184,9 +188,12 @@ class Clicks(Task):
             model: A model trained on this task.
             examples: The test examples.
             brief: Makes no difference: all are cheap.
+            outcomes: Where probabilities of the positions that were shown are kept, if anywhere.
         """
         predictions = predict(model, examples)
         recorded = predict_recorded(model, examples, predictions)
+        if outcomes is not None:
+            outcomes.predictions, outcomes.labels = recorded, examples.label
         return click_metrics(predictions, examples, recorded)
 
     @property

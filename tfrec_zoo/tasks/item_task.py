@@ -12,7 +12,7 @@ import numpy as np
 
 from tfrec_zoo.data import Examples, NegativeSampling, Split, interaction_examples
 from tfrec_zoo.data.sharded import ShardedLog
-from tfrec_zoo.evaluation import full_ranking
+from tfrec_zoo.evaluation import Outcomes, full_ranking
 from tfrec_zoo.features import FeatureSpec
 from tfrec_zoo.models import RecommenderModel
 from tfrec_zoo.tasks.sharded import ShardedTask
@@ -189,7 +189,11 @@ class ItemTask(Task):
         return history_spec(self.log, length)
 
     def measure(
-        self, model: RecommenderModel, examples: Examples, brief: bool = False
+        self,
+        model: RecommenderModel,
+        examples: Examples,
+        brief: bool = False,
+        outcomes: Outcomes | None = None,
     ) -> dict[str, float]:
         """Hit rate, NDCG, MAP and coverage, with the items seen before masked, and with them kept.
 
@@ -197,12 +201,27 @@ class ItemTask(Task):
             model: A model trained on this task.
             examples: The test examples in the form that it reads.
             brief: Whether to leave out the metrics with seen items kept.
+            outcomes: Where the ranks with seen items masked are kept, if anywhere.
         """
-        metrics = full_ranking(model, examples, mask_seen=True)
+        metrics = full_ranking(model, examples, mask_seen=True, outcomes=outcomes)
         if brief:
             return metrics
         kept = full_ranking(model, examples, mask_seen=False)
         return {**metrics, **{f"{name}_seen_kept": value for name, value in kept.items()}}
+
+    def frequencies(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """How often the user and the item of each test example are among the training examples.
+
+        Returns:
+            Two arrays, [examples] each; None of a log in shards.
+        """
+        if self.shards is not None:
+            return None
+        found = []
+        for codes in (self.log.user_codes, self.log.item_codes):
+            counts = np.bincount(codes[self.train_rows], minlength=codes.max() + 1)
+            found.append(counts[codes[np.sort(self.test_rows)]])
+        return found[0], found[1]
 
     def _ends_of_histories(self, length: int | None) -> np.ndarray:
         """Training rows whose histories of a length hold every training row, the last among them.

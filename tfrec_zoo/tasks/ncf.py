@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tfrec_zoo.data import Examples, SampledTest, Split, interaction_examples
-from tfrec_zoo.evaluation import full_ranking, sample_negatives, sampled_ranking
+from tfrec_zoo.evaluation import Outcomes, full_ranking, sample_negatives, sampled_ranking
 from tfrec_zoo.models import RecommenderModel
 from tfrec_zoo.tasks.choice import Choice
 from tfrec_zoo.tasks.next_watch import NextWatch
@@ -115,7 +115,11 @@ class NCF(NextWatch):
         return [*self._moment_in_words(), words]
 
     def measure(
-        self, model: RecommenderModel, examples: Examples, brief: bool = False
+        self,
+        model: RecommenderModel,
+        examples: Examples,
+        brief: bool = False,
+        outcomes: Outcomes | None = None,
     ) -> dict[str, float]:
         """Hit rate and NDCG at 10 among the others, and against the whole catalogue.
 
@@ -123,6 +127,9 @@ class NCF(NextWatch):
             model: A model trained on this task.
             examples: The test examples in the form that it reads.
             brief: Whether to leave out the whole catalogue.
+            outcomes: Where the ranks in the whole catalogue are kept, if anywhere.
         """
         metrics = sampled_ranking(model, examples, self.negatives_to_rank)
-        return metrics if brief else {**metrics, **full_ranking(model, examples, ks=(10,))}
+        if brief:
+            return metrics
+        return {**metrics, **full_ranking(model, examples, ks=(10,), outcomes=outcomes)}

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tfrec_zoo.data import Examples, Log, Split, interaction_examples
-from tfrec_zoo.evaluation import predict
+from tfrec_zoo.evaluation import Outcomes, predict
 from tfrec_zoo.models import RecommenderModel
 from tfrec_zoo.tasks.specs import choice_spec, id_spec
 from tfrec_zoo.tasks.splits import SplitName, make_split
@@ -112,7 +112,11 @@ class Ratings(Task):
         return TaskExamples(*self.parts, spec, is_guessed=self.spec is None)
 
     def measure(
-        self, model: RecommenderModel, examples: Examples, brief: bool = False
+        self,
+        model: RecommenderModel,
+        examples: Examples,
+        brief: bool = False,
+        outcomes: Outcomes | None = None,
     ) -> dict[str, float]:
         """Root mean squared and mean absolute error.
 
@@ -120,8 +124,12 @@ class Ratings(Task):
             model: A model trained on this task.
             examples: The test examples.
             brief: Makes no difference: both are cheap.
+            outcomes: Where predictions are kept, if anywhere.
         """
-        return rating_errors(predict(model, examples), examples.label)
+        predictions = predict(model, examples)
+        if outcomes is not None:
+            outcomes.predictions, outcomes.labels = predictions, examples.label
+        return rating_errors(predictions, examples.label)
 
     @property
     def baselines(self) -> dict[str, Callable[[], dict[str, float]]]:

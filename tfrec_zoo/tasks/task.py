@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from tfrec_zoo.data import Examples, Log, NegativeSampling, Split
+from tfrec_zoo.evaluation import Outcomes
 from tfrec_zoo.features import Features, FeatureSpec, Vocabulary
 from tfrec_zoo.models import RecommenderModel
 from tfrec_zoo.typed_fields import check
@@ -114,7 +115,11 @@ class Task(abc.ABC):
 
     @abc.abstractmethod
     def measure(
-        self, model: RecommenderModel, examples: Examples, brief: bool = False
+        self,
+        model: RecommenderModel,
+        examples: Examples,
+        brief: bool = False,
+        outcomes: Outcomes | None = None,
     ) -> dict[str, float]:
         """Metrics of a trained model.
 
@@ -122,6 +127,7 @@ class Task(abc.ABC):
             model: A model trained on this task.
             examples: The test examples in the form that it reads.
             brief: Whether `metric` and what is as cheap will do, as after each epoch.
+            outcomes: Where what became of each example is kept, if anywhere.
         """
 
     @property
@@ -149,6 +155,14 @@ class Task(abc.ABC):
     def num_items(self) -> int:
         """Number of items that a model learns to choose among; 0 where it learns from pairs."""
         return 0
+
+    def frequencies(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """How often the user and the item of each test example are among the training examples.
+
+        Returns:
+            Two arrays, [examples] each; None where examples are not of a user and an item each.
+        """
+        return None
 
     @property
     def reports_best_on_test(self) -> bool:
@@ -197,14 +211,17 @@ class Task(abc.ABC):
         arguments = model.get_config() if arguments is None else arguments
         return self.measured(model, self.examples(type(model), arguments).test)
 
-    def measured(self, model: RecommenderModel, examples: Examples) -> dict[str, float]:
+    def measured(
+        self, model: RecommenderModel, examples: Examples, outcomes: Outcomes | None = None
+    ) -> dict[str, float]:
         """Metrics of a trained model; those that are undefined are logged, with the reason.
 
         Args:
             model: A model trained on this task.
             examples: The test examples in the form that it reads.
+            outcomes: Where what became of each example is kept, if anywhere.
         """
-        metrics = self.measure(model, examples)
+        metrics = self.measure(model, examples, outcomes=outcomes)
         undefined = [name for name, value in metrics.items() if np.isnan(value)]
         if undefined:
             logger.warning(

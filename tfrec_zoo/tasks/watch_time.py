@@ -16,6 +16,7 @@ from tfrec_zoo.data import Examples, Log, Split, impression_examples, next_watch
 from tfrec_zoo.data.derived import MAX_HISTORY
 from tfrec_zoo.data.nominated import NOMINATED, nominations_of_examples
 from tfrec_zoo.evaluation import (
+    Outcomes,
     by_fold,
     nominate,
     pointwise_metrics,
@@ -285,7 +286,11 @@ class WatchTime(Task):
         )
 
     def measure(
-        self, model: RecommenderModel, examples: Examples, brief: bool = False
+        self,
+        model: RecommenderModel,
+        examples: Examples,
+        brief: bool = False,
+        outcomes: Outcomes | None = None,
     ) -> dict[str, float]:
         """AUC, AUC within pages (GAUC), weighted per-user loss, and bias of watch times.
 
@@ -297,14 +302,21 @@ class WatchTime(Task):
             model: A model trained on this task.
             examples: The test examples.
             brief: Makes no difference: all are cheap.
+            outcomes: Where predictions of the positions that were shown are kept, if anywhere,
+                beside the watch times or, on the simulator, their true expectations.
         """
         predictions = predict(model, examples)
         recorded = predict_recorded(model, examples, predictions)
         metrics = pointwise_metrics(predictions, examples.label, examples.groups, recorded)
+        truth, predicted = self._truth(), examples.label
         if model.predicts != "watch time":
             del metrics["bias"]  # Probabilities are no watch times.
-        elif self._truth() is not None:
-            metrics.update(calibration(recorded, self._truth()))
+            predicted = examples.label > 0
+        elif truth is not None:
+            metrics.update(calibration(recorded, truth))
+            predicted = truth
+        if outcomes is not None:
+            outcomes.predictions, outcomes.labels = recorded, predicted
         return metrics
 
     def _truth(self, column: str = "true_watch_time") -> Any:
