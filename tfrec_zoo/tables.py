@@ -8,7 +8,6 @@ import dataclasses
 import json
 import logging
 import pathlib
-import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,6 +16,7 @@ import tensorflow as tf
 from tfrec_zoo import presets, registry
 from tfrec_zoo.evaluation import Result
 from tfrec_zoo.presets import Preset
+from tfrec_zoo.result_cells import cell, markdown_table, provenance, table_cells, values_of
 from tfrec_zoo.tasks import Task
 from tfrec_zoo.training.resuming import unfinished
 
@@ -290,80 +290,19 @@ def markdown(results: Sequence[Mapping[str, Any]], columns: Mapping[str, str] | 
     rows: dict[str, list[Mapping[str, Any]]] = {}
     for result in results:
         rows.setdefault(result["row"], []).append(result)
-    found = [_values(result) for result in results]
+    found = [values_of(result) for result in results]
     names = list(dict.fromkeys(name for values in found for name in values))
     unknown = sorted(set((columns or {}).values()) - set(names))
     if unknown and columns is not None and not set(columns.values()) & set(names):
         raise ValueError(f"The results have the metrics {names}. Received: {unknown}")
     wanted = {name: name for name in names} if columns is None else columns
-    return "\n".join([*_lines(rows, wanted, {}), "", _provenance(results)])
-
-
-def _values(result: Mapping[str, Any]) -> dict[str, Any]:
-    return {**result.get("statistics", {}), **result["metrics"]}
-
-
-def _lines(
-    rows: Mapping[str, Sequence[Mapping[str, Any]]],
-    columns: Mapping[str, str],
-    published: Mapping[str, str],
-) -> list[str]:
-    headings = ["row", "seeds", *columns, *(["published"] if any(published.values()) else [])]
-    lines = [f"| {' | '.join(headings)} |", "|---" * len(headings) + "|"]
-    for row, runs in rows.items():
-        cells = [row, ", ".join(str(run["seed"]) for run in runs) or "†"]
-        values = [_values(run) for run in runs]
-        for key in columns.values():
-            cells.append(_cell([value[key] for value in values if value.get(key) is not None]))
-        if any(published.values()):
-            cells.append(published[row])
-        lines.append(f"| {' | '.join(cells)} |")
-    return lines
+    return "\n".join([*markdown_table(table_cells(rows, wanted)), "", provenance(results)])
 
 
 def _published(preset: Preset) -> str:
     """The published numbers that a row stands beside."""
     numbers = " / ".join(f"{value:.4g}" for value in preset.published.values())
     return f"{numbers} ({preset.source})" if numbers else ""
-
-
-def _provenance(results: Sequence[Mapping[str, Any]]) -> str:
-    """The data, the protocols and the versions that results were made with, each once."""
-    parts = []
-    for name in ("dataset", "protocol", "versions"):
-        words = (_words(result, name) for result in results)
-        parts.append(", or ".join(dict.fromkeys(words)))
-    return "; ".join(parts)
-
-
-def _words(result: Mapping[str, Any], name: str) -> str:
-    if name == "dataset":
-        return f"{result['dataset']} (sha256 {result['data_checksum'][:16]}…)"
-    if name == "versions":
-        return ", ".join(f"{package} {version}" for package, version in result[name].items())
-    return result[name]
-
-
-def _cell(values: Sequence[float]) -> str:
-    if values and all(isinstance(value, int) for value in values):
-        return "/".join(f"{value:,}" for value in dict.fromkeys(values))
-    return mean_and_deviation(values)
-
-
-def mean_and_deviation(values: Sequence[float]) -> str:
-    """The mean of values and, of several, their sample standard deviation, as text.
-
-    Example:
-
-    >>> mean_and_deviation([0.25, 0.75]), mean_and_deviation([1234.5])
-    ('0.5000 ± 0.3536', '1,234')
-    """
-    if not values:
-        return ""
-    # Metrics have four digits; more than a hundred of anything else, such as seconds, needs none.
-    digits = 4 if max(map(abs, values)) < 100 else 0
-    mean = f"{statistics.mean(values):,.{digits}f}"
-    return mean if len(values) == 1 else f"{mean} ± {statistics.stdev(values):,.{digits}f}"
 
 
 def page(folder: str | pathlib.Path) -> str:
@@ -380,9 +319,16 @@ def page(folder: str | pathlib.Path) -> str:
         dataset = "DIR" if known[0].dataset.startswith("ncf/") else known[0].dataset
         command = f"tfrec-zoo benchmark {name} --dataset {dataset} --output runs/{name}"
         parts += [f"## {table.title}", "", *([table.about, ""] if table.about else [])]
-        parts += ["```bash", command, "```", "", *_lines(rows, table.columns, published), ""]
+        parts += [
+            "```bash",
+            command,
+            "```",
+            "",
+            *markdown_table(table_cells(rows, table.columns, published)),
+            "",
+        ]
         results = [run for runs in rows.values() for run in runs]
-        parts += [_provenance(results), ""] if results else []
+        parts += [provenance(results), ""] if results else []
     return "\n".join(parts)
 
 
@@ -410,8 +356,8 @@ def headlines(folder: str | pathlib.Path) -> str:
         for row in rows:
             preset = presets.get(f"{name}/{row}")
             runs = _runs(pathlib.Path(folder) / name, preset)
-            values = [_values(run)[table.columns[heading]] for run in runs]
-            cells += [f"{row} {_cell(values)}"] if values else []
+            values = [values_of(run)[table.columns[heading]] for run in runs]
+            cells += [f"{row} {cell(values)}"] if values else []
         if len(cells) == len(rows):
             words = (table.title, preset.dataset, heading, *cells, _published(preset))
             lines.append(f"| {' | '.join(words)} |")

@@ -18,7 +18,7 @@ from tfrec_zoo.data.derived import TITLE
 from tfrec_zoo.experiments.experiment import Experiment
 from tfrec_zoo.experiments.findings import Finding, by_differences
 from tfrec_zoo.experiments.measured import Measured, Results
-from tfrec_zoo.plots.figures import new_figure
+from tfrec_zoo.plots.embedding_map import embedding_map
 from tfrec_zoo.tasks import NextWatch
 
 if TYPE_CHECKING:
@@ -100,24 +100,12 @@ class EmbeddingMap(Experiment):
         """A map for each model, of the first seed."""
         points = results.curve("map")
         points = points[points["seed"] == points["seed"].min()]
-        names = list(points["setting"].unique())
-        figure, axes = new_figure(columns=len(names), width=5.0, height=5.0)
-        colours = _colours(points["kind"])
-        for each, name in zip(np.ravel(axes), names, strict=True):
-            own = points[points["setting"] == name]
-            for kind, colour in colours.items():
-                some = own[own["kind"] == kind]
-                each.scatter(some["x"], some["y"], s=9, color=colour, label=kind, linewidth=0)
+        maps = {}
+        for name, own in points.groupby("setting", sort=False):
             row = results.metrics[results.metrics["setting"] == name]
-            each.set_title(
-                f"{name}: purity {row['purity'].mean():.2f}, chance {row['chance'].mean():.2f}",
-                fontsize="medium",
-            )
-            each.set_xlabel("t-SNE, first dimension")
-            each.set_ylabel("t-SNE, second dimension")
-        handles = np.ravel(axes)[0].get_legend_handles_labels()
-        figure.legend(*handles, loc="outside lower center", ncols=8, fontsize="small")
-        return figure
+            words = f"purity {row['purity'].mean():.2f}, chance {row['chance'].mean():.2f}"
+            maps[f"{name}: {words}"] = own[["x", "y"]].to_numpy(), own["kind"].to_numpy()
+        return embedding_map(maps)
 
     def findings(self, results: Results) -> list[Finding]:
         """Purity against chance."""
@@ -130,15 +118,6 @@ class EmbeddingMap(Experiment):
                 claim += "as by chance."
                 found.append(by_differences((own - 2 * drawn).to_numpy(), words, claim))
         return found
-
-
-def _colours(kinds: pd.Series) -> dict[str, Any]:
-    """A colour for each kind, the most frequent ones first."""
-    from matplotlib import colormaps
-
-    names = list(kinds.value_counts().index)
-    palette = [colormaps[name](i) for name in ("tab20", "tab20b") for i in range(20)]
-    return {name: palette[i % len(palette)] for i, name in enumerate(names)}
 
 
 def kinds_of(log: Log) -> pd.Series:

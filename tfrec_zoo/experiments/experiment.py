@@ -22,7 +22,7 @@ from tfrec_zoo.data import Log, simulate
 from tfrec_zoo.evaluation.result import command, without_nan
 from tfrec_zoo.experiments.findings import Finding
 from tfrec_zoo.experiments.measured import Measured, Results
-from tfrec_zoo.tables import mean_and_deviation
+from tfrec_zoo.result_cells import mean_and_deviation
 from tfrec_zoo.training import Training
 
 if TYPE_CHECKING:

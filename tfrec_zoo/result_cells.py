@@ -1,0 +1,97 @@
+"""Cells of a table of results: means and standard deviations over seeds, as text."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+def table_cells(
+    rows: Mapping[str, Sequence[Mapping[str, Any]]],
+    columns: Mapping[str, str],
+    published: Mapping[str, str] | None = None,
+) -> list[list[str]]:
+    """The headings of a table, and its rows.
+
+    Args:
+        rows: The results by row.
+        columns: Metrics and statistics by their headings.
+        published: Published numbers by row, if there are any.
+    """
+    published = published or {}
+    headings = ["row", "seeds", *columns, *(["published"] if any(published.values()) else [])]
+    lines = [headings]
+    for row, runs in rows.items():
+        cells = [row, ", ".join(str(run["seed"]) for run in runs) or "†"]
+        values = [values_of(run) for run in runs]
+        for key in columns.values():
+            cells.append(cell([value[key] for value in values if value.get(key) is not None]))
+        if any(published.values()):
+            cells.append(published[row])
+        lines.append(cells)
+    return lines
+
+
+def markdown_table(cells: Sequence[Sequence[str]]) -> list[str]:
+    """The lines of a table in Markdown, of its headings and rows.
+
+    Example:
+
+    >>> print("\\n".join(markdown_table([["row", "AUC"], ["mine", "0.75"]])))
+    | row | AUC |
+    |---|---|
+    | mine | 0.75 |
+    """
+    headings, *rows = cells
+    lines = [f"| {' | '.join(line)} |" for line in (headings, *rows)]
+    return [lines[0], "|---" * len(headings) + "|", *lines[1:]]
+
+
+def values_of(result: Mapping[str, Any]) -> dict[str, Any]:
+    """The metrics of a result file, and the numbers about the model itself."""
+    return {**result.get("statistics", {}), **result["metrics"]}
+
+
+def cell(values: Sequence[float]) -> str:
+    """The mean of values and their deviation; of whole numbers, each that there is.
+
+    Example:
+
+    >>> cell([1200, 1200]), cell([0.5])
+    ('1,200', '0.5000')
+    """
+    if values and all(isinstance(value, int) for value in values):
+        return "/".join(f"{value:,}" for value in dict.fromkeys(values))
+    return mean_and_deviation(values)
+
+
+def mean_and_deviation(values: Sequence[float]) -> str:
+    """The mean of values and, of several, their sample standard deviation, as text.
+
+    Example:
+
+    >>> mean_and_deviation([0.25, 0.75]), mean_and_deviation([1234.5])
+    ('0.5000 ± 0.3536', '1,234')
+    """
+    if not values:
+        return ""
+    # Metrics have four digits; more than a hundred of anything else, such as seconds, needs none.
+    digits = 4 if max(map(abs, values)) < 100 else 0
+    mean = f"{statistics.mean(values):,.{digits}f}"
+    return mean if len(values) == 1 else f"{mean} ± {statistics.stdev(values):,.{digits}f}"
+
+
+def provenance(results: Sequence[Mapping[str, Any]]) -> str:
+    """The data, the protocols and the versions that results were made with, each once."""
+    parts = []
+    for name in ("dataset", "protocol", "versions"):
+        words = (_words(result, name) for result in results)
+        parts.append(", or ".join(dict.fromkeys(words)))
+    return "; ".join(parts)
+
+
+def _words(result: Mapping[str, Any], name: str) -> str:
+    if name == "dataset":
+        return f"{result['dataset']} (sha256 {result['data_checksum'][:16]}…)"
+    if name == "versions":
+        return ", ".join(f"{package} {version}" for package, version in result[name].items())
+    return result[name]
