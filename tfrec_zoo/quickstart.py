@@ -20,6 +20,7 @@ from tfrec_zoo.evaluation import Result, choose_stage, evenly_spaced
 from tfrec_zoo.folds import train_folds
 from tfrec_zoo.generations import next_generation, require_own
 from tfrec_zoo.models import RetrievalModel
+from tfrec_zoo.reports import quickstart_report
 from tfrec_zoo.serving import Funnel, export
 from tfrec_zoo.stages import (
     TEST_EXAMPLES,
@@ -40,7 +41,14 @@ _LONG = 250_000
 #: Interactions that are passed over in all, at most, when retrieval is trained.
 _PASSES = 2_000_000
 #: What is replaced together.
-_PARTS = ("funnel", "recommend.py", "requests.json", "result.json", "titles.json")
+_PARTS = (
+    "funnel",
+    "recommend.py",
+    "report.html",
+    "requests.json",
+    "result.json",
+    "titles.json",
+)
 #: Scores that are worked out, at most, to nominate what the ranker is trained on.
 _NOMINATION_SCORES = 10**10
 
@@ -62,7 +70,8 @@ def quickstart(
     Args:
         log: The log. Without impressions, each interaction is shown beside sampled items; without
             times, nothing is ranked, because that needs the order of events.
-        output: Folder for `funnel` (the SavedModel), `result.json`, and a program that asks it.
+        output: Folder for `funnel` (the SavedModel), `result.json`, `report.html`, and a program
+            that asks it.
         seed: Seed of all random numbers.
         quiet: Whether to print nothing.
         ranker: Name of the ranking model; any that reads features.
@@ -106,7 +115,8 @@ def _quickstart(
     training, arguments = retrieval_settings(log, rows, given)
     retrieval_class = registry.get("YouTubeRetrieval").load()
     arguments = suited_negatives(retrieval_class, arguments, task.num_items)
-    retrieval = Trainer().fit(retrieval_class, task, training, arguments).model
+    fitted = Trainer().fit(retrieval_class, task, training, arguments)
+    retrieval, histories = fitted.model, {"retrieval": fitted.history}
     stages = {
         name: Funnel({name: model}, None, log, num_candidates=100, k=20)
         for name, model in (("popularity", popularity.model), ("retrieval", retrieval))
@@ -129,6 +139,7 @@ def _quickstart(
             dataclasses.replace(given, epochs=2),
             **ranker_class.quick_arguments,
         )
+        histories["ranking"] = ranking.history
         stages["funnel"] = Funnel(sources, ranking.model, log, num_candidates=100, k=20)
     else:
         say("\nNothing is ranked: ranking needs the order of events, and this log has no times.")
@@ -151,12 +162,15 @@ def _quickstart(
         write_client(folder, exported, log, test)
         result["seconds"] = round(time.perf_counter() - begin, 1)
         atomic_write(folder / "result.json", json.dumps(result, indent=1) + "\n")
+        judged = () if ranking is None else (ranking.outcomes, ranking.model.predicts)
+        atomic_write(folder / "report.html", quickstart_report(result, histories, *judged))
     say(f"\n{_table(result['metrics'])}\n\nExported: {choice.name}, by {choice.reason}")
 
     say("\nAsking the exported model in a process of its own")
     say(_ask(output / "recommend.py"))
-    say(f"{result['seconds']:.0f} s. Written to {output}: funnel (a SavedModel), result.json, and "
-        f"recommend.py, which asks the funnel with TensorFlow alone.\n"
+    say(f"{result['seconds']:.0f} s. Written to {output}: funnel (a SavedModel), result.json, "
+        f"report.html, to be opened in a browser, and recommend.py, which asks the funnel with "
+        f"TensorFlow alone.\n"
         f"Next: tfrec-zoo recommend {output}/funnel --request '{{\"history\": []}}'\n"
         f"      tfrec-zoo train YouTubeRetrieval --dataset FOLDER --output DIR   "
         f"(a folder with your own interactions.parquet)")  # fmt: skip

@@ -29,7 +29,7 @@ def test_benchmark_on_the_files_of_the_ncf_paper(
     arguments: Any, ncf_files: Any, run: Any, run_json: Any, fails: Any, tmp_path: Any
 ) -> None:
     rows = run_json(*arguments)
-    assert sorted(os.listdir(tmp_path)) == ["ItemKNN-4.json", "Popularity-4.json"]
+    assert sorted(os.listdir(tmp_path)) == ["ItemKNN-4.json", "Popularity-4.json", "report.html"]
     for row in rows:
         written = json.loads((tmp_path / f"{row['row']}-4.json").read_text())
         assert written == {key: value for key, value in row.items() if key != "row"}

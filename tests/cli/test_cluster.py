@@ -52,6 +52,7 @@ def test_a_cluster_trains_as_one_process(
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "checkpoint",
         "model",
+        "report.html",
         "result.json",
     ]
 

@@ -53,6 +53,8 @@ def test_quickstart(simulated_log: Log, tmp_path: Any) -> None:
     assert f"Exported: {result['exported']}, by {result['reason']}" in text
     left = set(os.listdir(tmp_path / "q"))
     assert left >= {"funnel", "result.json", "recommend.py", "titles.json", "requests.json"}
+    # The stages, two trainings, and the calibration of the ranker.
+    assert (tmp_path / "q" / "report.html").read_text(encoding="utf-8").count("<img") == 4
     assert not [name for name in left if name.startswith(".")]
     titles = json.loads((tmp_path / "q" / "titles.json").read_text())
     assert titles == dict(log.items[["video_id", "title"]].itertuples(index=False))

@@ -17,11 +17,14 @@ from tfrec_zoo.serving import load
 
 import tensorflow as tf  # isort: skip (after tfrec_zoo, which chooses Keras 2)
 
+#: What is left of a training.
+LEFT = ["checkpoint", "model", "report.html", "result.json"]
+
 pytestmark = pytest.mark.usefixtures("eagerly")
 
 
 def test_train_leaves_model_checkpoint_and_result(retrieval: Any, dataset: Any) -> None:
-    assert sorted(os.listdir(retrieval)) == ["checkpoint", "model", "result.json"]
+    assert sorted(os.listdir(retrieval)) == LEFT
     result = json.loads((retrieval / "result.json").read_text())
     assert (result["model"], result["task"]) == ("YouTubeRetrieval", "next-watch")
     assert (result["dataset"], result["seed"]) == ("mylog", 3)
@@ -156,7 +159,7 @@ def test_a_preset(dataset: Any, train: Any, run_json: Any, tmp_path: Any) -> Non
     """With fields of training and options of the task in place of its own."""
     given = ("--epochs", 1, "--task-set", "bags=2,4", "--set", "hidden_units=(8,4)")
     result = train(dataset, tmp_path, "--preset", "next-watch/bag-50", *given, "--seed", 2)
-    assert sorted(os.listdir(tmp_path)) == ["checkpoint", "model", "result.json"]
+    assert sorted(os.listdir(tmp_path)) == LEFT
     assert (result["model"], result["seed"]) == ("YouTubeRetrieval", 2)
     config = result["config"]
     assert config["preset"] == "next-watch/bag-50"
@@ -180,7 +183,7 @@ def test_a_preset_that_is_a_baseline_leaves_its_result(
     """Item rates draw nothing and have no model."""
     label = ("--preset", "ctr/item-rates", "--task-set", "label=rating")
     result = train(dataset, tmp_path, *label)
-    assert os.listdir(tmp_path) == ["result.json"]
+    assert sorted(os.listdir(tmp_path)) == ["report.html", "result.json"]
     assert result["model"] == "item-rates" and 0 < result["metrics"]["auc"] < 1
     line = fails("train", *label, "--dataset", dataset, "--output", tmp_path, "--set", "l2=1")
     assert "'item-rates' has no arguments" in line and "{'l2': 1}" in line

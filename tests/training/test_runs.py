@@ -285,7 +285,8 @@ def test_only_rankers_score(run: Run) -> None:
 @pytest.mark.filterwarnings("ignore")
 def test_save_leaves_what_can_be_loaded_and_restored(run: Run, tmp_path: pathlib.Path) -> None:
     folder = run.save(tmp_path / "run", preset="a/b")
-    assert sorted(path.name for path in folder.iterdir()) == ["checkpoint", "model", "result.json"]
+    names = ["checkpoint", "model", "report.html", "result.json"]
+    assert sorted(path.name for path in folder.iterdir()) == names
     result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
     task = run.task
     assert result["metrics"] == pytest.approx(dict(run.metrics))
@@ -296,6 +297,15 @@ def test_save_leaves_what_can_be_loaded_and_restored(run: Run, tmp_path: pathlib
     assert result["config"]["options"] == {"bags": [3]} and result["config"]["preset"] == "a/b"
     assert result["config"]["training"]["epochs"] == 1
     assert "features" not in result["config"]["arguments"]
+    assert result["history"] == run.history
+    manifest = json.loads((folder / "model" / "manifest.json").read_text(encoding="utf-8"))
+    assert "history" not in manifest
+
+    # Metrics against K, and by activity and popularity.
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert page.count("<img") == 2 and task.protocol in page and task.log.checksum in page
+    ranks = np.concatenate(run.outcomes.ranks)
+    assert (ranks < 10).mean() == pytest.approx(run.metrics["hit_rate_at_10"])
 
     restored = checkpoints.restore(folder / "checkpoint")
     found = task.evaluate(restored)

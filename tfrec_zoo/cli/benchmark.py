@@ -4,6 +4,8 @@ import argparse
 import functools
 import logging
 import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from tfrec_zoo.cli.arguments import add_values, given_options, show
 from tfrec_zoo.cli.datasets import add_dataset, given_reading, load_dataset
@@ -33,7 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--model", nargs="+", help="only the rows of these models")
     parser.add_argument("--factors", type=int, nargs="+", help="only the rows of these sizes")
-    parser.add_argument("--output", required=True, help="folder for a result file per run")
+    parser.add_argument(
+        "--output", required=True, help="folder for a result file per run, and a report"
+    )
     parser.add_argument(
         "--resume",
         action="store_true",
@@ -70,14 +74,33 @@ def _run_table(arguments: argparse.Namespace) -> None:
         checked_options(preset.task, options)
     log = load_dataset(arguments.dataset, arguments.data_dir, given_reading(arguments))
     results = tables.run(wanted, log, arguments.output, arguments.seeds, **options)
-    columns = tables.TABLES[arguments.table].columns
+    table = tables.TABLES[arguments.table]
+    columns = table.columns
     if arguments.metrics:
         known = {name for found in results for name in (*found["metrics"], *found["statistics"])}
         unknown = sorted(set(arguments.metrics) - known)
         if unknown:
             raise ValueError(f"`--metrics` must be of {sorted(known)}. Received: {unknown}")
         columns = {name: name for name in arguments.metrics}
+    _write_report(pathlib.Path(arguments.output), table, wanted, results, columns)
     show(arguments, results, tables.markdown(results, columns))
+
+
+def _write_report(
+    folder: pathlib.Path,
+    table: Any,
+    presets: Sequence[Any],
+    results: Sequence[Mapping[str, Any]],
+    columns: Mapping[str, str],
+) -> None:
+    """Leaves a page of HTML beside the result files of a table."""
+    from tfrec_zoo.artifacts import atomic_write
+    from tfrec_zoo.evaluation import command
+    from tfrec_zoo.reports import table_report
+
+    published = {preset.row: preset.published for preset in presets}
+    page = table_report(table.title, table.about, command(), results, columns, published)
+    atomic_write(folder / "report.html", page)
 
 
 def _run_all(arguments: argparse.Namespace) -> None:
@@ -102,6 +125,8 @@ def _run_all(arguments: argparse.Namespace) -> None:
             continue
         log = load(arguments.ncf if dataset.startswith(_NCF) else dataset)
         runs[name] = tables.run(presets, log, output / name, arguments.seeds)
+        table = tables.TABLES[name]
+        _write_report(output / name, table, presets, runs[name], table.columns)
         # What there is can be read while the next table is made.
         atomic_write(output / "results.md", tables.page(output))
     written = output / "results.md"

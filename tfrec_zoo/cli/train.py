@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", nargs="?", help="name of a model; see: tfrec-zoo list")
     add_dataset(parser, default=None, default_words="simulated, or the preset's")
     parser.add_argument(
-        "--output", required=True, help="folder for model, checkpoint and result.json"
+        "--output", required=True, help="folder for model, checkpoint, result.json, report.html"
     )
     parser.add_argument(
         "--preset",
@@ -49,7 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Runs the command."""
     from tfrec_zoo import presets, registry, tasks
-    from tfrec_zoo.generations import require_own
+    from tfrec_zoo.artifacts import atomic_write
+    from tfrec_zoo.generations import next_generation, require_own
+    from tfrec_zoo.reports import training_report
     from tfrec_zoo.tables import result_of
     from tfrec_zoo.training import Training
     from tfrec_zoo.training.resuming import unfinished
@@ -100,7 +102,11 @@ def run(arguments: argparse.Namespace) -> None:
         if made:
             raise ValueError(f"The baseline {model!r} has no arguments. Received: --set {made}")
         if is_chief:
-            result_of(preset, task, training.seed).write(output / "result.json")
+            result = result_of(preset, task, training.seed)
+            with next_generation(output) as folder:
+                result.write(folder / "result.json")
+                report = training_report(result.to_dict(), task.metric)
+                atomic_write(folder / "report.html", report)
     else:
         try:
             with unfinished(output, arguments.resume, is_own=is_chief) as state:

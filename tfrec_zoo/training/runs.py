@@ -11,11 +11,13 @@ import pandas as pd
 import tensorflow as tf
 
 from tfrec_zoo import checkpoints, registry, tasks
+from tfrec_zoo.artifacts import atomic_write
 from tfrec_zoo.data import Log
 from tfrec_zoo.distribution.strategies import join, sizes
-from tfrec_zoo.evaluation import Result
+from tfrec_zoo.evaluation import Outcomes, Result
 from tfrec_zoo.generations import generation_of, next_generation
 from tfrec_zoo.models import RecommenderModel
+from tfrec_zoo.reports import training_report
 from tfrec_zoo.serving import Served, export, serve
 from tfrec_zoo.serving.requests import checked_k
 from tfrec_zoo.tasks import Task
@@ -25,7 +27,7 @@ from tfrec_zoo.training.precision import half_precision
 from tfrec_zoo.training.trainer import Trainer
 
 #: What a run is saved as.
-PARTS = ("model", "checkpoint", "result.json")
+PARTS = ("model", "checkpoint", "report.html", "result.json")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +44,7 @@ class Run:
         statistics: Numbers of parameters and epochs, seconds of training and of its CPU time, and
             others about the model itself.
         started_from: What is known of the run that the model started from, if it did from one.
+        outcomes: What became of each test example.
     """
 
     model: Any
@@ -52,6 +55,7 @@ class Run:
     history: list[dict[str, float]]
     statistics: Mapping[str, float]
     started_from: Mapping[str, Any] | None = None
+    outcomes: Outcomes = dataclasses.field(default_factory=Outcomes, repr=False, compare=False)
     _serving: dict[int | None, Served] = dataclasses.field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -86,6 +90,24 @@ class Run:
                 "arguments": arguments,
                 **config,
             },
+            history=self.history,
+        )
+
+    def report(self, **config: Any) -> str:
+        """The run as a page of HTML with its figures in it, as `save` leaves it.
+
+        Args:
+            **config: What `result.json` says besides, in its `config`.
+        """
+        return self._report(self.result(**config))
+
+    def _report(self, result: Result) -> str:
+        return training_report(
+            result.to_dict(),
+            self.task.metric,
+            self.outcomes,
+            self.task.frequencies(),
+            self.model.predicts,
         )
 
     def recommend(
@@ -138,12 +160,13 @@ class Run:
             **kwargs: `version`; `k`, `index`, `target_recall` and `filters`, for retrieval models;
                 for ranking models `whole_catalogue`, and then `k` and `filters`.
         """
-        return export(self.model, directory, self.result().to_dict(), log=self.task.log, **kwargs)
+        about = _but_history(self.result())
+        return export(self.model, directory, about, log=self.task.log, **kwargs)
 
     def save(self, directory: str | pathlib.Path, **config: Any) -> pathlib.Path:
-        """Writes `model` (the SavedModel), `checkpoint` and `result.json` into a folder.
+        """Writes `model` (the SavedModel), `checkpoint`, `result.json` and a report into a folder.
 
-        The three replace those of an earlier run together, whenever the process may be killed.
+        They replace those of an earlier run together, whenever the process may be killed.
 
         Args:
             directory: Folder to write.
@@ -155,9 +178,15 @@ class Run:
             checkpoints.save(self.model, folder / "checkpoint")
             generation = generation_of(folder / "checkpoint")
             result = dataclasses.replace(result, generation=generation)
-            export(self.model, folder / "model", result.to_dict(), log=self.task.log)
+            export(self.model, folder / "model", _but_history(result), log=self.task.log)
+            atomic_write(folder / "report.html", self._report(result))
             result.write(folder / "result.json")
         return directory
+
+
+def _but_history(result: Result) -> dict[str, Any]:
+    """What an export says of the run that it came of."""
+    return dataclasses.replace(result, history=()).to_dict()
 
 
 def train(
@@ -235,7 +264,8 @@ def run_of(
         "seconds": round(time.perf_counter() - begin, 1),
         "cpu_seconds": round(time.process_time() - begin_cpu, 1),
     }
-    metrics = task.measured(fitted.model, fitted.test)
+    outcomes = Outcomes()
+    metrics = task.measured(fitted.model, fitted.test, outcomes)
     if fitted.model.is_iterative:
         optimizer = suited_optimizer(fitted.model, training.optimizer)
         training = dataclasses.replace(training, optimizer=optimizer)
@@ -253,4 +283,5 @@ def run_of(
             **sizes(join(training.strategy)),
         },
         started_from,
+        outcomes,
     )

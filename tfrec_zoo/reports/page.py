@@ -1,0 +1,154 @@
+"""Pages: HTML that is built as a tree, so that no text of a user's can be taken for markup."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree as ET
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_STYLE = """
+:root { color-scheme: light; --ink: #1f2937; --faint: #6b7280; --line: #e5e7eb; --brand: #0f766e; }
+* { box-sizing: border-box; }
+body { margin: 0 auto; max-width: 64rem; padding: 1.5rem 1rem 4rem; color: var(--ink);
+  background: #fff; font: 16px/1.5 system-ui, -apple-system, "Segoe UI", sans-serif; }
+h1 { font-size: 1.6rem; line-height: 1.25; margin: 0 0 .25rem; overflow-wrap: anywhere; }
+h2 { font-size: 1.15rem; margin: 2rem 0 .5rem; padding-top: .75rem;
+  border-top: 1px solid var(--line); }
+p { margin: .5rem 0; } .lead { color: var(--faint); overflow-wrap: anywhere; }
+pre { background: #f6f8fa; padding: .75rem; border-radius: 6px; white-space: pre-wrap;
+  overflow-wrap: anywhere; font-size: .85rem; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
+th, td { text-align: right; padding: .3rem .75rem; border-bottom: 1px solid var(--line); }
+th:first-child, td:first-child { text-align: left; padding-left: 0; }
+thead th { color: var(--faint); font-weight: 600; } tr.best td { color: var(--brand);
+  font-weight: 600; }
+table.facts td { text-align: left; overflow-wrap: anywhere; vertical-align: top; }
+table.facts td:first-child { color: var(--faint); white-space: nowrap; }
+.numbers { display: flex; flex-wrap: wrap; gap: .75rem; margin: 1rem 0; }
+.numbers div { border: 1px solid var(--line); border-radius: 8px; padding: .5rem .9rem; }
+.numbers b { display: block; font-size: 1.3rem; color: var(--brand); font-weight: 650; }
+.numbers span { color: var(--faint); font-size: .85rem; }
+figure { margin: 1rem 0; } figure img { max-width: 100%; height: auto; }
+figcaption, .note { color: var(--faint); font-size: .9rem; }
+summary { cursor: pointer; color: var(--brand); }
+"""
+
+
+class Page:
+    """A page that grows by what is added to it, from above.
+
+    Args:
+        title: Its heading.
+        lead: A line below the heading.
+
+    Example:
+
+    >>> page = Page("<script>", "a & b")
+    >>> page.paragraph("Text.")
+    >>> "<h1>&lt;script&gt;</h1><p class=\\"lead\\">a &amp; b</p><p>Text.</p>" in page.html()
+    True
+    """
+
+    def __init__(self, title: str, lead: str) -> None:
+        self._root = ET.Element("html", lang="en")
+        head = ET.SubElement(self._root, "head")
+        ET.SubElement(head, "meta", charset="utf-8")
+        ET.SubElement(head, "meta", name="viewport", content="width=device-width, initial-scale=1")
+        ET.SubElement(head, "title").text = title
+        ET.SubElement(head, "style").text = _STYLE
+        self._body = ET.SubElement(self._root, "body")
+        self._add("h1", title)
+        self._add("p", lead, {"class": "lead"})
+
+    def heading(self, text: str) -> None:
+        """Begins a section."""
+        self._add("h2", text)
+
+    def paragraph(self, text: str) -> None:
+        """Adds a paragraph."""
+        self._add("p", text)
+
+    def note(self, text: str) -> None:
+        """Adds a paragraph that matters less."""
+        self._add("p", text, {"class": "note"})
+
+    def command(self, text: str) -> None:
+        """Adds what was typed, or is to be typed."""
+        self._add("pre", text)
+
+    def numbers(self, values: Mapping[str, str]) -> None:
+        """Adds a few numbers to be seen first, by their names."""
+        row = self._add("div", None, {"class": "numbers"})
+        for name, value in values.items():
+            box = ET.SubElement(row, "div")
+            ET.SubElement(box, "b").text = value
+            ET.SubElement(box, "span").text = name
+
+    def table(
+        self, headings: Sequence[str], rows: Sequence[Sequence[str]], best: int | None = None
+    ) -> None:
+        """Adds a table.
+
+        Args:
+            headings: Headings of the columns.
+            rows: The cells of each row.
+            best: The row that stands out, if one does.
+        """
+        table = ET.SubElement(self._add("div", None, {"class": "scroll"}), "table")
+        line = ET.SubElement(ET.SubElement(table, "thead"), "tr")
+        for text in headings:
+            ET.SubElement(line, "th").text = text
+        _add_rows(ET.SubElement(table, "tbody"), rows, best)
+
+    def facts(self, values: Mapping[str, Any], summary: str | None = None) -> None:
+        """Adds names and what they are, line by line.
+
+        Args:
+            values: What they are by name.
+            summary: What is shown in their place until it is clicked; None to show them.
+        """
+        parent = self._body
+        if summary is not None:
+            parent = self._add("details")
+            ET.SubElement(parent, "summary").text = summary
+        table = ET.SubElement(parent, "table", {"class": "facts"})
+        _add_rows(table, [(name, str(value)) for name, value in values.items()])
+
+    def figure(self, figure: Figure, caption: str) -> None:
+        """Adds a figure, as SVG within the page.
+
+        Args:
+            figure: The figure.
+            caption: What it shows, in words.
+        """
+        picture = io.BytesIO()
+        # No date: what is drawn alike is alike to the byte.
+        figure.savefig(picture, format="svg", metadata={"Date": None})
+        data = base64.b64encode(picture.getvalue()).decode()
+        parent = self._add("figure")
+        ET.SubElement(parent, "img", src=f"data:image/svg+xml;base64,{data}", alt=caption)
+        ET.SubElement(parent, "figcaption").text = caption
+
+    def html(self) -> str:
+        """The page as text."""
+        return "<!DOCTYPE html>\n" + ET.tostring(self._root, encoding="unicode", method="html")
+
+    def _add(
+        self, tag: str, text: str | None = None, attributes: dict[str, str] | None = None
+    ) -> ET.Element:
+        element = ET.SubElement(self._body, tag, attributes or {})
+        element.text = text
+        return element
+
+
+def _add_rows(table: ET.Element, rows: Sequence[Sequence[str]], best: int | None = None) -> None:
+    for number, cells in enumerate(rows):
+        row = ET.SubElement(table, "tr", {"class": "best"} if number == best else {})
+        for cell in cells:
+            ET.SubElement(row, "td").text = cell
