@@ -48,7 +48,7 @@ def by_frequency(
             label=name,
         )  # fmt: skip
     ticks = [f"{_range(*bounds[each])}\n{size:,}" for each, size in zip(held, number, strict=True)]
-    axes.set_xticks(range(len(held)), ticks, fontsize="small")
+    axes.set_xticks(range(len(held)), ticks, fontsize="x-small")
     axes.set(xlabel=f"{of}; examples below", ylabel=metric, ylim=(0, None))
     if len(values) > 1:
         axes.legend(fontsize="small")

@@ -60,7 +60,7 @@ def bars(axes: Axes, frame: pd.DataFrame, value: str, label: str, by: str = "set
     axes.barh(
         range(len(names)),
         [v.mean() for v in values],
-        xerr=spread,
+        xerr=spread if any(spread) else None,
         color=COLOURS[0],
         height=0.6,
         error_kw={"linewidth": 1, "capsize": 3},

@@ -34,7 +34,8 @@ table.facts td:first-child { color: var(--faint); white-space: nowrap; }
 .numbers div { border: 1px solid var(--line); border-radius: 8px; padding: .5rem .9rem; }
 .numbers b { display: block; font-size: 1.3rem; color: var(--brand); font-weight: 650; }
 .numbers span { color: var(--faint); font-size: .85rem; }
-figure { margin: 1rem 0; } figure img { max-width: 100%; height: auto; }
+figure { margin: 1rem 0; overflow-x: auto; }
+figure img { max-width: max(100%, 38rem); height: auto; }
 figcaption, .note { color: var(--faint); font-size: .9rem; }
 summary { cursor: pointer; color: var(--brand); }
 """
