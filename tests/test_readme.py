@@ -280,3 +280,10 @@ def test_the_results_are_rendered_from_their_files() -> None:
     assert page == tables.page(ROOT / "docs" / "results")
     numbers = re.search(r"<!-- numbers -->\n(.*?)\n<!-- /numbers -->", README, flags=re.DOTALL)
     assert numbers and numbers.group(1) == tables.headlines(ROOT / "docs" / "results")
+
+
+def test_the_picture_has_every_model() -> None:
+    text = (ROOT / "docs" / "images" / "overview.svg").read_text(encoding="utf-8")
+    words = set(re.findall(r"\w+", re.sub(r"<[^>]*>", " ", text)))
+    assert set(registry.MODELS) <= words
+    assert f"{len(registry.MODELS)} architectures" in text

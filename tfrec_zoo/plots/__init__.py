@@ -6,6 +6,7 @@ from tfrec_zoo.plots.by_frequency import activity_and_popularity, by_frequency
 from tfrec_zoo.plots.calibration import calibration
 from tfrec_zoo.plots.embedding_map import embedding_map
 from tfrec_zoo.plots.figures import bars, line, new_figure
+from tfrec_zoo.plots.lineage import lineage
 from tfrec_zoo.plots.metric_at_k import metric_at_k
 from tfrec_zoo.plots.quantile_transform import quantile_transform
 from tfrec_zoo.plots.recall_latency import recall_latency
@@ -22,6 +23,7 @@ __all__ = [
     "calibration",
     "embedding_map",
     "line",
+    "lineage",
     "metric_at_k",
     "new_figure",
     "quantile_transform",
