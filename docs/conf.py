@@ -20,7 +20,7 @@ copyright = "the tfrec_zoo authors. Apache-2.0"
 release = version = __version__
 
 extensions = [
-    "myst_parser",
+    "myst_nb",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "sphinx_copybutton",
@@ -28,13 +28,15 @@ extensions = [
     "api_pages",
     "docstrings",
     "model_pages",
+    "notebook_pages",
     "source_links",
 ]
 exclude_patterns = ["results/**"]
 # `tfrec-zoo paper` makes the page of the experiments: until it has, the navigation is without it.
 suppress_warnings = [] if (_ROOT / "docs" / "paper.md").exists() else ["toc.not_readable"]
 
-# Markdown.
+# Markdown, and notebooks with the outputs they were written with.
+nb_execution_mode = "off"
 myst_enable_extensions = ["colon_fence", "fieldlist"]
 myst_heading_anchors = 4
 
@@ -58,6 +60,8 @@ source_pages = {
     "SECURITY.md": "security",
     "benchmarks/README.md": "benchmarks",
 }
+for _path in _ROOT.glob("notebooks/*.ipynb"):
+    source_pages[f"notebooks/{_path.name}"] = f"notebooks/{_path.stem}"
 
 # Looks.
 html_theme = "furo"

@@ -13,7 +13,7 @@ import pytest
 from tfrec_zoo import registry
 
 ROOT = pathlib.Path(__file__).parents[1]
-NEEDED = ("furo", "myst_parser", "sphinx", "sphinx_copybutton", "sphinx_design")
+NEEDED = ("furo", "myst_nb", "sphinx", "sphinx_copybutton", "sphinx_design")
 
 
 class Page(html.parser.HTMLParser):
@@ -82,6 +82,16 @@ def test_what_each_model_can_do(site: pathlib.Path) -> None:
     )
 
 
+def test_every_notebook_has_a_page_with_its_figures(site: pathlib.Path) -> None:
+    paths = sorted((ROOT / "notebooks").glob("*.ipynb"))
+    index = (site / "notebooks" / "index.html").read_text(encoding="utf-8")
+    for path in paths:
+        assert f'href="{path.stem}.html"' in index
+        text = (site / "notebooks" / f"{path.stem}.html").read_text(encoding="utf-8")
+        figures = path.read_text(encoding="utf-8").count('"image/png": ')
+        assert figures and text.count('src="../_images/') == figures
+
+
 def test_links_within_the_site_lead_somewhere(pages: dict[pathlib.Path, Page]) -> None:
     checked, broken = 0, []
     for path, page in pages.items():
@@ -103,6 +113,10 @@ def test_links_within_the_site_lead_somewhere(pages: dict[pathlib.Path, Page]) -
 def test_links_to_files_lead_to_the_repository(pages: dict[pathlib.Path, Page]) -> None:
     outside = {link for page in pages.values() for link in page.links if "/main/" in link}
     names = [link.partition("/main/")[2] for link in outside if "/edit/" not in link]
-    names = [name for name in names if not name.startswith(("docs/models/", "docs/api/"))]
+    names = [
+        name
+        for name in names
+        if not name.startswith(("docs/models/", "docs/api/", "docs/notebooks/"))
+    ]
     assert "tfrec_zoo/models/deepfm.py" in names and "notebooks" in {n.split("/")[0] for n in names}
     assert [name for name in names if not (ROOT / name).exists()] == []

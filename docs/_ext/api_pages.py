@@ -23,6 +23,7 @@ PACKAGES = (
     "serving",
     "experiments",
     "plots",
+    "reports",
 )
 #: What is at hand under `tfrec_zoo` and described with it: packages and models have other pages.
 _FRONT_DOOR = ("train", "Training", "Run", "load", "from_preset", "retrain", "warm_start")
@@ -30,12 +31,12 @@ _FRONT_DOOR += ("add_items", "Category", "Content", "MineNegatives")
 
 
 def write_folder(folder: pathlib.Path, pages: Mapping[str, str]) -> None:
-    """Writes Markdown files and removes others.
+    """Writes Markdown files and notebooks, and removes others.
 
     A file that is the same keeps its time, so that its page is not built again.
     """
     folder.mkdir(exist_ok=True)
-    for path in folder.glob("*.md"):
+    for path in [*folder.glob("*.md"), *folder.glob("*.ipynb")]:
         if path.name not in pages:
             path.unlink()
     for name, text in pages.items():

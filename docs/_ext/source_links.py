@@ -46,7 +46,8 @@ class SourceLinks(SphinxTransform):
             base = "" if node.get("refdomain") == "doc" else posixpath.dirname(self.env.docname)
             path = (self.env.srcdir / base / target).resolve()
             if node.get("refdomain") == "doc":
-                path = path.with_name(f"{path.name}.md")
+                suffix = ".ipynb" if path.parent.name == "notebooks" else ".md"
+                path = path.with_name(f"{path.name}{suffix}")
             if target and path.exists():
                 self._replace(node, path)
 
