@@ -83,6 +83,7 @@ def printed(shop: pathlib.Path, run_python: Any, tmp_path_factory: pytest.TempPa
         "large-catalogues": "\n".join(python("docs/large-catalogues.md")),
         "long-trainings": "\n".join(python("docs/long-trainings.md")),
         "coming-from": "\n".join(python("docs/coming-from.md")),
+        "pretrained": "\n".join(python("docs/pretrained.md")),
     }
     pages = tmp_path_factory.mktemp("pages")
     folders = {page: shutil.copytree(shop, pages / page) for page in programs}
@@ -193,6 +194,12 @@ def test_the_python_blocks_of_the_page_on_new_items(printed: Any) -> None:
 def test_the_python_blocks_of_the_page_on_large_catalogues(printed: Any) -> None:
     [text] = printed("large-catalogues")
     assert text.startswith("Negatives(kind='popularity', number=1000, exponent=0.5")
+
+
+def test_the_python_blocks_of_the_page_on_trained_models(printed: Any) -> None:
+    [text] = printed("pretrained")
+    assert text.count("rank") == 2 and "NeuMF 15" in text
+    assert len(re.findall(r"sku-\d+", text)) == 3 and "sku-12 " not in text
 
 
 def test_the_python_blocks_of_the_page_on_long_trainings(printed: Any) -> None:

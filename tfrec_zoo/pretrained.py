@@ -1,63 +1,40 @@
-"""Pretrained models: those that come with the package, by name, and those in folders."""
+"""Pretrained models: those that come with the package, by name, and those in other places."""
 
-import json
-import os
 import pathlib
 from typing import Any
 
 from tfrec_zoo import checkpoints
-from tfrec_zoo.artifacts import MANIFEST
-from tfrec_zoo.features import RawFeature
+from tfrec_zoo.model_folders import ENVIRONMENT, export_within, find, names, result, summary
 from tfrec_zoo.serving import Served
 from tfrec_zoo.serving import load as load_export
-from tfrec_zoo.serving.items import ItemTable
 
-#: Where pretrained models are looked for first: folders `<model>/<data set>`.
-ENVIRONMENT = "TFREC_ZOO_MODELS"
-_PACKAGE = pathlib.Path(__file__).parent
+__all__ = ["ENVIRONMENT", "find", "from_preset", "load", "names", "result", "summary"]
 
 
-def _folders() -> list[pathlib.Path]:
-    """Where pretrained models may be: as the user says, installed, or in a checkout."""
-    given = os.environ.get(ENVIRONMENT)
-    found = [pathlib.Path(given)] if given else []
-    return [*found, _PACKAGE / "saved_models", _PACKAGE.parent / "saved_models"]
-
-
-def names() -> list[str]:
-    """Names of the pretrained models, such as `"neumf/movielens-100k"`."""
-    paths = [path for folder in _folders() for path in folder.glob("*/*/result.json")]
-    return sorted({f"{path.parts[-3]}/{path.parts[-2]}" for path in paths})
-
-
-def find(name: str) -> pathlib.Path:
-    """The folder of a pretrained model, with `model`, `checkpoint` and `result.json`.
+def load(
+    name: str | pathlib.Path,
+    verify: bool = True,
+    *,
+    sha256: str | None = None,
+    cache: str | pathlib.Path | None = None,
+) -> Served:
+    """Loads an export, to be asked: a folder, a pretrained model by name, or an archive.
 
     Args:
-        name: Name of the model, such as `"neumf/movielens-100k"`.
-
-    Raises:
-        FileNotFoundError: If there is none of that name; names those there are.
-    """
-    for folder in _folders():
-        if (folder / name / "result.json").is_file():
-            return folder / name
-    raise FileNotFoundError(
-        f"There is no pretrained model of that name, only {names()}, and no such folder. "
-        f"Received: {name!r}"
-    )
-
-
-def load(name: str | pathlib.Path, verify: bool = True) -> Served:
-    """Loads an export, to be asked: a folder, or a pretrained model by name.
-
-    Args:
-        name: A folder that `export` or `train` wrote, or a name such as `"neumf/movielens-100k"`.
+        name: A folder that `export` or `train` wrote; a name such as `"neumf/movielens-100k"`; or
+            an archive of such a folder (`.zip`, `.tar`, `.tar.gz` or `.tgz`), a file or its http(s)
+            URL. `#sha256=…` after the name says what `sha256` does.
         verify: Whether to compare every file with its checksum first, as `serving.load` does.
+        sha256: The SHA-256 of the archive, which is compared before it is opened. An archive needs
+            one, since a model is a program: it may read and write files as TensorFlow can.
+        cache: Folder that archives are unpacked into, once; by default `$TFREC_ZOO_CACHE`, or
+            `~/.cache/tfrec_zoo`.
 
     Raises:
-        FileNotFoundError: If there is no such folder and no such name.
-        ValueError: If a file is damaged or missing, or not of the export.
+        FileNotFoundError: If there is no such folder, file or name.
+        ConnectionError: If the URL can't be read.
+        ValueError: If the checksum of an archive is missing or wrong, or it is one of something
+            else; if a file is damaged or missing, or not of the export.
 
     Example:
 
@@ -66,47 +43,30 @@ def load(name: str | pathlib.Path, verify: bool = True) -> Served:
     >>> served.recommend({"history": [["50", "172"]]}, k=2)["rank"].tolist()
     [1, 2]
     """
-    folder = pathlib.Path(name)
-    if not folder.is_dir():
-        folder = find(str(name))
-    if not (folder / MANIFEST).is_file() and (folder / "model").is_dir():
-        folder = folder / "model"
+    folder = export_within(find(name, sha256, cache))
     served = load_export(folder, verify)
-    checkpoint = folder.parent / "checkpoint"
-    if checkpoint.is_dir() and folder.name == "model":
+    if (folder.parent / "checkpoint").is_dir() and folder.name == "model":
         served.directory = folder.parent
-    if "item" not in served.manifest and served.is_ranking and checkpoint.is_dir():
-        _add_items(served, checkpoint)
     return served
 
 
-def _add_items(served: Served, checkpoint: pathlib.Path) -> None:
-    """Tells a ranking model whose export doesn't say so which items it knows."""
-    features = checkpoints.read_features(checkpoint)
-    column = features.spec.item
-    served.item = RawFeature(column.key, column.dtype)
-    if served.candidate == {column.key}:
-        vocabulary = features.vocabularies[column.space]
-        served.items = ItemTable.of_vocabulary(column.key, vocabulary)
-
-
-def from_preset(name: str) -> Any:
+def from_preset(
+    name: str | pathlib.Path,
+    *,
+    sha256: str | None = None,
+    cache: str | pathlib.Path | None = None,
+) -> Any:
     """A pretrained model with its weights, to be trained further; to be compiled first.
 
     Args:
-        name: Name of the model, such as `"neumf/movielens-100k"`.
+        name: Name of the model, such as `"neumf/movielens-100k"`; or a folder that `train` wrote,
+            or an archive of one, as for `load`.
+        sha256: The SHA-256 of the archive.
+        cache: Folder that archives are unpacked into, as for `load`.
 
     Raises:
-        FileNotFoundError: If there is none of that name.
-        ValueError: If a file is damaged.
+        FileNotFoundError: If there is none of that name, or no checkpoint.
+        ConnectionError: If the URL can't be read.
+        ValueError: If the checksum of an archive is missing or wrong, or a file is damaged.
     """
-    return checkpoints.restore(find(name) / "checkpoint")
-
-
-def result(name: str) -> dict[str, Any]:
-    """What is known of a pretrained model: its metrics, command, seed, data and versions.
-
-    Args:
-        name: Name of the model.
-    """
-    return json.loads((find(name) / "result.json").read_text(encoding="utf-8"))
+    return checkpoints.restore(find(name, sha256, cache) / "checkpoint")

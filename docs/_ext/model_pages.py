@@ -17,7 +17,7 @@ from matplotlib import rc_context
 from matplotlib.transforms import Bbox
 from sphinx.application import Sphinx
 
-from tfrec_zoo import plots, registry, tables, tasks
+from tfrec_zoo import model_folders, plots, registry, tables, tasks
 from tfrec_zoo.data import SimulatedLog, simulate
 from tfrec_zoo.presets import PRESETS
 from tfrec_zoo.registry import Entry
@@ -139,6 +139,7 @@ def _page(entry: Entry, log: SimulatedLog, results: str, folder: pathlib.Path) -
         "",
         f":Family: {entry.family}, by default trained on the task `{entry.task}`",
         f":Paper: {entry.paper}",
+        f":Trained: {', '.join(f'`{name}`' for name in _trained(entry))}",
         f":Source: [{entry.module}.py]({source})",
         "",
         "```{code-block} text",
@@ -157,6 +158,13 @@ def _page(entry: Entry, log: SimulatedLog, results: str, folder: pathlib.Path) -
         directive("autoclass", f"tfrec_zoo.models.{entry.name}"),
     ]
     return "\n".join(parts)
+
+
+def _trained(entry: Entry) -> list[str]:
+    """The names by which `tfrec_zoo.load` loads a trained one."""
+    return [
+        name for name in model_folders.names() if model_folders.result(name)["model"] == entry.name
+    ]
 
 
 def write_pages(app: Sphinx) -> None:

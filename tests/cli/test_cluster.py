@@ -50,6 +50,7 @@ def test_a_cluster_trains_as_one_process(
     assert loss == pytest.approx(alone["metrics"]["logloss"], rel=tolerance)
     assert result["statistics"]["epochs"] == alone["statistics"]["epochs"]
     assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "README.md",
         "checkpoint",
         "model",
         "report.html",

@@ -285,7 +285,7 @@ def test_only_rankers_score(run: Run) -> None:
 @pytest.mark.filterwarnings("ignore")
 def test_save_leaves_what_can_be_loaded_and_restored(run: Run, tmp_path: pathlib.Path) -> None:
     folder = run.save(tmp_path / "run", preset="a/b")
-    names = ["checkpoint", "model", "report.html", "result.json"]
+    names = ["README.md", "checkpoint", "model", "report.html", "result.json"]
     assert sorted(path.name for path in folder.iterdir()) == names
     result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
     task = run.task

@@ -1,16 +1,22 @@
-"""tfrec-zoo list: the models, or the presets."""
+"""tfrec-zoo list: the models, the presets, or the models that come trained."""
 
 import argparse
 
 from tfrec_zoo.cli.arguments import show
 
-HELP = "list the models, or with --presets the rows of the tables"
+HELP = "list the models, the rows of the tables, or the models that come trained"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of the command."""
-    parser.add_argument("--presets", action="store_true", help="list the presets")
-    parser.add_argument(
+    wanted = parser.add_mutually_exclusive_group()
+    wanted.add_argument("--presets", action="store_true", help="list the presets")
+    wanted.add_argument(
+        "--pretrained",
+        action="store_true",
+        help="list the models that come trained: size, what they are asked with, and a metric",
+    )
+    wanted.add_argument(
         "--markdown", action="store_true", help="print the models as the table of the README"
     )
 
@@ -24,6 +30,15 @@ def run(arguments: argparse.Namespace) -> None:
         text = "\n".join(
             f"{row['name']:36s} {row['task']:12s} {row['model']:22s} {row['dataset']:16s} "
             + " ".join(f"{name}={value}" for name, value in row["published"].items())
+            for row in rows
+        )
+    elif arguments.pretrained:
+        from tfrec_zoo import model_folders
+
+        rows = [model_folders.summary(name) for name in model_folders.names()]
+        text = "\n".join(
+            f"{row['name']:36s} {row['bytes'] / 1e6:4.1f} MB  "
+            f"{row['metric']}={row['value']:.4f}  {', '.join(row['request'])}"
             for row in rows
         )
     else:

@@ -20,7 +20,9 @@ if it is started again."""
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of the command."""
     parser.add_argument(
-        "directory", help="a SavedModel folder with its manifest.json, or a pretrained model's name"
+        "directory",
+        help="a SavedModel folder with its manifest.json, a pretrained model's name, or an archive "
+        "or its URL: https://example.com/neumf.zip#sha256=...",
     )
     asked = parser.add_mutually_exclusive_group(required=True)
     asked.add_argument(
@@ -131,13 +133,11 @@ def _answer_many(arguments: argparse.Namespace) -> None:
 
 def _log_of(arguments: argparse.Namespace) -> Any:
     """The data set that is named, or else the one that the model was trained on."""
-    from tfrec_zoo import pretrained
+    from tfrec_zoo import model_folders
 
     if arguments.dataset is not None:
         return load_given(arguments)
-    directory = pathlib.Path(arguments.directory)
-    if not directory.is_dir():
-        directory = pretrained.find(arguments.directory)
+    directory = model_folders.find(arguments.directory)
     if not (directory / "result.json").is_file():
         raise ValueError(
             "`--dataset` must name the data set whose users are asked for, unless the model is a "

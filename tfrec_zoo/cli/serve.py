@@ -28,7 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of the command."""
     parser.add_argument(
         "directory",
-        help="a SavedModel folder, a folder of numbered ones, or a pretrained model's name",
+        help="a SavedModel folder, a folder of numbered ones, a pretrained model's name, or an "
+        "archive or its URL: https://example.com/neumf.zip#sha256=...",
     )
     parser.add_argument("--port", type=int, default=8501, help="(default: 8501; 0: any)")
     parser.add_argument("--name", default="model", help="of the model in paths (default: model)")
@@ -78,15 +79,9 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _folder(name: str) -> pathlib.Path:
     """The folder of a model, or of its versions."""
-    from tfrec_zoo import pretrained
-    from tfrec_zoo.artifacts import MANIFEST
+    from tfrec_zoo import model_folders
 
-    folder = pathlib.Path(name)
-    if not folder.is_dir():
-        folder = pretrained.find(name)
-    if not (folder / MANIFEST).is_file() and (folder / "model").is_dir():
-        folder = folder / "model"
-    return folder
+    return model_folders.export_within(model_folders.find(name))
 
 
 def _log_at_once() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from tfrec_zoo import checkpoints, registry, tasks
+from tfrec_zoo import cards, checkpoints, registry, tasks
 from tfrec_zoo.artifacts import atomic_write
 from tfrec_zoo.data import Log
 from tfrec_zoo.distribution.strategies import join, sizes
@@ -27,7 +27,7 @@ from tfrec_zoo.training.precision import half_precision
 from tfrec_zoo.training.trainer import Trainer
 
 #: What a run is saved as.
-PARTS = ("model", "checkpoint", "report.html", "result.json")
+PARTS = ("model", "checkpoint", "report.html", "result.json", cards.FILE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -164,9 +164,10 @@ class Run:
         return export(self.model, directory, about, log=self.task.log, **kwargs)
 
     def save(self, directory: str | pathlib.Path, **config: Any) -> pathlib.Path:
-        """Writes `model` (the SavedModel), `checkpoint`, `result.json` and a report into a folder.
+        """Writes a model, its checkpoint and result, a report and a card into a folder.
 
-        They replace those of an earlier run together, whenever the process may be killed.
+        They are `model` (the SavedModel), `checkpoint`, `result.json`, `report.html` and `README.md`,
+        and replace those of an earlier run together, whenever the process may be killed.
 
         Args:
             directory: Folder to write.
@@ -181,6 +182,8 @@ class Run:
             export(self.model, folder / "model", _but_history(result), log=self.task.log)
             atomic_write(folder / "report.html", self._report(result))
             result.write(folder / "result.json")
+            card = cards.card(folder, self.model.features)
+            (folder / cards.FILE).write_text(card, encoding="utf-8")
         return directory
 
 
