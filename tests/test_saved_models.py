@@ -1,14 +1,18 @@
-"""The pretrained exports: small, whole, as good as their manifests say, with TensorFlow alone."""
+"""The pretrained models: small, whole, as good as their cards say, with TensorFlow alone."""
 
+import json
 import pathlib
+import re
+import runpy
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
 import tfrec_zoo
-from tfrec_zoo import presets, pretrained
+from tfrec_zoo import cards, cli, presets, pretrained, registry
 from tfrec_zoo.artifacts import read_manifest
 from tfrec_zoo.data import Log, interaction_examples, leave_last_out, movielens
 from tfrec_zoo.training import Training, fit
@@ -18,8 +22,11 @@ MODELS = {
     f"{path.parts[-4]}/{path.parts[-3]}": read_manifest(path.parent)
     for path in FOLDER.glob("*/*/model/manifest.json")
 }
-RECOMMENDERS = sorted(name for name in MODELS if "hit_rate_at_10" in MODELS[name]["metrics"])
-CLICKS = sorted(name for name in MODELS if "logloss" in MODELS[name]["metrics"])
+#: Those whose metrics are recounted from the answers of their exports, by other code.
+RECOMMENDERS = [f"{model}/movielens-100k" for model in ("ease", "mf", "neumf")]
+CLICKS = [f"{model}/movielens-100k" for model in ("deepfm", "wide_deep")]
+#: What the files of all models may take together.
+_BYTES = 30_000_000
 
 _ASK = """
 import sys
@@ -54,19 +61,27 @@ def ask(run_python, tmp_path):
     return ask
 
 
-def test_there_are_models():
-    assert {MODELS[name]["model"] for name in RECOMMENDERS} >= {
-        "EASE",
-        "MatrixFactorization",
-        "NeuMF",
-    }
-    assert {MODELS[name]["model"] for name in CLICKS} >= {
-        "AutoInt",
-        "DCNV2",
-        "DeepFM",
-        "WideDeep",
-    }
-    assert set(MODELS) == {*RECOMMENDERS, *CLICKS}
+@pytest.fixture(scope="module")
+def task_of(ml_100k: Log):
+    """Returns the task that a model was trained on; those that are alike are one."""
+    made = {}
+
+    def task_of(name):
+        preset = presets.get(MODELS[name]["config"]["preset"])
+        key = (preset.task, repr(preset.options))
+        if key not in made:
+            made[key] = preset.make_task(ml_100k)
+        return made[key]
+
+    return task_of
+
+
+def test_every_architecture_comes_trained():
+    assert {MODELS[name]["model"] for name in MODELS} == set(registry.MODELS)
+    rows = {preset.row: preset.model for preset in presets.of_table("movielens-100k")}
+    assert {name.partition("/")[0]: MODELS[name]["model"] for name in MODELS} == rows
+    sizes = [path.stat().st_size for path in FOLDER.rglob("*") if path.is_file()]
+    assert sum(sizes) < _BYTES
 
 
 @pytest.mark.parametrize("name", sorted(MODELS))
@@ -75,37 +90,73 @@ def test_small_and_whole(name):
         read_manifest(FOLDER / name / part, verify=True)
     sizes = [path.stat().st_size for path in (FOLDER / name).rglob("*") if path.is_file()]
     assert max(sizes) < 2_000_000
-    manifest = MODELS[name]
-    assert manifest["command"].startswith("tfrec-zoo train --preset movielens-100k/")
+    manifest, row = MODELS[name], name.partition("/")[0]
+    result = pretrained.result(name)
+    assert {key: manifest[key] for key in result} == result
+    words = f"train --preset movielens-100k/{row} --dataset movielens/100k --output runs/{row}"
+    assert manifest["command"] == f"tfrec-zoo {words}"
     assert manifest["dataset"] == "movielens/100k"
     assert len(manifest["checksum"]) == 64
-    metrics = manifest["metrics"]
-    assert metrics["hit_rate_at_10"] > 0.05 if name in RECOMMENDERS else metrics["auc"] > 0.8
-    assert {"seed", "protocol", "versions"} <= set(manifest)
+    # Nothing of the items but their ids.
+    items = FOLDER / name / "model" / "items.parquet"
+    assert not items.exists() or pd.read_parquet(items).columns.tolist() == ["id"]
 
 
 @pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize("name", sorted(MODELS))
-def test_answers_and_trains_on_by_its_name(name, ml_100k, monkeypatch, tmp_path):
-    """The checkpoint is of the model that was exported; training it further changes it."""
-    preset = presets.get(MODELS[name]["config"]["preset"])
-    task = preset.make_task(ml_100k)
-    model = tfrec_zoo.from_preset(name)
-    examples = task.examples(type(model), preset.arguments)
-    few = examples.test.take(np.arange(20))
-    served = tfrec_zoo.load(name)
-    raw = few.raw(served.request)
+def test_measured_again_it_is_what_its_card_says(name, task_of):
+    task, model = task_of(name), tfrec_zoo.from_preset(name)
+    metrics = task.evaluate(model)
+    assert task.checksum == MODELS[name]["checksum"]
+    assert metrics == pytest.approx(MODELS[name]["metrics"], rel=1e-4, abs=2e-6)
+    card = (FOLDER / name / cards.FILE).read_text(encoding="utf-8")
+    assert card == cards.card(FOLDER / name, model.features, name)
+    said = re.findall(r"^\| (\w+) \| ([\d.-]+) \|$", card, flags=re.MULTILINE)
+    assert {metric: float(value) for metric, value in said} == pytest.approx(metrics, abs=1e-4)
+
+
+@pytest.mark.usefixtures("eagerly")
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_the_export_answers_as_the_checkpoint(name, task_of):
+    model, served = tfrec_zoo.from_preset(name), tfrec_zoo.load(name)
+    examples = task_of(name).examples(type(model), model.get_config())
+    raw = examples.test.take(np.arange(20)).raw(served.request)
+    answer = served({key: list(values) for key, values in raw.items()})
     if model.family == "ranking":
-        answer = served({key: list(raw[key]) for key in served.request})["predictions"]
-        np.testing.assert_allclose(answer, model.pair_predictions(raw), rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(
+            answer["predictions"], model.pair_predictions(raw), rtol=1e-4, atol=1e-5
+        )
     else:
-        answer = served({key: list(value) for key, value in raw.items()})
         best = np.sort(model.scores(raw).numpy(), axis=1)[:, ::-1][:, :100]
         np.testing.assert_allclose(answer["scores"], best, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.usefixtures("eagerly")
+@pytest.mark.parametrize("name", ["deepfm/movielens-100k", "mf/movielens-100k"])
+def test_it_trains_on(name, task_of):
+    model = tfrec_zoo.from_preset(name)
+    examples = task_of(name).examples(type(model), model.get_config())
     before = [variable.numpy() for variable in model.weights]
-    fit(model, examples.train.take(np.arange(300)), Training(epochs=1, verbose=0),
-        examples.negatives)  # fmt: skip
+    few = examples.train.take(np.arange(300))
+    fit(model, few, Training(epochs=1, verbose=0), examples.negatives)
     assert any((a != b.numpy()).any() for a, b in zip(before, model.weights, strict=True))
+
+
+def test_the_list_and_the_table_are_of_these_models(capsys):
+    assert cli.main(["list", "--pretrained", "--json"]) == 0
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
+    assert set(rows) == set(MODELS)
+    row = rows["mf/movielens-100k"]
+    assert (row["model"], row["request"]) == ("MatrixFactorization", ["user_id", "exclude"])
+    assert row["metric"] == "hit_rate_at_10"
+    assert row["value"] == MODELS["mf/movielens-100k"]["metrics"]["hit_rate_at_10"]
+    folder = FOLDER / "mf" / "movielens-100k"
+    assert row["bytes"] == sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
+    assert cli.main(["list", "--pretrained"]) == 0
+    assert re.search(r"^mf/movielens-100k +\d\.\d MB +hit_rate_at_10=0\.\d{4}  user_id, exclude$",
+                     capsys.readouterr().out, flags=re.MULTILINE)  # fmt: skip
+    page = (FOLDER / "README.md").read_text(encoding="utf-8")
+    assert f"<!-- models -->\n{runpy.run_path(str(FOLDER / 'pack.py'))['table']()}\n" in page
 
 
 def test_rankers_without_a_catalogue_rank_what_they_know_or_are_given():

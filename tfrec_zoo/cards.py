@@ -130,18 +130,17 @@ def _outputs(export: pathlib.Path) -> dict[str, list[int]]:
 def _examples(manifest: Mapping[str, Any], features: Features) -> dict[str, Any]:
     """A value of each feature whose values the model knows: frequent ones, or the middle."""
     frequent = {c.key: c.space for c in features.spec.vocabulary_columns}
-    item = manifest.get("item")
-    if item is not None and not set(frequent) & {f["key"] for f in manifest["request"]}:
-        frequent[EXCLUDE] = item["key"]
+    if [feature["key"] for feature in manifest["request"]] == [EXCLUDE]:
+        frequent[EXCLUDE] = features.spec.item.space
     buckets = [c for c in features.spec.categorical if isinstance(c, BucketizedColumn)]
     middles = {c.key: c.boundaries[len(c.boundaries) // 2] for c in buckets}
     found: dict[str, Any] = {}
     for feature in manifest["request"]:
         key = feature["key"]
         if key in frequent:
-            kind = int if feature["dtype"] == "int64" else str
-            tokens = [kind(token) for token in features.vocabularies[frequent[key]].tokens[:3]]
-            found[key] = tokens if feature["is_bag"] else tokens[0]
+            tokens = features.vocabularies[frequent[key]].array()[:3].tolist()
+            if tokens:
+                found[key] = tokens if feature["is_bag"] else tokens[0]
         elif key in middles:
             found[key] = middles[key]
     return found
@@ -152,12 +151,11 @@ def _use(name: str | None, manifest: Mapping[str, Any], features: Features) -> I
     where = f"saved_models/{name}" if name else "path/to/this/folder"
     known = name or where
     is_ranking = not any(feature["key"] == EXCLUDE for feature in manifest["request"])
-    rows = {key: [value] for key, value in values.items()}
-    call = f"recommend({rows}, k=5)"
-    if is_ranking:
-        query = {k: v for k, v in rows.items() if k not in manifest["candidate"]}
-        has_items = "items" in manifest
-        call = f"recommend({query}, k=5)" if has_items else f"score({rows})"
+    recommends = not is_ranking or "items" in manifest
+    left_out = manifest["candidate"] if recommends else ()
+    rows = {key: [value] for key, value in values.items() if key not in left_out}
+    asked = json.dumps(rows, ensure_ascii=False)
+    call = f"recommend({asked}, k=5)" if recommends else f"score({asked})"
     yield from ("## Use", "", "```python", "import tfrec_zoo as zoo", "")
     yield f'served = zoo.load("{known}")'
     yield f"print(served.{call})"
@@ -170,13 +168,10 @@ def _use(name: str | None, manifest: Mapping[str, Any], features: Features) -> I
     yield 'answer = model.signatures["serving_default"]('
     for feature in manifest["request"]:
         yield f"    {feature['argument']}={_constant(feature, values.get(feature['key']))},"
-    yield from (")", f"print(answer[{_first_output(is_ranking)!r}])", "```", "")
+    answer = "predictions" if is_ranking else "ids"
+    yield from (")", f'print(answer["{answer}"])', "```", "")
     yield from ("Over HTTP, with a page to try it:", "", "```bash")
     yield from (f"tfrec-zoo serve {known} --port 8501", "```", "")
-
-
-def _first_output(is_ranking: bool) -> str:
-    return "predictions" if is_ranking else "ids"
 
 
 def _constant(feature: Mapping[str, Any], value: Any) -> str:
@@ -185,9 +180,11 @@ def _constant(feature: Mapping[str, Any], value: Any) -> str:
         missing = MISSING[feature["dtype"]]
         value = [missing] * (feature.get("width") or 1)
         value = value if feature["is_bag"] or feature.get("width") else missing
-    text = json.dumps([value], ensure_ascii=False).replace("NaN", 'float("nan")')
-    is_text = feature["dtype"] == "string"
-    return f"tf.constant({text})" if is_text else f'tf.constant({text}, "{feature["dtype"]}")'
+    text = json.dumps([value], ensure_ascii=False)
+    if feature["dtype"] == "string":
+        return f"tf.constant({text})"
+    text = text.replace("NaN", 'float("nan")')
+    return f'tf.constant({text}, "{feature["dtype"]}")'
 
 
 def _numbers(result: Mapping[str, Any]) -> Iterator[str]:

@@ -15,7 +15,10 @@ from tfrec_zoo.cli import COMMANDS, choices, main
 from tfrec_zoo.training import Training
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["train", "--help"], ["list"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["--version"], ["train", "--help"], ["list"], ["list", "--pretrained"]],
+)
 def test_what_needs_no_tensorflow_does_not_import_it(arguments: list[str]) -> None:
     script = (
         "import sys\nfrom tfrec_zoo.cli import main\n"
