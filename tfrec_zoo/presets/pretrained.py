@@ -1,7 +1,7 @@
 """The models that come trained with the package, on MovieLens-100K: every architecture once.
 
 They are small, train in a minute or two on a core, and read no columns of items that would have to
-be stored with them. Settings are those that were best, of a few, on validation examples.
+be stored with them. Settings were compared on validation examples alone.
 """
 
 from typing import Any
