@@ -72,7 +72,7 @@ PRETRAINED = (
         "sasrec",
         "SASRec",
         "next-watch",
-        Training(epochs=40, batch_size=64, learning_rate=0.005),
+        Training(epochs=20, batch_size=64, learning_rate=0.005),
         _HISTORY_ALONE,
         embedding_dim=32,
         max_history=50,
