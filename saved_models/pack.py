@@ -17,9 +17,7 @@ import sys
 
 from tfrec_zoo import cards, checkpoints, model_folders, presets
 from tfrec_zoo.generations import generation_of
-from tfrec_zoo.models import RankingModel
 from tfrec_zoo.serving import export
-from tfrec_zoo.serving.items import ItemTable
 
 FOLDER = pathlib.Path(__file__).parent
 TABLE = re.compile(r"(<!-- models -->\n).*?(<!-- /models -->)", re.DOTALL)
@@ -37,10 +35,7 @@ def pack(run: pathlib.Path, target: pathlib.Path) -> None:
     shutil.rmtree(target, ignore_errors=True)
     checkpoints.save(model, target / "checkpoint", with_optimizer=False)
     result["generation"] = generation_of(target / "checkpoint")
-    items, spec = None, model.features.spec
-    if isinstance(model, RankingModel) and set(spec.raw_candidate) == {spec.item.key}:
-        items = ItemTable.of_vocabulary(spec.item.key, model.features.vocabularies[spec.item.space])
-    export(model, target / "model", result, items=items)
+    export(model, target / "model", result)
     (target / "result.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 

@@ -116,8 +116,12 @@ def test_measured_again_it_is_what_its_card_says(name, task_of):
 
 
 @pytest.mark.usefixtures("eagerly")
-@pytest.mark.parametrize("name", sorted(MODELS))
-def test_the_export_answers_as_the_checkpoint(name, task_of):
+@pytest.mark.parametrize(
+    "model",
+    ["ials", "youtube_retrieval", "sasrec", "two_tower", "gmf", "xdeepfm", "youtube_ranking"],
+)
+def test_the_export_answers_as_the_checkpoint(model, task_of):
+    name = f"{model}/movielens-100k"
     model, served = tfrec_zoo.from_preset(name), tfrec_zoo.load(name)
     examples = task_of(name).examples(type(model), model.get_config())
     raw = examples.test.take(np.arange(20)).raw(served.request)

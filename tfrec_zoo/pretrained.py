@@ -4,6 +4,7 @@ import pathlib
 from typing import Any
 
 from tfrec_zoo import checkpoints
+from tfrec_zoo.features import RawFeature
 from tfrec_zoo.model_folders import ENVIRONMENT, export_within, find, names, result, summary
 from tfrec_zoo.serving import Served
 from tfrec_zoo.serving import load as load_export
@@ -45,8 +46,13 @@ def load(
     """
     folder = export_within(find(name, sha256, cache))
     served = load_export(folder, verify)
-    if (folder.parent / "checkpoint").is_dir() and folder.name == "model":
+    checkpoint = folder.parent / "checkpoint"
+    if checkpoint.is_dir() and folder.name == "model":
         served.directory = folder.parent
+    if served.item is None and served.is_ranking and checkpoint.is_dir():
+        # An export that was made without a log; candidates are told by their ids all the same.
+        column = checkpoints.read_features(checkpoint).spec.item
+        served.item = RawFeature(column.key, column.dtype)
     return served
 
 
