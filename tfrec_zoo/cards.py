@@ -109,7 +109,7 @@ def _interface(
         if feature.get("width"):
             kind = f"{feature['width']} {kind}s"
         value = values.get(feature["key"])
-        shown = "" if value is None else f"`{json.dumps(value, ensure_ascii=False)}`"
+        shown = "" if value is None else f"`{_text(value)}`"
         yield f"| `{feature['key']}` | {kind} | {shown} |"
     yield from ("", "| answer | shape | what it is |", "|---|---|---|")
     for name, shape in _outputs(folder / "model").items():
@@ -154,10 +154,12 @@ def _use(name: str | None, manifest: Mapping[str, Any], features: Features) -> I
     recommends = not is_ranking or "items" in manifest
     left_out = manifest["candidate"] if recommends else ()
     rows = {key: [value] for key, value in values.items() if key not in left_out}
-    asked = json.dumps(rows, ensure_ascii=False)
-    call = f"recommend({asked}, k=5)" if recommends else f"score({asked})"
+    call = "recommend(request, k=5)" if recommends else "score(request)"
     yield from ("## Use", "", "```python", "import tfrec_zoo as zoo", "")
     yield f'served = zoo.load("{known}")'
+    yield "request = {"
+    yield from (f"    {_text(key)}: {_text(value)}," for key, value in rows.items())
+    yield "}"
     yield f"print(served.{call})"
     yield f'model = zoo.from_preset("{known}")  # To be compiled and trained on.'
     yield from ("```", "", "Without the package, by TensorFlow alone:", "")
@@ -174,13 +176,18 @@ def _use(name: str | None, manifest: Mapping[str, Any], features: Features) -> I
     yield from (f"tfrec-zoo serve {known} --port 8501", "```", "")
 
 
+def _text(value: Any) -> str:
+    """A value as JSON, which is Python for text, numbers and lists of them."""
+    return json.dumps(value, ensure_ascii=False)
+
+
 def _constant(feature: Mapping[str, Any], value: Any) -> str:
     """The code of a tensor of one row; what is not known is missing."""
     if value is None:
         missing = MISSING[feature["dtype"]]
         value = [missing] * (feature.get("width") or 1)
         value = value if feature["is_bag"] or feature.get("width") else missing
-    text = json.dumps([value], ensure_ascii=False)
+    text = _text([value])
     if feature["dtype"] == "string":
         return f"tf.constant({text})"
     text = text.replace("NaN", 'float("nan")')
