@@ -102,6 +102,17 @@ def test_a_file_is_ours_that_lies_beside_our_result(tmp_path: pathlib.Path) -> N
     require_own(tmp_path, ["recommend.py", "result.json"])
 
 
+def test_a_readme_of_ones_own_beside_our_result_is_not_replaced(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "result.json").write_text(json.dumps({"versions": versions()}))
+    readme = tmp_path / "README.md"
+    readme.write_text("# What I tried\n")
+    with pytest.raises(FileExistsError, match=r"README\.md would be replaced"):
+        require_own(tmp_path, ["README.md"])
+    assert readme.read_text() == "# What I tried\n"
+    readme.write_text("---\nlibrary_name: tfrec_zoo\n---\n")
+    require_own(tmp_path, ["README.md"])
+
+
 def test_a_folder_that_cannot_be_written_is_found_first(tmp_path: pathlib.Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError):

@@ -16,6 +16,8 @@ from collections.abc import Iterator, Sequence
 from tfrec_zoo.artifacts import MANIFEST, read_manifest, scratch, synced
 
 _READY, _NEXT, _OLD = ".ready", ".next.", ".old."
+#: A line that all cards have.
+_OF_CARDS = "library_name: tfrec_zoo"
 
 
 @contextlib.contextmanager
@@ -77,7 +79,7 @@ def require_own(output: str | pathlib.Path, names: Sequence[str]) -> None:
     Args:
         output: Folder of the parts.
         names: Names of the parts: folders with a manifest, and files that say that they are of this
-            package, as `result.json` does, or lie beside such a `result.json`.
+            package, as `result.json` and cards do, or lie beside such a `result.json`.
 
     Raises:
         FileExistsError: If something is there that this package did not write.
@@ -102,6 +104,8 @@ def require_own(output: str | pathlib.Path, names: Sequence[str]) -> None:
 def _is_own(path: pathlib.Path) -> bool:
     if path.is_dir():
         return (path / MANIFEST).is_file() or not any(path.iterdir())
+    if path.suffix == ".md":  # People keep a README.md of their own beside results.
+        return _OF_CARDS in path.read_text(encoding="utf-8", errors="replace").splitlines()
     return _says_so(path) or _says_so(path.parent / "result.json")
 
 

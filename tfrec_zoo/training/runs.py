@@ -166,8 +166,9 @@ class Run:
     def save(self, directory: str | pathlib.Path, **config: Any) -> pathlib.Path:
         """Writes a model, its checkpoint and result, a report and a card into a folder.
 
-        They are `model` (the SavedModel), `checkpoint`, `result.json`, `report.html` and `README.md`,
-        and replace those of an earlier run together, whenever the process may be killed.
+        They are `model` (the SavedModel), `checkpoint`, `result.json`, `report.html` and
+        `README.md`, and replace those of an earlier run together, whenever the process may be
+        killed.
 
         Args:
             directory: Folder to write.
