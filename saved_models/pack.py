@@ -35,7 +35,8 @@ def pack(run: pathlib.Path, target: pathlib.Path) -> None:
     shutil.rmtree(target, ignore_errors=True)
     checkpoints.save(model, target / "checkpoint", with_optimizer=False)
     result["generation"] = generation_of(target / "checkpoint")
-    export(model, target / "model", result)
+    about = {key: value for key, value in result.items() if key != "history"}
+    export(model, target / "model", about)
     (target / "result.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 

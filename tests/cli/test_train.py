@@ -18,7 +18,7 @@ from tfrec_zoo.serving import load
 import tensorflow as tf  # isort: skip (after tfrec_zoo, which chooses Keras 2)
 
 #: What is left of a training.
-LEFT = ["checkpoint", "model", "report.html", "result.json"]
+LEFT = ["README.md", "checkpoint", "model", "report.html", "result.json"]
 
 pytestmark = pytest.mark.usefixtures("eagerly")
 

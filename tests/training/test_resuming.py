@@ -199,5 +199,5 @@ def test_a_killed_command_goes_on(log: Log, tmp_path: pathlib.Path) -> None:
         if name != "_CHECKPOINTABLE_OBJECT_GRAPH":
             np.testing.assert_array_equal(*(w.get_tensor(name) for w in weights))
     assert {path.name for path in (tmp_path / "killed").iterdir()} == {
-        "model", "checkpoint", "result.json", "README.md"
+        "README.md", "model", "checkpoint", "report.html", "result.json"
     }  # fmt: skip
