@@ -219,7 +219,8 @@ def commands() -> list[str]:
         text = page.read_text(encoding="utf-8")
         for block in [*blocks(text, "bash"), *blocks(text, "text")]:
             for line in block.splitlines():
-                line = re.sub(r"\s{2,}\S.*$", "", line).replace("[--presets]", "--presets")
+                line = re.sub(r"\s{2,}\S.*$", "", line)
+                line = re.sub(r"\[(--\S+)[^]]*]", r"\1", line)  # The first of what may be given.
                 found += re.findall(r"tfrec-zoo .*", line.partition("#")[0].rstrip())
     return sorted(set(found))
 

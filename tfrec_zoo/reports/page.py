@@ -45,7 +45,7 @@ class Page:
     """A page that grows by what is added to it, from above.
 
     Args:
-        title: Its heading.
+        title: Heading of the page.
         lead: A line below the heading.
 
     Example:
