@@ -6,10 +6,11 @@ import re
 import shutil
 from typing import Any
 
+import pandas as pd
 import pytest
 
 import tfrec_zoo
-from tfrec_zoo import cards, checkpoints, model_folders
+from tfrec_zoo import cards, checkpoints, cli, model_folders
 
 
 @pytest.fixture(scope="module")
@@ -85,3 +86,30 @@ def test_its_programs_run(
     asked = run_python(alone)
     assert asked.returncode == 0, asked.stderr
     assert f"[{chance[:5]}" in asked.stdout
+
+
+def test_ids_of_any_text_stay_in_their_cell(tmp_path: pathlib.Path) -> None:
+    ids = ["a|b", "`x`", 'q"uote']
+    users = [user for user in "abcdefgh" for _ in ids]
+    log = tfrec_zoo.Log("mine", pd.DataFrame({"user_id": users, "item_id": ids * 8}))
+    folder = tfrec_zoo.train("EASE", tfrec_zoo.tasks.Choice(log)).save(tmp_path / "ease")
+    text = (folder / cards.FILE).read_text(encoding="utf-8")
+    [row] = re.findall(r"^\| `history` \| bag: any number of texts \| (.*) \|$", text, flags=re.M)
+    # By the rules of CommonMark and of GitHub's tables: a fence of two for one, and \| for |.
+    assert row.startswith("``[") and row.endswith("]``")
+    assert sorted(json.loads(row.strip("`").replace(r"\|", "|"))) == sorted(ids)
+    assert not re.search(r"(?<!\\)\|", row)
+
+
+def test_a_metric_may_be_undefined(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = shutil.copytree(model_folders.find("fm/movielens-100k"), tmp_path / "mine" / "log")
+    path = folder / "result.json"
+    result = json.loads(path.read_text())
+    path.write_text(json.dumps({**result, "metrics": {"auc": None}}))
+    monkeypatch.setenv(model_folders.ENVIRONMENT, str(tmp_path))
+    assert cli.main(["list", "--pretrained"]) == 0
+    [line] = [x for x in capsys.readouterr().out.splitlines() if x.startswith("mine/log ")]
+    assert "auc=undefined" in line
+    assert "| auc |  |" in cards.card(folder, checkpoints.read_features(folder / "checkpoint"))

@@ -7,6 +7,7 @@ class say, and nothing that they don't: it is the same whenever it is made again
 import inspect
 import json
 import pathlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -109,8 +110,8 @@ def _interface(
         if feature.get("width"):
             kind = f"{feature['width']} {kind}s"
         value = values.get(feature["key"])
-        shown = "" if value is None else f"`{_text(value)}`"
-        yield f"| `{feature['key']}` | {kind} | {shown} |"
+        shown = "" if value is None else _code(_text(value))
+        yield f"| {_code(feature['key'])} | {kind} | {shown} |"
     yield from ("", "| answer | shape | what it is |", "|---|---|---|")
     for name, shape in _outputs(folder / "model").items():
         dims = ", ".join("rows" if size < 0 else str(size) for size in shape)
@@ -179,6 +180,14 @@ def _use(name: str | None, manifest: Mapping[str, Any], features: Features) -> I
 def _text(value: Any) -> str:
     """A value as JSON, which is Python for text, numbers and lists of them."""
     return json.dumps(value, ensure_ascii=False)
+
+
+def _code(text: str) -> str:
+    """Text as code in a cell of a table, whatever it holds."""
+    longest = max(map(len, re.findall("`+", text)), default=0)
+    fence, space = "`" * (longest + 1), " " * text.startswith("`") or " " * text.endswith("`")
+    text = text.replace("|", r"\|")
+    return f"{fence}{space}{text}{space}{fence}"
 
 
 def _constant(feature: Mapping[str, Any], value: Any) -> str:

@@ -1,5 +1,6 @@
 """Cells of a table of results: means and standard deviations over seeds, as text."""
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -62,6 +63,17 @@ def cell(values: Sequence[float]) -> str:
     if values and all(isinstance(value, int) for value in values):
         return "/".join(f"{value:,}" for value in dict.fromkeys(values))
     return mean_and_deviation(values)
+
+
+def number(value: float | None) -> str:
+    """A number as tables show it, which may be undefined.
+
+    Example:
+
+    >>> number(0.12345), number(1234567), number(1234.5), number(None)
+    ('0.1235', '1,234,567', '1,234', 'undefined')
+    """
+    return "undefined" if value is None or math.isnan(value) else cell([value])
 
 
 def mean_and_deviation(values: Sequence[float]) -> str:

@@ -34,11 +34,12 @@ def run(arguments: argparse.Namespace) -> None:
         )
     elif arguments.pretrained:
         from tfrec_zoo import model_folders
+        from tfrec_zoo.result_cells import number
 
         rows = [model_folders.summary(name) for name in model_folders.names()]
         text = "\n".join(
             f"{row['name']:36s} {row['bytes'] / 1e6:4.1f} MB  "
-            f"{row['metric']}={row['value']:.4f}  {', '.join(row['request'])}"
+            f"{row['metric']}={number(row['value'])}  {', '.join(row['request'])}"
             for row in rows
         )
     else:

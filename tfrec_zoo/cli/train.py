@@ -74,10 +74,8 @@ def run(arguments: argparse.Namespace) -> None:
         # What is given is not chosen from a grid.
         grid = {k: v for k, v in preset.training.grid.items() if k not in {**given, **made}}
         training = dataclasses.replace(preset.training, **{"grid": grid, **given})
-        name, options = (
-            arguments.task or preset.task,
-            {**preset.options_of(training.seed), **options},
-        )
+        name = arguments.task or preset.task
+        options = {**preset.options_of(training.seed), **options}
         model, made = preset.model, {**preset.arguments, **made}
         dataset = dataset or preset.dataset
     if arguments.set and (arguments.preset is None or model in registry.MODELS):

@@ -11,6 +11,7 @@ from tfrec_zoo.evaluation import Outcomes
 from tfrec_zoo.metrics import MISS
 from tfrec_zoo.plots import activity_and_popularity, calibration, metric_at_k, training_curves
 from tfrec_zoo.reports.page import Page
+from tfrec_zoo.result_cells import number
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,21 +38,6 @@ def add_note_on_figures(page: Page) -> None:
         import matplotlib  # noqa: F401
     except ModuleNotFoundError:
         page.note(NO_FIGURES)
-
-
-def number(value: Any) -> str:
-    """A number as tables show it.
-
-    Example:
-
-    >>> number(0.12345), number(1234567), number(1234.5), number(None)
-    ('0.1235', '1,234,567', '1,234', 'undefined')
-    """
-    if value is None or (isinstance(value, float) and np.isnan(value)):
-        return "undefined"
-    if isinstance(value, int):
-        return f"{value:,}"
-    return f"{value:.4f}" if abs(value) < 100 else f"{value:,.0f}"
 
 
 def words(name: str) -> str:

@@ -17,9 +17,9 @@ from tfrec_zoo.reports.parts import (
     add_outcomes,
     add_training,
     add_what_was_run,
-    number,
     words,
 )
+from tfrec_zoo.result_cells import number
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

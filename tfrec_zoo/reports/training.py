@@ -15,9 +15,9 @@ from tfrec_zoo.reports.parts import (
     add_outcomes,
     add_training,
     add_what_was_run,
-    number,
     words,
 )
+from tfrec_zoo.result_cells import number
 
 
 def training_report(
