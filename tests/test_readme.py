@@ -286,8 +286,15 @@ def test_the_results_are_rendered_from_their_files() -> None:
 
     page = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
     assert page == tables.page(ROOT / "docs" / "results")
-    numbers = re.search(r"<!-- numbers -->\n(.*?)\n<!-- /numbers -->", README, flags=re.DOTALL)
-    assert numbers and numbers.group(1) == tables.headlines(ROOT / "docs" / "results")
+
+
+@pytest.mark.parametrize("page", ["README.md"])
+def test_excerpts_are_rendered_from_their_files(page: str) -> None:
+    from tfrec_zoo.excerpts import filled
+
+    text = (ROOT / page).read_text(encoding="utf-8")
+    assert "-->" in text
+    assert text == filled(text, ROOT / "docs" / "results", ROOT / "docs" / "paper")
 
 
 def test_the_picture_has_every_model() -> None:

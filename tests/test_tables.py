@@ -166,6 +166,37 @@ def test_markdown_is_mean_and_deviation_over_seeds() -> None:
         tables.markdown(results, {"R": "recall"})
 
 
+@pytest.mark.parametrize(
+    ("preset", "metrics", "words"),
+    [
+        # The standard error of .8887 and .9087 is .01, ten times the difference to .8997.
+        ("ctr/DeepFM", [{"auc": 0.8887}, {"auc": 0.9087}], "-0.0010 (reached)"),
+        ("ctr/DeepFM", [{"auc": 0.8797}, {"auc": 0.8799}], "-0.0199 (not reached)"),
+        ("ctr/DeepFM", [{"auc": 0.9001}, {"auc": 0.9003}], "+0.0005 (reached)"),
+        ("ctr/DeepFM", [{"auc": 0.9001}], "+0.0004"),
+        # Less is better of an error.
+        ("ratings/MF", [{"rmse": 0.93}, {"rmse": 0.932}], "-0.0030 (reached)"),
+        ("ratings/MF", [{"rmse": 0.95}, {"rmse": 0.952}], "+0.0170 (not reached)"),
+        (
+            "ncf/GMF-32",
+            [
+                {f"best_on_test_sampled_{name}_at_10": value for name, value in found.items()}
+                for found in ({"hit_rate": 0.7, "ndcg": 0.43}, {"hit_rate": 0.702, "ndcg": 0.43})
+            ],
+            "-0.0070 (not reached) / +0.0010 (reached)",
+        ),
+        ("ncf/GMF-32", [{"sampled_hit_rate_at_10": 0.9}], ""),
+        ("ctr/MF", [{"auc": 0.9}], ""),
+        ("ctr/DeepFM", [], ""),
+    ],
+)
+def test_the_difference_to_what_was_published(
+    preset: str, metrics: list[dict[str, float]], words: str
+) -> None:
+    results = [{"metrics": found} for found in metrics]
+    assert tables.differences(results, presets.get(preset)) == words
+
+
 def test_a_page_has_every_row_and_marks_those_without_files(tmp_path: pathlib.Path) -> None:
     def write(name: str, preset: str, seed: int, **metrics: float) -> None:
         contents = {
@@ -190,11 +221,12 @@ def test_a_page_has_every_row_and_marks_those_without_files(tmp_path: pathlib.Pa
         "```",
     ]
     assert lines[begin:][6:11] == [
-        "| row | seeds | RMSE | MAE | epochs | published |",
-        "|---|---|---|---|---|---|",
-        "| damped-means | † |  |  |  |  |",
-        "| MF | 2, 10 | 0.8500 ± 0.0707 | 0.7500 ± 0.0000 | 12/20 | 0.934 (SVD, five folds) |",
-        "| FM | † |  |  |  | 0.9326 (DCN of the TFRS tutorial, another fifth) |",
+        "| row | seeds | RMSE | MAE | epochs | published | difference |",
+        "|---|---|---|---|---|---|---|",
+        "| damped-means | † |  |  |  |  |  |",
+        "| MF | 2, 10 | 0.8500 ± 0.0707 | 0.7500 ± 0.0000 | 12/20 | 0.934 (SVD, five folds) | "
+        "-0.0840 (reached) |",
+        "| FM | † |  |  |  | 0.9326 (DCN of the TFRS tutorial, another fifth) |  |",
     ]
     assert "d (sha256 cccccccccccccccc…); p; numpy 2, python 3" in page
     # Every table, and every row once in its table.

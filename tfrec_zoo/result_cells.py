@@ -9,26 +9,23 @@ from typing import Any
 def table_cells(
     rows: Mapping[str, Sequence[Mapping[str, Any]]],
     columns: Mapping[str, str],
-    published: Mapping[str, str] | None = None,
+    further: Mapping[str, Mapping[str, str]] | None = None,
 ) -> list[list[str]]:
     """The headings of a table, and its rows.
 
     Args:
         rows: The results by row.
         columns: Metrics and statistics by their headings.
-        published: Published numbers by row, if there are any.
+        further: Text by heading and row, for columns behind those; an empty one is left out.
     """
-    published = published or {}
-    headings = ["row", "seeds", *columns, *(["published"] if any(published.values()) else [])]
-    lines = [headings]
+    behind = {heading: text for heading, text in (further or {}).items() if any(text.values())}
+    lines = [["row", "seeds", *columns, *behind]]
     for row, runs in rows.items():
         cells = [row, ", ".join(str(run["seed"]) for run in runs) or "†"]
         values = [values_of(run) for run in runs]
         for key in columns.values():
             cells.append(cell([value[key] for value in values if value.get(key) is not None]))
-        if any(published.values()):
-            cells.append(published[row])
-        lines.append(cells)
+        lines.append([*cells, *(text.get(row, "") for text in behind.values())])
     return lines
 
 

@@ -7,7 +7,9 @@ can be resumed and rows added.
 import dataclasses
 import json
 import logging
+import math
 import pathlib
+import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,8 +18,8 @@ import tensorflow as tf
 from tfrec_zoo import presets, registry
 from tfrec_zoo.evaluation import Result
 from tfrec_zoo.presets import Preset
-from tfrec_zoo.result_cells import cell, markdown_table, provenance, table_cells, values_of
-from tfrec_zoo.tasks import Task
+from tfrec_zoo.result_cells import markdown_table, provenance, table_cells, values_of
+from tfrec_zoo.tasks import Task, is_error
 from tfrec_zoo.training.resuming import unfinished
 
 logger = logging.getLogger(__name__)
@@ -306,10 +308,36 @@ def markdown(results: Sequence[Mapping[str, Any]], columns: Mapping[str, str] | 
     return "\n".join([*markdown_table(table_cells(rows, wanted)), "", provenance(results)])
 
 
-def _published(preset: Preset) -> str:
-    """The published numbers that a row stands beside."""
+def published_words(preset: Preset) -> str:
+    """The published numbers that a row stands beside, and whose they are."""
     numbers = " / ".join(f"{value:.4g}" for value in preset.published.values())
     return f"{numbers} ({preset.source})" if numbers else ""
+
+
+def differences(results: Sequence[Mapping[str, Any]], preset: Preset) -> str:
+    """How far the means over seeds are from the published numbers, and whether these are reached.
+
+    A number is reached by a mean that is at least as good, or worse by no more than its standard
+    error. One seed has no standard error, and no verdict.
+
+    Args:
+        results: The contents of the result files of a row.
+        preset: The row.
+    """
+    words = []
+    for name, number in preset.published.items():
+        found = [values_of(result).get(name) for result in results]
+        values = [value for value in found if value is not None]
+        if not values:
+            continue
+        difference = statistics.mean(values) - number
+        word = f"{difference:+.4f}"
+        if len(values) > 1:
+            error = statistics.stdev(values) / math.sqrt(len(values))
+            gain = -difference if is_error(name) else difference
+            word += " (reached)" if gain >= -error else " (not reached)"
+        words.append(word)
+    return " / ".join(words)
 
 
 def page(folder: str | pathlib.Path) -> str:
@@ -321,8 +349,11 @@ def page(folder: str | pathlib.Path) -> str:
     parts = [_HEAD]
     for name, table in TABLES.items():
         known = presets.of_table(name)
-        rows = {preset.row: _runs(folder / name, preset) for preset in known}
-        published = {preset.row: _published(preset) for preset in known}
+        rows = {preset.row: runs_of(folder / name, preset) for preset in known}
+        beside = {
+            "published": {preset.row: published_words(preset) for preset in known},
+            "difference": {preset.row: differences(rows[preset.row], preset) for preset in known},
+        }
         dataset = "DIR" if known[0].dataset.startswith("ncf/") else known[0].dataset
         command = f"tfrec-zoo benchmark {name} --dataset {dataset} --output runs/{name}"
         parts += [f"## {table.title}", "", *([table.about, ""] if table.about else [])]
@@ -331,7 +362,7 @@ def page(folder: str | pathlib.Path) -> str:
             command,
             "```",
             "",
-            *markdown_table(table_cells(rows, table.columns, published)),
+            *markdown_table(table_cells(rows, table.columns, beside)),
             "",
         ]
         results = [run for runs in rows.values() for run in runs]
@@ -339,40 +370,8 @@ def page(folder: str | pathlib.Path) -> str:
     return "\n".join(parts)
 
 
-#: The rows of the README's table: table, heading of the metric, baseline, and the model beside it.
-_HEADLINES = (
-    ("next-watch", "HR@10", "popularity", "bags-1-3-10-50"),
-    ("ncf", "HR@10", "Popularity", "EASE"),
-    ("ctr", "AUC", "item-rates", "LogisticRegression"),
-    ("ctr", "AUC", "item-rates", "FactorizationMachine"),
-    ("ctr", "AUC", "item-rates", "DeepFM"),
-    ("watch-time", "weighted per-user loss", "no-hidden-layers", "weighted"),
-    ("ratings", "RMSE", "damped-means", "FM"),
-)
-
-
-def headlines(folder: str | pathlib.Path) -> str:
-    """Renders a few rows of the result files of a folder, each beside its baseline.
-
-    A row is left out unless there are result files of the model and of the baseline.
-    """
-    headings = ("table", "data", "metric", "baseline", "model", "published")
-    lines = [f"| {' | '.join(headings)} |", "|---" * len(headings) + "|"]
-    for name, heading, *rows in _HEADLINES:
-        table, cells = TABLES[name], []
-        for row in rows:
-            preset = presets.get(f"{name}/{row}")
-            runs = _runs(pathlib.Path(folder) / name, preset)
-            values = [values_of(run)[table.columns[heading]] for run in runs]
-            cells += [f"{row} {cell(values)}"] if values else []
-        if len(cells) == len(rows):
-            words = (table.title, preset.dataset, heading, *cells, _published(preset))
-            lines.append(f"| {' | '.join(words)} |")
-    return "\n".join(lines)
-
-
-def _runs(folder: pathlib.Path, preset: Preset) -> list[Mapping[str, Any]]:
-    """The result files of a preset, by seed."""
+def runs_of(folder: pathlib.Path, preset: Preset) -> list[Mapping[str, Any]]:
+    """The result files of a preset in a folder, by seed."""
     files = folder.glob(f"{preset.row}-[0-9]*.json")
     runs = [json.loads(path.read_text(encoding="utf-8")) for path in files]
     runs = [run for run in runs if run["config"].get("preset") == preset.name]
@@ -392,5 +391,6 @@ stopped.
 "Published" stands for the same data and protocol, as far as there is one. MovieLens is read through
 tensorflow-datasets, which loses the order of ratings within a second. That touches the last rating
 of 40 % of the users of MovieLens-1M, so that next-watch numbers compare with those of other
-libraries only up to that.
+libraries only up to that. A published number is reached by a mean over seeds that is at least as
+good, or worse by no more than its standard error; one seed has no verdict.
 """

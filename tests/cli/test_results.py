@@ -21,5 +21,18 @@ def test_results(ncf_files: Any, run: Any, run_json: Any, tmp_path: Any) -> None
     assert run_json("results", tmp_path / "runs")["markdown"].rstrip("\n") == text.rstrip("\n")
 
 
+def test_excerpts_of_pages(ncf_files: Any, run: Any, fails: Any, tmp_path: Any) -> None:
+    given = ("--dataset", ncf_files, "--output", tmp_path / "runs" / "ncf", "--seeds", 1)
+    run("benchmark", "ncf", "--rows", "Popularity", *given)
+    page, other = tmp_path / "page.md", tmp_path / "other.md"
+    page.write_text("<!-- table ncf: Popularity | epochs -->\n<!-- /table -->\n")
+    other.write_text("<!-- table ncf: Nobody -->\n<!-- /table -->\n")
+    # One page that can't be filled leaves all as they are.
+    assert "Nobody" in fails("results", tmp_path / "runs", "--fill", page, other)
+    assert page.read_text().count("\n") == 2
+    assert run("results", tmp_path / "runs", "--fill", page) == f"written: {page}\n"
+    assert "| Popularity | 1 |" in page.read_text()
+
+
 def test_no_folder(fails: Any, tmp_path: Any) -> None:
     assert f"Received: {tmp_path / 'none'}" in fails("results", tmp_path / "none")

@@ -11,21 +11,38 @@ HELP = "render the tables of a folder of result files as Markdown"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of the command."""
     parser.add_argument("directory", help="folder with <table>/<row>-<seed>.json")
-    parser.add_argument(
-        "--headlines", action="store_true", help="render the few rows that the README shows"
+    wanted = parser.add_mutually_exclusive_group()
+    wanted.add_argument("--output", help="file to write (default: print)")
+    wanted.add_argument(
+        "--fill",
+        nargs="+",
+        metavar="PAGE",
+        help="render the excerpts within these pages, between marks such as <!-- table ctr -->",
     )
-    parser.add_argument("--output", help="file to write (default: print)")
+    parser.add_argument(
+        "--paper", metavar="DIR", help="with --fill: folder of the results of experiments"
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Runs the command."""
-    from tfrec_zoo import tables
+    from tfrec_zoo import excerpts, tables
     from tfrec_zoo.artifacts import atomic_write
 
     directory = pathlib.Path(arguments.directory)
     if not directory.is_dir():
         raise FileNotFoundError(f"There is no such folder. Received: {directory}")
-    text = tables.headlines(directory) + "\n" if arguments.headlines else tables.page(directory)
+    if arguments.fill:
+        pages = {path: pathlib.Path(path).read_text(encoding="utf-8") for path in arguments.fill}
+        pages = {
+            path: excerpts.filled(text, directory, arguments.paper) for path, text in pages.items()
+        }
+        for path, text in pages.items():
+            atomic_write(path, text)
+        written = ", ".join(arguments.fill)
+        show(arguments, {"output": arguments.fill}, f"written: {written}")
+        return
+    text = tables.page(directory)
     if arguments.output is None:
         show(arguments, {"markdown": text}, text)
     else:

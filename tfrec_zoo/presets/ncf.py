@@ -52,7 +52,8 @@ def tower(factors: int, layers: int = 3) -> tuple[int, ...]:
 
 def _preset(row: str, model: str, training: Training, **kwargs: Any) -> Preset:
     hit_rate, ndcg, source = _PUBLISHED.get(row, (None, None, ""))
-    published = {"sampled_hit_rate_at_10": hit_rate, "sampled_ndcg_at_10": ndcg}
+    best = "best_on_test_" if source in (_PAPER, _REPRODUCTION) else ""
+    published = {f"{best}sampled_hit_rate_at_10": hit_rate, f"{best}sampled_ndcg_at_10": ndcg}
     return Preset(
         f"ncf/{row}",
         model,

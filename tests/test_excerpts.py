@@ -1,0 +1,125 @@
+"""Excerpts: what stands between two marks of a page is rendered from result files."""
+
+import json
+import pathlib
+from typing import Any
+
+import pytest
+
+from tfrec_zoo.excerpts import filled
+
+
+@pytest.fixture
+def folder(tmp_path: pathlib.Path) -> pathlib.Path:
+    """Two seeds of SASRec, and one run of popularity."""
+    hits = {"SASRec-0": 0.25, "SASRec-1": 0.75, "popularity-0": 0.125}
+    (tmp_path / "next-watch").mkdir()
+    for name, value in hits.items():
+        row, _, seed = name.rpartition("-")
+        contents = {
+            "config": {"preset": f"next-watch/{row}"},
+            "seed": int(seed),
+            "metrics": {"hit_rate_at_10": value, "ndcg_at_10": value / 2},
+            "statistics": {"parameters": 1200},
+        }
+        (tmp_path / "next-watch" / f"{name}.json").write_text(json.dumps(contents))
+    return tmp_path
+
+
+@pytest.fixture
+def paper(tmp_path: pathlib.Path) -> pathlib.Path:
+    """An experiment on combiners of one seed."""
+    runs = [
+        {
+            "setting": setting,
+            "seed": 0,
+            "metrics": {"mean_average_precision": value, "hit_rate_at_10": 0.5},
+            "curves": {},
+        }
+        for setting, value in (("mean", 0.25), ("sum", 0.125))
+    ]
+    path = tmp_path / "paper" / "combiners" / "simulated-small" / "result.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"runs": runs}))
+    return tmp_path / "paper"
+
+
+def test_rows_of_a_table(folder: Any) -> None:
+    page = (
+        "Before.\n\n<!-- table next-watch: popularity, SASRec | NDCG@10, parameters -->\n"
+        "| old | rows |\n<!-- /table -->\nAfter.\n"
+    )
+    assert filled(page, folder) == (
+        "Before.\n\n<!-- table next-watch: popularity, SASRec | NDCG@10, parameters -->\n"
+        "| row | seeds | NDCG@10 | parameters |\n|---|---|---|---|\n"
+        "| popularity | 0 | 0.0625 | 1,200 |\n"
+        "| SASRec | 0, 1 | 0.2500 ± 0.1768 | 1,200 |\n"
+        "<!-- /table -->\nAfter.\n"
+    )
+    assert filled(filled(page, folder), folder) == filled(page, folder)
+
+
+def test_the_rows_stand_in_the_order_that_was_asked_for(folder: Any) -> None:
+    page = "<!-- table next-watch: SASRec, popularity | HR@10 -->\n<!-- /table -->"
+    lines = filled(page, folder).splitlines()
+    assert [line.split(" | ")[0] for line in lines[3:5]] == ["| SASRec", "| popularity"]
+
+
+def test_a_row_without_results_is_marked(folder: Any) -> None:
+    page = "<!-- table next-watch: TwoTower | HR@10 -->\n<!-- /table -->"
+    assert "| TwoTower | † |  |" in filled(page, folder)
+
+
+def test_every_row_and_column(folder: Any) -> None:
+    lines = filled("<!-- table next-watch -->\n<!-- /table -->", folder).splitlines()
+    assert lines[1].startswith("| row | seeds | HR@10 | NDCG@10 | HR@50 | MAP |")
+    assert "| SASRec | 0, 1 | 0.5000 ± 0.3536 | 0.2500 ± 0.1768 |" in "\n".join(lines)
+
+
+def test_an_experiment(folder: Any, paper: Any) -> None:
+    page = "<!-- experiment combiners/simulated-small: sum, mean | MAP -->\n<!-- /experiment -->"
+    assert filled(page, folder, paper).splitlines()[1:-1] == [
+        "| setting | MAP |",
+        "|---|---|",
+        "| sum | 0.1250 |",
+        "| mean | 0.2500 |",
+    ]
+
+
+def test_headlines(folder: Any) -> None:
+    text = filled("<!-- headlines -->\n<!-- /headlines -->", folder)
+    # There is no result of the model beside popularity, so that its row is left out.
+    assert text.splitlines()[1:-1] == [
+        "| table | data | metric | baseline | model | published |",
+        "|---|---|---|---|---|---|",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("page", "message"),
+    [
+        ("<!-- table nowhere -->\n<!-- /table -->", "Received: ['nowhere']"),
+        ("<!-- table next-watch: Nobody -->\n<!-- /table -->", "Received: rows=['Nobody']"),
+        ("<!-- table next-watch | MAPE -->\n<!-- /table -->", "Received: ['MAPE']"),
+        ("<!-- table -->\n<!-- /table -->", "Received: <!-- table -->"),
+        ("<!-- experiment nothing/x -->\n<!-- /experiment -->", "Received: ['nothing']"),
+        ("<!-- experiment ann/simulated-small -->\n<!-- /experiment -->", "give the folder"),
+        (
+            "<!-- experiment combiners/simulated-small: median -->\n<!-- /experiment -->",
+            "Received: ['median']",
+        ),
+        ("<!-- table next-watch -->\n| row |\n", "Received: 1 marks, 0 blocks"),
+        (
+            "<!-- table ratings -->\n<!-- table next-watch -->\n<!-- /table -->",
+            "Received: 2 marks, 1 blocks",
+        ),
+    ],
+)
+def test_what_is_refused(folder: Any, paper: Any, page: str, message: str) -> None:
+    with pytest.raises(ValueError) as refused:
+        filled(page, folder, paper)
+    assert message in str(refused.value)
+
+
+def test_a_page_without_marks_stays(folder: Any) -> None:
+    assert filled("Nothing here.\n", folder) == "Nothing here.\n"

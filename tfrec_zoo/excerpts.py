@@ -1,0 +1,155 @@
+"""Excerpts of results within pages: what stands between two marks is rendered from result files.
+
+A page quotes a few rows of a table, or of an experiment, between comments that say which:
+
+    <!-- table next-watch: popularity, EASE, SASRec | HR@10, CPU seconds -->
+    <!-- /table -->
+    <!-- experiment combiners/simulated-small: mean, sum | MAP -->
+    <!-- /experiment -->
+    <!-- headlines -->
+    <!-- /headlines -->
+
+No rows, or no columns, stand for all of them.
+"""
+
+import json
+import pathlib
+import re
+from collections.abc import Sequence
+
+from tfrec_zoo import presets, tables
+from tfrec_zoo.result_cells import cell, markdown_table, table_cells, values_of
+
+_BLOCK = re.compile(
+    r"(?P<open><!-- (?P<kind>table|experiment|headlines)(?P<what> [^\n]*?)? -->\n)"
+    r".*?(?P<close><!-- /(?P=kind) -->)",
+    re.DOTALL,
+)
+_MARK = re.compile(r"<!-- (table|experiment|headlines)( [^\n]*?)? -->\n")
+_WORDS = re.compile(r" (?P<name>[\w/.-]+)(?:: (?P<rows>[^|]*))?(?: ?\|(?P<columns>.*))?")
+
+#: The rows of the headlines: table, heading of the metric, baseline, and the model beside it.
+_HEADLINES = (
+    ("next-watch", "HR@10", "popularity", "bags-1-3-10-50"),
+    ("ncf", "HR@10", "Popularity", "EASE"),
+    ("ctr", "AUC", "item-rates", "LogisticRegression"),
+    ("ctr", "AUC", "item-rates", "FactorizationMachine"),
+    ("ctr", "AUC", "item-rates", "DeepFM"),
+    ("watch-time", "weighted per-user loss", "no-hidden-layers", "weighted"),
+    ("ratings", "RMSE", "damped-means", "FM"),
+)
+
+
+def filled(text: str, folder: str | pathlib.Path, paper: str | pathlib.Path | None = None) -> str:
+    """Renders the marked blocks of a page anew.
+
+    Args:
+        text: The page.
+        folder: Folder of result files, `<table>/<row>-<seed>.json`.
+        paper: Folder of what experiments left, `<experiment>/<dataset>-<size>/result.json`.
+
+    Returns:
+        The page, whose other text stays as it is.
+
+    Raises:
+        ValueError: If a block doesn't end, or names a table, a row, a column, an experiment or a
+            setting that there is not.
+    """
+
+    def block(match: re.Match[str]) -> str:
+        kind, what = match["kind"], match["what"] or ""
+        if kind == "headlines":
+            lines = headlines(folder)
+        else:
+            name, rows, columns = _parsed(kind, what)
+            if kind == "table":
+                lines = _table(pathlib.Path(folder), name, rows, columns)
+            else:
+                lines = _experiment(paper, name, rows, columns)
+        return "\n".join([match["open"].rstrip("\n"), *lines, match["close"]])
+
+    begun, ended = len(_MARK.findall(text)), len(_BLOCK.findall(text))
+    if begun != ended:
+        raise ValueError(
+            "Each mark such as <!-- table … --> must be followed by its <!-- /table -->. "
+            f"Received: {begun} marks, {ended} blocks"
+        )
+    return _BLOCK.sub(block, text)
+
+
+def _parsed(kind: str, what: str) -> tuple[str, list[str], list[str]]:
+    """The name of a block, its rows and its columns; empty lists stand for all."""
+    words = _WORDS.fullmatch(what)
+    if words is None:
+        raise ValueError(
+            f"A mark must be like <!-- {kind} NAME: row, row | column, column -->. "
+            f"Received: <!-- {kind}{what} -->"
+        )
+    rows, columns = (
+        [word.strip() for word in (words[part] or "").split(",") if word.strip()]
+        for part in ("rows", "columns")
+    )
+    return words["name"], rows, columns
+
+
+def _require(what: str, wanted: Sequence[str], known: Sequence[str]) -> None:
+    unknown = [name for name in wanted if name not in known]
+    if unknown:
+        raise ValueError(f"{what} must be of {list(known)}. Received: {unknown}")
+
+
+def _table(folder: pathlib.Path, name: str, rows: list[str], columns: list[str]) -> list[str]:
+    _require("Tables", [name], list(tables.TABLES))
+    shown = tables.TABLES[name].columns
+    _require(f"Columns of {name}", columns, list(shown))
+    wanted = tables.select(name, rows or None)
+    wanted.sort(key=lambda preset: rows.index(preset.row) if rows else 0)
+    runs = {preset.row: tables.runs_of(folder / name, preset) for preset in wanted}
+    return markdown_table(table_cells(runs, {key: shown[key] for key in columns or shown}))
+
+
+def _experiment(
+    folder: str | pathlib.Path | None, name: str, rows: list[str], columns: list[str]
+) -> list[str]:
+    from tfrec_zoo.experiments import EXPERIMENTS, get
+    from tfrec_zoo.experiments.experiment import table
+    from tfrec_zoo.experiments.measured import Results
+
+    experiment, _, run = name.partition("/")
+    _require("Experiments", [experiment], list(EXPERIMENTS))
+    path = pathlib.Path(folder or ".") / experiment / run / "result.json"
+    if folder is None or not path.is_file():
+        raise ValueError(
+            f"The block <!-- experiment {name} … --> is rendered from "
+            f"<folder>/{experiment}/{run}/result.json: give the folder. Received: {folder}"
+        )
+    shown = get(experiment).columns
+    _require(f"Columns of {experiment}", columns, list(shown))
+    results = Results(json.loads(path.read_text(encoding="utf-8"))["runs"])
+    frame = table(results, {key: shown[key] for key in columns or shown}).fillna("")
+    _require(f"Settings of {experiment}", rows, frame["setting"].tolist())
+    if rows:
+        frame = frame.set_index("setting").loc[rows].reset_index()
+    return markdown_table([list(frame.columns), *frame.astype(str).to_numpy().tolist()])
+
+
+def headlines(folder: str | pathlib.Path) -> list[str]:
+    """The lines of a table of a few rows of all tables, each beside its baseline.
+
+    A row is left out unless there are result files of the model and of the baseline.
+
+    Args:
+        folder: Folder of result files, `<table>/<row>-<seed>.json`.
+    """
+    lines = [["table", "data", "metric", "baseline", "model", "published"]]
+    for name, heading, *rows in _HEADLINES:
+        table, cells = tables.TABLES[name], []
+        for row in rows:
+            preset = presets.get(f"{name}/{row}")
+            runs = tables.runs_of(pathlib.Path(folder) / name, preset)
+            values = [values_of(run)[table.columns[heading]] for run in runs]
+            cells += [f"{row} {cell(values)}"] if values else []
+        if len(cells) == len(rows):
+            published = tables.published_words(preset)
+            lines.append([table.title, preset.dataset, heading, *cells, published])
+    return markdown_table(lines)
