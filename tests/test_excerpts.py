@@ -46,11 +46,11 @@ def paper(tmp_path: pathlib.Path) -> pathlib.Path:
 
 def test_rows_of_a_table(folder: Any) -> None:
     page = (
-        "Before.\n\n<!-- table next-watch: popularity, SASRec | NDCG@10, parameters -->\n"
+        "Before.\n\n<!-- table next-watch: popularity; SASRec | NDCG@10; parameters -->\n"
         "| old | rows |\n<!-- /table -->\nAfter.\n"
     )
     assert filled(page, folder) == (
-        "Before.\n\n<!-- table next-watch: popularity, SASRec | NDCG@10, parameters -->\n"
+        "Before.\n\n<!-- table next-watch: popularity; SASRec | NDCG@10; parameters -->\n"
         "| row | seeds | NDCG@10 | parameters |\n|---|---|---|---|\n"
         "| popularity | 0 | 0.0625 | 1,200 |\n"
         "| SASRec | 0, 1 | 0.2500 ± 0.1768 | 1,200 |\n"
@@ -60,7 +60,7 @@ def test_rows_of_a_table(folder: Any) -> None:
 
 
 def test_the_rows_stand_in_the_order_that_was_asked_for(folder: Any) -> None:
-    page = "<!-- table next-watch: SASRec, popularity | HR@10 -->\n<!-- /table -->"
+    page = "<!-- table next-watch: SASRec; popularity | HR@10 -->\n<!-- /table -->"
     lines = filled(page, folder).splitlines()
     assert [line.split(" | ")[0] for line in lines[3:5]] == ["| SASRec", "| popularity"]
 
@@ -77,7 +77,7 @@ def test_every_row_and_column(folder: Any) -> None:
 
 
 def test_an_experiment(folder: Any, paper: Any) -> None:
-    page = "<!-- experiment combiners/simulated-small: sum, mean | MAP -->\n<!-- /experiment -->"
+    page = "<!-- experiment combiners/simulated-small: sum; mean | MAP -->\n<!-- /experiment -->"
     assert filled(page, folder, paper).splitlines()[1:-1] == [
         "| setting | MAP |",
         "|---|---|",

@@ -2,9 +2,9 @@
 
 A page quotes a few rows of a table, or of an experiment, between comments that say which:
 
-    <!-- table next-watch: popularity, EASE, SASRec | HR@10, CPU seconds -->
+    <!-- table next-watch: popularity; EASE; SASRec | HR@10; CPU seconds -->
     <!-- /table -->
-    <!-- experiment combiners/simulated-small: mean, sum | MAP -->
+    <!-- experiment combiners/simulated-small: mean; sum | MAP -->
     <!-- /experiment -->
     <!-- headlines -->
     <!-- /headlines -->
@@ -82,11 +82,11 @@ def _parsed(kind: str, what: str) -> tuple[str, list[str], list[str]]:
     words = _WORDS.fullmatch(what)
     if words is None:
         raise ValueError(
-            f"A mark must be like <!-- {kind} NAME: row, row | column, column -->. "
+            f"A mark must be like <!-- {kind} NAME: row; row | column; column -->. "
             f"Received: <!-- {kind}{what} -->"
         )
     rows, columns = (
-        [word.strip() for word in (words[part] or "").split(",") if word.strip()]
+        [word.strip() for word in (words[part] or "").split(";") if word.strip()]
         for part in ("rows", "columns")
     )
     return words["name"], rows, columns

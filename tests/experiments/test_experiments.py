@@ -1,5 +1,6 @@
 """Every experiment at a toy size, and what all of them share."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -7,6 +8,7 @@ import pandas as pd
 import pytest
 
 from tfrec_zoo import experiments
+from tfrec_zoo.data import simulate
 from tfrec_zoo.experiments.combiners import Combiners
 from tfrec_zoo.experiments.experiment import table
 from tfrec_zoo.experiments.findings import by_differences, is_above
@@ -112,6 +114,26 @@ def test_page_shows_table_figure_and_findings(tmp_path):
     assert "![How the history is pooled](paper/combiners/simulated-toy/figure.png)" in shown
     assert "tfrec-zoo experiment combiners --size toy --seeds 0 1" in shown
     assert "- **agrees**: The mean is better than the sum." in shown
+    link = "[How the history is pooled](#how-the-history-is-pooled)"
+    assert f"| {link} | §3.2 | simulated, toy | 1 |  |  |" in shown
+
+
+def test_the_page_says_that_data_of_ones_own_are_a_folder(tmp_path):
+    log = simulate(num_users=60, num_items=60, num_days=4)
+    for name in ("movielens/100k", "kuairand-pure"):
+
+        class Told(Combiners):
+            def measure(self, seed, **setting):
+                from tfrec_zoo.experiments.measured import Measured
+
+                return Measured({"hit_rate_at_10": 0.5, "mean_average_precision": 0.5})
+
+        given = dataclasses.replace(log, name=name)
+        folder = tmp_path / "combiners" / name.replace("/", "-")
+        Told("toy", given).run(folder, [0], settings=["mean"])
+    shown = page(tmp_path, tmp_path / "paper.md")
+    assert "--size toy --dataset movielens/100k --seeds 0" in shown
+    assert "--size toy --dataset DIR --seeds 0" in shown
 
 
 def test_unknown_names_are_refused():

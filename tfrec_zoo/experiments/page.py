@@ -3,13 +3,15 @@
 import json
 import os
 import pathlib
+import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 import pandas as pd
 
 from tfrec_zoo.experiments import EXPERIMENTS, get
 from tfrec_zoo.experiments.experiment import table
+from tfrec_zoo.experiments.findings import Verdict
 from tfrec_zoo.experiments.measured import Results
 
 _HEAD = """# The YouTube paper, re-run
@@ -38,23 +40,35 @@ def page(folder: str | pathlib.Path, output: str | pathlib.Path) -> str:
     """
     folder, output = pathlib.Path(folder), pathlib.Path(output)
     link = pathlib.PurePath(os.path.relpath(folder, output.parent)).as_posix()
-    parts = [_HEAD.format(folder=link, shown=folder.as_posix(), page=output.as_posix())]
+    sections: list[str] = []
+    summary = []
     for name in EXPERIMENTS:
         files = sorted((folder / name).glob("*/result.json"))
         if not files:
             continue
         cls = get(name)
-        parts += [f"## {cls.title}", f"{cls.source}: {cls.claim}"]
-        parts += [_details(cls)] if cls.__doc__ else []
+        sections += [f"## {cls.title}", f"{cls.source}: {cls.claim}"]
+        sections += [_details(cls)] if cls.__doc__ else []
         for file in files:
             contents = json.loads(file.read_text(encoding="utf-8"))
-            parts += _section(cls, contents, f"{link}/{name}/{file.parent.name}/figure.png")
-    if len(parts) == 1:
+            sections += _section(cls, contents, f"{link}/{name}/{file.parent.name}/figure.png")
+            summary.append(_summary(cls, contents))
+    if not sections:
         raise FileNotFoundError(
             "There must be a result.json in a folder EXPERIMENT/DATASET-SIZE, as `tfrec-zoo "
             f"experiment` leaves it. Received: {folder}, without"
         )
-    return "\n\n".join(parts) + "\n"
+    head = _HEAD.format(folder=link, shown=folder.as_posix(), page=output.as_posix())
+    return "\n\n".join([head, _markdown(pd.DataFrame(summary)), *sections]) + "\n"
+
+
+def _summary(cls: Any, contents: Mapping[str, Any]) -> dict[str, str]:
+    """How many claims agree, disagree and can't be told: a row of the table of all experiments."""
+    verdicts = [found["verdict"] for found in contents["findings"]]
+    anchor = re.sub(r"[^\w -]", "", cls.title.lower()).replace(" ", "-")
+    words = {"experiment": f"[{cls.title}](#{anchor})", "paper": cls.source}
+    words["data, size"] = f"{contents['dataset']}, {contents['size']}"
+    return {**words, **{word: str(verdicts.count(word) or "") for word in get_args(Verdict)}}
 
 
 def _details(cls: Any) -> str:
@@ -68,7 +82,8 @@ def _section(cls: Any, contents: Mapping[str, Any], figure: str) -> list[str]:
     seeds = " ".join(map(str, contents["seeds"]))
     command = f"tfrec-zoo experiment {contents['experiment']} --size {contents['size']}"
     if contents["dataset"] != "simulated":
-        command += f" --dataset {contents['dataset']}"
+        # What tensorflow-datasets doesn't have is a folder of one's own.
+        command += f" --dataset {contents['dataset'] if '/' in contents['dataset'] else 'DIR'}"
     findings = [
         f"- **{found['verdict']}**: {found['claim']} ({found['evidence']})"
         for found in contents["findings"]
