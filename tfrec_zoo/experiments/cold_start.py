@@ -170,7 +170,7 @@ class ColdStart(LiveExperiment):
         right.set_xlabel("time since upload [days]")
         right.set_ylabel("watches of a new video on pages [1/day]")
         if right.lines:
-            right.legend(fontsize=7)
+            right.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=7, frameon=False)
         return figure
 
     def findings(self, results: Results) -> list[Finding]:
