@@ -21,8 +21,8 @@ from tfrec_zoo.presets import (
 from tfrec_zoo.training import Training
 
 TABLES = (
-    *("next-watch", "ncf", "ncf-ablations", "ctr", "ctr-without-ids", "wide-deep", "ratings"),
-    *("watch-time", "movielens-100k"),
+    *("next-watch", "next-watch-in-file-order", "next-watch-by-time", "ncf", "ncf-ablations"),
+    *("ctr", "ctr-without-ids", "wide-deep", "ratings", "watch-time", "movielens-100k"),
 )
 BASELINES = {
     "ctr/item-rates",
@@ -34,7 +34,8 @@ BASELINES = {
 
 def test_names_are_unique_and_of_their_tables() -> None:
     rows: list[Preset] = [
-        *(*next_watch.NEXT_WATCH, *ncf.NCF, *ncf.ABLATIONS, *clicks.WITH_IDS),
+        *(*next_watch.NEXT_WATCH, *next_watch.IN_FILE_ORDER, *next_watch.BY_TIME),
+        *(*ncf.NCF, *ncf.ABLATIONS, *clicks.WITH_IDS),
         *(*clicks.WITHOUT_IDS, *clicks.WIDE_DEEP, *ratings.RATINGS, *watch_time.WATCH_TIME),
         *pretrained.PRETRAINED,
     ]

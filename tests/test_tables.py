@@ -9,18 +9,19 @@ import pytest
 from tfrec_zoo import presets, tables, tasks
 from tfrec_zoo.data import Log, simulate
 from tfrec_zoo.presets import Preset
+from tfrec_zoo.table_layouts import TABLES
 from tfrec_zoo.training import Training
 
 
 def test_tables_and_presets_agree() -> None:
-    assert set(tables.TABLES) == {preset.table for preset in presets.PRESETS.values()}
-    for name in tables.TABLES:
+    assert set(TABLES) == {preset.table for preset in presets.PRESETS.values()}
+    for name in TABLES:
         rows = presets.of_table(name)
         # A table is of one task on one data set, but for the models that come trained.
         assert len({preset.dataset for preset in rows}) == 1
         assert len({preset.task for preset in rows}) == 1 or name == "movielens-100k"
         published = {key for preset in rows for key in preset.published}
-        columns = set(tables.TABLES[name].columns.values())
+        columns = set(TABLES[name].columns.values())
         assert published <= columns
 
 
@@ -231,9 +232,9 @@ def test_a_page_has_every_row_and_marks_those_without_files(tmp_path: pathlib.Pa
     assert "d (sha256 cccccccccccccccc…); p; numpy 2, python 3" in page
     # Every table, and every row once in its table.
     assert [line[3:] for line in lines if line.startswith("## ")] == [
-        table.title for table in tables.TABLES.values()
+        table.title for table in TABLES.values()
     ]
     rows = [line.split(" | ")[0][2:] for line in lines if line.startswith("| ")]
-    expected = [preset.row for name in tables.TABLES for preset in presets.of_table(name)]
+    expected = [preset.row for name in TABLES for preset in presets.of_table(name)]
     assert [name for name in rows if name != "row"] == expected
     assert page.count("†") == len(expected) - 1 + 1  # And once where it is explained.

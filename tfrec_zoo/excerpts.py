@@ -19,6 +19,7 @@ from collections.abc import Sequence
 
 from tfrec_zoo import presets, tables
 from tfrec_zoo.result_cells import cell, markdown_table, table_cells, values_of
+from tfrec_zoo.table_layouts import TABLES
 
 _BLOCK = re.compile(
     r"(?P<open><!-- (?P<kind>table|experiment|headlines)(?P<what> [^\n]*?)? -->\n)"
@@ -99,8 +100,8 @@ def _require(what: str, wanted: Sequence[str], known: Sequence[str]) -> None:
 
 
 def _table(folder: pathlib.Path, name: str, rows: list[str], columns: list[str]) -> list[str]:
-    _require("Tables", [name], list(tables.TABLES))
-    shown = tables.TABLES[name].columns
+    _require("Tables", [name], list(TABLES))
+    shown = TABLES[name].columns
     _require(f"Columns of {name}", columns, list(shown))
     wanted = tables.select(name, rows or None)
     wanted.sort(key=lambda preset: rows.index(preset.row) if rows else 0)
@@ -143,7 +144,7 @@ def headlines(folder: str | pathlib.Path) -> list[str]:
     """
     lines = [["table", "data", "metric", "baseline", "model", "published"]]
     for name, heading, *rows in _HEADLINES:
-        table, cells = tables.TABLES[name], []
+        table, cells = TABLES[name], []
         for row in rows:
             preset = presets.get(f"{name}/{row}")
             runs = tables.runs_of(pathlib.Path(folder) / name, preset)

@@ -4,7 +4,6 @@ Each run leaves a result file; a run whose file is there already is not run agai
 can be resumed and rows added.
 """
 
-import dataclasses
 import json
 import logging
 import math
@@ -19,126 +18,11 @@ from tfrec_zoo import presets, registry
 from tfrec_zoo.evaluation import Result
 from tfrec_zoo.presets import Preset
 from tfrec_zoo.result_cells import markdown_table, provenance, table_cells, values_of
+from tfrec_zoo.table_layouts import TABLES
 from tfrec_zoo.tasks import Task, is_error
 from tfrec_zoo.training.resuming import unfinished
 
 logger = logging.getLogger(__name__)
-
-
-@dataclasses.dataclass(frozen=True)
-class Table:
-    """How a table is shown.
-
-    Args:
-        title: Heading of the table.
-        about: What it shows, in a sentence or two.
-        columns: Metrics and statistics by their headings.
-        seeds: The seeds that it is made with.
-    """
-
-    title: str
-    about: str
-    columns: Mapping[str, str]
-    seeds: tuple[int, ...] = (0, 1, 2)
-
-
-_SAMPLED = {
-    "HR@10": "sampled_hit_rate_at_10",
-    "NDCG@10": "sampled_ndcg_at_10",
-    "HR@10, best on test": "best_on_test_sampled_hit_rate_at_10",
-    "NDCG@10, best on test": "best_on_test_sampled_ndcg_at_10",
-    "HR@10, all items": "hit_rate_at_10",
-    "NDCG@10, all items": "ndcg_at_10",
-    "epochs": "epochs",
-}
-_CLICKS = {
-    "AUC": "auc",
-    "log loss": "logloss",
-    "GAUC": "gauc",
-    "parameters": "parameters",
-    "epochs": "epochs",
-}
-
-#: Numbers differ more between random splits than between trainings.
-_SPLITS = (0, 1, 2, 3, 4)
-
-#: How the tables are shown, by name.
-TABLES: dict[str, Table] = {
-    "next-watch": Table(
-        "The next watch",
-        "Each user's last watch is ranked among all items; items seen before are left out, or kept "
-        'in the column "kept". The rows differ in the bags of last watches that are fed; "moment" '
-        'adds how long ago the last watch was and how many there were, "ages" means that halve the '
-        "weight of a watch with its age. SASRec reads the last 100 watches in their order; its "
-        '"moment" is how long ago each of them was.',
-        {
-            "HR@10": "hit_rate_at_10",
-            "NDCG@10": "ndcg_at_10",
-            "HR@50": "hit_rate_at_50",
-            "MAP": "mean_average_precision",
-            "HR@10, kept": "hit_rate_at_10_seen_kept",
-            "coverage": "coverage_at_10",
-            "parameters": "parameters",
-            "CPU seconds": "cpu_seconds",
-        },
-    ),
-    "ncf": Table(
-        "Neural collaborative filtering",
-        "Each user's latest item is ranked among 99 others, ties against it. The first two columns "
-        "are of the epoch (or setting) that was best on each user's latest item but one; then the "
-        "best epoch on the test items, as the authors' code reports; then all items.",
-        _SAMPLED,
-    ),
-    "ncf-ablations": Table(
-        "Negatives, depth and Adam",
-        "The best epoch on the validation items; the test items are not looked at.",
-        {name: key for name, key in _SAMPLED.items() if "best" not in name},
-    ),
-    "ctr": Table(
-        "Clicks, with ids",
-        "Whether a rating is above 3; ratings of 3 are dropped. The AUC on a tenth of the ratings "
-        "ends training, and is reported on another tenth. Each seed has a random split of its own.",
-        _CLICKS,
-        _SPLITS,
-    ),
-    "ctr-without-ids": Table(
-        "Clicks, without ids",
-        "The same without the ids of users and movies, and with the time; not to be compared with "
-        "the table above.",
-        _CLICKS,
-        _SPLITS,
-    ),
-    "wide-deep": Table(
-        "The two sides of Wide & Deep",
-        "One side or both, one optimizer or two, and the share of wide weights that L1 makes zero.",
-        {**_CLICKS, "zeros": "wide_zeros"},
-        _SPLITS,
-    ),
-    "ratings": Table("Ratings", "", {"RMSE": "rmse", "MAE": "mae", "epochs": "epochs"}),
-    "watch-time": Table(
-        "Expected watch time",
-        "Predictions of simulated impressions against labels and against the simulator's truth.",
-        {
-            "weighted per-user loss": "weighted_per_user_loss",
-            "AUC": "auc",
-            "GAUC": "gauc",
-            "bias of the odds": "bias_of_odds",
-            "bias to the truth": "bias_to_truth",
-        },
-    ),
-    "movielens-100k": Table(
-        "Models that come trained",
-        "What `tfrec_zoo.load` and `tfrec_zoo.from_preset` load as `<row>/movielens-100k`: small, "
-        "of one seed. AUCs are of ratings, but in the last row, of sampled impressions.",
-        {
-            "HR@10": "hit_rate_at_10",
-            "AUC": "auc",
-            "weighted per-user loss": "weighted_per_user_loss",
-            "parameters": "parameters",
-            "CPU seconds": "cpu_seconds",
-        },
-    ),
-}
 
 
 def select(
@@ -354,7 +238,7 @@ def page(folder: str | pathlib.Path) -> str:
             "published": {preset.row: published_words(preset) for preset in known},
             "difference": {preset.row: differences(rows[preset.row], preset) for preset in known},
         }
-        dataset = "DIR" if known[0].dataset.startswith("ncf/") else known[0].dataset
+        dataset = "DIR" if known[0].reads_folder else known[0].dataset
         command = f"tfrec-zoo benchmark {name} --dataset {dataset} --output runs/{name}"
         parts += [f"## {table.title}", "", *([table.about, ""] if table.about else [])]
         parts += [

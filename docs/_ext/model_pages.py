@@ -21,6 +21,7 @@ from tfrec_zoo import model_folders, plots, registry, tables, tasks
 from tfrec_zoo.data import SimulatedLog, simulate
 from tfrec_zoo.presets import PRESETS
 from tfrec_zoo.registry import Entry
+from tfrec_zoo.table_layouts import TABLES
 
 _ABOUT_CAPABILITIES = """\
 All of them do the tasks `next-watch`, `choice` and `ncf`, are exported as a SavedModel that takes
@@ -54,7 +55,7 @@ def result_rows(page: str, rows: set[tuple[str, str]]) -> Iterator[tuple[str, li
         The name of a table, and its lines. Columns without a value are left out, and so are rows
         without a result.
     """
-    for name, section in zip(tables.TABLES, page.split("\n## ")[1:], strict=True):
+    for name, section in zip(TABLES, page.split("\n## ")[1:], strict=True):
         lines = [line for line in section.splitlines() if line.startswith("|")]
         cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
         found = [line for line in cells[2:] if (name, line[0]) in rows and line[1] != "†"]
@@ -68,7 +69,7 @@ def _results(entry: Entry, page: str) -> list[str]:
     wanted = {(p.table, p.row) for p in PRESETS.values() if p.model == entry.name}
     parts = []
     for name, lines in result_rows(page, wanted):
-        title = tables.TABLES[name].title
+        title = TABLES[name].title
         parts += [f"From [{title}](../results.md#{_slug(title)}):", "", *lines, ""]
     return ["## Results", "", *parts] if parts else []
 

@@ -8,7 +8,7 @@ import pytest
 
 from tfrec_zoo.cli.benchmark import TABLE_NAMES
 from tfrec_zoo.data import read_ncf
-from tfrec_zoo.tables import TABLES
+from tfrec_zoo.table_layouts import TABLES
 
 pytestmark = pytest.mark.usefixtures("eagerly")
 
@@ -74,9 +74,11 @@ def test_all_tables_have_their_own_data(
     assert {name: [row["row"] for row in rows] for name, rows in found["tables"].items()} == {
         "watch-time": ["truth"]
     }
-    assert "ncf is left out: give the files of the NCF paper as --ncf DIR" in caplog.text
+    assert "ncf is left out: give its data as --folder ncf/ml-1m=DIR" in caplog.text
     assert found["output"] == str(tmp_path / "results.md")
-    assert run(*given, "--ncf", ncf_files) == f"written: {tmp_path / 'results.md'}\n"
+    assert (
+        run(*given, "--folder", f"ncf/ml-1m={ncf_files}") == f"written: {tmp_path / 'results.md'}\n"
+    )
     assert sorted(os.listdir(tmp_path)) == ["ncf", "results.md", "watch-time"]
     page = (tmp_path / "results.md").read_text()
     assert "| truth | 0 |" in page and "| Popularity | 0 |" in page and "| EASE | † |" in page
@@ -90,6 +92,9 @@ def test_all_tables_have_their_own_data(
         (["--all", "--dataset", "movielens/1m"], "Received: ['--dataset']"),
         (["--all", "--rows", "truth", "GMF-9"], "rows=['truth', 'GMF-9']"),
         (["--all", "--model", "GPT"], "models=['GPT']"),
+        (["--all", "--folder", "DIR"], "Received: 'DIR'"),
+        (["--all", "--folder", "movielens/1m=DIR"], "Received: 'movielens/1m=DIR'"),
+        (["--all", "--folder", "ncf/ml-1m="], "Received: 'ncf/ml-1m='"),
     ],
 )
 def test_wrong_choices_of_tables(given: list[str], message: str, fails: Any, tmp_path: Any) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tfrec_zoo.tables import TABLES
+from tfrec_zoo.table_layouts import TABLES
 
 
 def test_results(ncf_files: Any, run: Any, run_json: Any, tmp_path: Any) -> None:

@@ -13,10 +13,9 @@ from tfrec_zoo.cli.datasets import add_dataset, given_reading, load_dataset
 HELP = "make a table of results over seeds"
 TABLE_NAMES = (
     *("ctr", "ctr-without-ids", "movielens-100k", "ncf", "ncf-ablations"),
-    *("next-watch", "ratings", "watch-time", "wide-deep"),
+    *("next-watch", "next-watch-by-time", "next-watch-in-file-order"),
+    *("ratings", "watch-time", "wide-deep"),
 )
-#: What the names of the data sets of the NCF paper begin with, which are files of one's own.
-_NCF = "ncf/"
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +30,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_dataset(parser)
     parser.add_argument(
-        "--ncf", metavar="DIR", help="with --all: the files of the NCF paper, for the tables of it"
+        "--folder",
+        action="append",
+        default=[],
+        metavar="DATASET=DIR",
+        help="with --all: where a data set is that has to be brought along, such as ncf/ml-1m=DIR, "
+        "the files of the NCF paper",
     )
     parser.add_argument("--model", nargs="+", help="only the rows of these models")
     parser.add_argument("--factors", type=int, nargs="+", help="only the rows of these sizes")
@@ -66,6 +70,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _run_table(arguments: argparse.Namespace) -> None:
     from tfrec_zoo import tables
+    from tfrec_zoo.table_layouts import TABLES
     from tfrec_zoo.tasks import checked_options
 
     wanted = tables.select(arguments.table, arguments.rows, arguments.model, arguments.factors)
@@ -74,7 +79,7 @@ def _run_table(arguments: argparse.Namespace) -> None:
         checked_options(preset.task, options)
     log = load_dataset(arguments.dataset, arguments.data_dir, given_reading(arguments))
     results = tables.run(wanted, log, arguments.output, arguments.seeds, **options)
-    table = tables.TABLES[arguments.table]
+    table = TABLES[arguments.table]
     columns = table.columns
     if arguments.metrics:
         known = {name for found in results for name in (*found["metrics"], *found["statistics"])}
@@ -106,6 +111,7 @@ def _write_report(
 def _run_all(arguments: argparse.Namespace) -> None:
     from tfrec_zoo import tables
     from tfrec_zoo.artifacts import atomic_write
+    from tfrec_zoo.table_layouts import TABLES
 
     one_table = {
         "--dataset": arguments.dataset != "simulated" or given_reading(arguments),
@@ -115,19 +121,41 @@ def _run_all(arguments: argparse.Namespace) -> None:
     given = [name for name, value in one_table.items() if value]
     if given:
         raise ValueError(f"With --all tables have their own data and options. Received: {given}")
+    folders = _given_folders(arguments.folder)
     output, runs = pathlib.Path(arguments.output), {}
     wanted = tables.select_of_all(arguments.rows, arguments.model, arguments.factors)
     load = functools.cache(functools.partial(load_dataset, data_dir=arguments.data_dir))
     for name, presets in wanted.items():
         dataset = presets[0].dataset
-        if dataset.startswith(_NCF) and arguments.ncf is None:
-            logger.warning("%s is left out: give the files of the NCF paper as --ncf DIR", name)
+        if presets[0].reads_folder and dataset not in folders:
+            logger.warning("%s is left out: give its data as --folder %s=DIR", name, dataset)
             continue
-        log = load(arguments.ncf if dataset.startswith(_NCF) else dataset)
+        log = load(folders.get(dataset, dataset))
         runs[name] = tables.run(presets, log, output / name, arguments.seeds)
-        table = tables.TABLES[name]
+        table = TABLES[name]
         _write_report(output / name, table, presets, runs[name], table.columns)
         # What there is can be read while the next table is made.
         atomic_write(output / "results.md", tables.page(output))
     written = output / "results.md"
     show(arguments, {"output": str(written), "tables": runs}, f"written: {written}")
+
+
+def _given_folders(given: Sequence[str]) -> dict[str, str]:
+    """The folders of data sets by name.
+
+    Raises:
+        ValueError: If one is not DATASET=DIR, or no table is of a data set.
+    """
+    from tfrec_zoo.presets import PRESETS
+
+    known = {preset.dataset for preset in PRESETS.values() if preset.reads_folder}
+    folders = {}
+    for text in given:
+        name, separator, folder = text.partition("=")
+        if name not in known or not separator or not folder:
+            raise ValueError(
+                f"`--folder` must be DATASET=DIR, DATASET one of {sorted(known)}. "
+                f"Received: {text!r}"
+            )
+        folders[name] = folder
+    return folders

@@ -2,7 +2,7 @@
 
 from tfrec_zoo.presets.clicks import WIDE_DEEP, WITH_IDS, WITHOUT_IDS
 from tfrec_zoo.presets.ncf import ABLATIONS, NCF
-from tfrec_zoo.presets.next_watch import NEXT_WATCH
+from tfrec_zoo.presets.next_watch import BY_TIME, IN_FILE_ORDER, NEXT_WATCH
 from tfrec_zoo.presets.preset import Preset
 from tfrec_zoo.presets.pretrained import PRETRAINED
 from tfrec_zoo.presets.ratings import RATINGS
@@ -15,6 +15,8 @@ PRESETS: dict[str, Preset] = {
     preset.name: preset
     for table in (
         NEXT_WATCH,
+        IN_FILE_ORDER,
+        BY_TIME,
         NCF,
         ABLATIONS,
         WITH_IDS,

@@ -1,5 +1,11 @@
-"""What to make of the history when predicting the next watch, against the whole catalogue."""
+"""What to make of the history when predicting the next watch, against the whole catalogue.
 
+Three tables: of each user's last watch, by the order that tensorflow-datasets gives watches of the
+same second and by that of the original files; and of the last part of the whole log, which leaks
+nothing.
+"""
+
+import dataclasses
 from typing import Any
 
 from tfrec_zoo.presets.preset import Preset
@@ -61,8 +67,6 @@ NEXT_WATCH = (
         "Popularity",
         "next-watch",
         _HISTORY_ALONE,
-        published={"hit_rate_at_10": 0.0369, "ndcg_at_10": 0.0180},
-        source="the same split in the order of the original file",
     ),
     Preset(
         "next-watch/ItemKNN",
@@ -91,4 +95,48 @@ NEXT_WATCH = (
     _sasrec("SASRec-sampled", negatives={"kind": "log-uniform", "number": 1000}),
     _sasrec("SASRec-binary", loss="binary"),
     _sasrec("SASRec-moment", {"moment": True}, negatives={"kind": "log-uniform", "number": 1000}),
+)
+
+_ROWS = {preset.row: preset for preset in NEXT_WATCH}
+_MAIN = ("popularity", "ItemKNN", "EASE", "iALS", "MF", "bags-1-3-10-50", "TwoTower", "SASRec")
+
+
+def _in_file_order(
+    preset: Preset, published: tuple[float, float] | None = None, source: str = "", **arguments: Any
+) -> Preset:
+    names = ("hit_rate_at_10", "ndcg_at_10")
+    return dataclasses.replace(
+        preset,
+        name=f"next-watch-in-file-order/{preset.row}",
+        dataset="movielens-files/ml-1m",
+        arguments={**preset.arguments, **arguments},
+        published=dict(zip(names, published, strict=True)) if published else {},
+        source=source,
+    )
+
+
+IN_FILE_ORDER = (
+    _in_file_order(_ROWS["popularity"], (0.0369, 0.0180), "popularity of all time"),
+    *(_in_file_order(_ROWS[row]) for row in _MAIN[1:-1]),
+    _in_file_order(_ROWS["bags-1-3-10-50-moment"]),
+    _in_file_order(_ROWS["SASRec"], (0.3058, 0.1779), "RecTools"),
+    _in_file_order(
+        _ROWS["SASRec-sampled"],
+        (0.3159, 0.1857),
+        "3,000 negatives, the last 200 watches",
+        max_history=200,
+        negatives={"kind": "log-uniform", "number": 3000},
+    ),
+    _in_file_order(_ROWS["SASRec-binary"], (0.245, 0.130), "binary loss"),
+    _in_file_order(_ROWS["SASRec-moment"]),
+)
+BY_TIME = tuple(
+    dataclasses.replace(
+        _ROWS[row],
+        name=f"next-watch-by-time/{row}",
+        options={**_ROWS[row].options, "split": "time"},
+        published={},
+        source="",
+    )
+    for row in _MAIN
 )

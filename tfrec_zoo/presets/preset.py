@@ -23,7 +23,8 @@ class Preset:
         options: Options of the task.
         arguments: Arguments of the model.
         training: How the model is trained.
-        dataset: Name of the data set that the table is about.
+        dataset: Name of the data set that the table is about: one of tensorflow-datasets,
+            `"simulated"`, or that of a log in a folder of one's own.
         published: Published metrics by name.
         source: Where they were published.
         moves_split: Whether the random split of the task has the seed of the training, so that
@@ -50,6 +51,11 @@ class Preset:
     def row(self) -> str:
         """Name of the row."""
         return self.name.partition("/")[2]
+
+    @property
+    def reads_folder(self) -> bool:
+        """Whether the data set has to be brought along, as a folder."""
+        return self.dataset != "simulated" and not self.dataset.startswith("movielens/")
 
     def options_of(self, seed: int) -> dict[str, Any]:
         """The options of the task of a training with a seed."""
