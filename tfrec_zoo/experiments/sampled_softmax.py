@@ -73,8 +73,8 @@ class SampledSoftmax(Experiment):
             "hidden_units": (128, 64),
             "training": UNTIL_ENOUGH,
             "numbers": (10, 100),
-            "classes": (10_000, 100_000),
-            "steps": 10,
+            "classes": (10_000, 100_000, 1_000_000),
+            "steps": 5,
         },
         "full": {
             "world": {"num_users": 6000, "num_items": 10_000, "num_days": 28},
