@@ -3,7 +3,12 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from tfrec_zoo.data import Examples, Rows
-from tfrec_zoo.evaluation import pointwise, pointwise_metrics, predict
+from tfrec_zoo.evaluation import (
+    pointwise,
+    pointwise_metrics,
+    predict,
+    watch_time_metrics,
+)
 from tfrec_zoo.features import Features, FeatureSpec, NumericColumn
 from tfrec_zoo.models import YouTubeRanking
 
@@ -23,6 +28,18 @@ def test_metrics_by_hand():
     assert found["weighted_per_user_loss"] == pytest.approx(1 / 12)
     assert found["bias"] == pytest.approx(10 / 12 - 1)
     assert set(found) == {"auc", "gauc", "weighted_per_user_loss", "bias"}
+
+
+def test_errors_of_watch_times_by_hand():
+    found = watch_time_metrics(PREDICTIONS, LABEL)
+    # Off by .5, 2, 5, 3, 1 and .5.
+    assert found["mae"] == pytest.approx(12 / 6)
+    # Of 6 against 4, 2, 0, 0, 0 the last and the first are right; of 4 against 2, 0, 0, 0 those of
+    # .5; of 2 against 0, 0, 0 those of .5, and the tie with 3 is half: 2 + 2 + 2½ of 12.
+    assert found["xauc"] == pytest.approx(6.5 / 12)
+    # The level is that of the positions that were shown, the order that of what is served.
+    shown = watch_time_metrics(PREDICTIONS, LABEL, recorded=LABEL + 1)
+    assert shown == pytest.approx({"mae": 1.0, "xauc": 6.5 / 12})
 
 
 def test_without_groups_nothing_is_compared_in_them():

@@ -3,8 +3,9 @@ import time
 
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
-from tfrec_zoo.metrics import WeightedPerUserLoss
+from tfrec_zoo.metrics import WeightedPerUserLoss, xauc
 
 # isort: split
 import tensorflow as tf
@@ -146,3 +147,61 @@ def test_groups_are_needed_and_graph_mode_is_refused():
         metric.update_state([1, 0], [0.1, 0.2], [1.0, 0.0])
     with pytest.raises(RuntimeError, match="works eagerly only.*Received: a call in graph mode"):
         tf.function(metric.update_state)([1, 0], [0.1, 0.2], [1.0, 0.0], groups=[1, 1])
+
+
+def slow_xauc(watch_times, predictions):
+    """Every pair of different watch times, each once, a tie in prediction as half a one."""
+    right = pairs = 0.0
+    for t_i, s_i in zip(watch_times, predictions, strict=True):
+        for t_j, s_j in zip(watch_times, predictions, strict=True):
+            if t_i > t_j:
+                pairs += 1
+                right += (s_i > s_j) + 0.5 * (s_i == s_j)
+    return right / pairs
+
+
+def test_xauc_by_hand():
+    # Of 0, 0, 5, 20 the pairs with an order are (5, 0) twice, (20, 0) twice and (20, 5).
+    assert xauc([0, 0, 5, 20], [1, 2, 3, 4]) == 1
+    assert xauc([0, 0, 5, 20], [4, 4, 3, 0]) == 0
+    # 3 beats 1 and 2, 2.5 beats both as well, and loses to 3: 4 of 5.
+    assert xauc([0, 0, 5, 20], [1, 2, 3, 2.5]) == pytest.approx(4 / 5)
+    # 2 beats 1 and ties with 2, twice; and ties with itself: (1 + ½) + (1 + ½) + ½ of 5.
+    assert xauc([0, 0, 5, 20], [1, 2, 2, 2]) == pytest.approx(3.5 / 5)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_xauc_is_that_of_all_pairs(seed):
+    rng = np.random.default_rng(seed)
+    watched = np.where(rng.random(120) < 0.5, 0, rng.integers(1, 30, 120))
+    for predicted in (watched + rng.normal(0, 10, 120), rng.integers(0, 5, 120), -watched):
+        assert xauc(watched, predicted) == pytest.approx(slow_xauc(watched, predicted), rel=1e-12)
+
+
+def test_xauc_of_clicks_is_the_auc():
+    rng = np.random.default_rng(0)
+    clicked = rng.integers(0, 2, 500)
+    scores = rng.integers(0, 20, 500) + clicked
+    assert xauc(clicked, scores) == pytest.approx(roc_auc_score(clicked, scores), rel=1e-12)
+
+
+def test_xauc_where_there_is_nothing_to_order():
+    assert math.isnan(xauc([3.0, 3.0], [1.0, 2.0]))
+    assert math.isnan(xauc([], []))
+    # One prediction for all is a coin.
+    assert xauc([0.0, 1.0, 2.0], [7.0, 7.0, 7.0]) == 0.5
+
+
+def test_xauc_of_a_million_impressions_takes_seconds():
+    rng = np.random.default_rng(0)
+    watched = rng.exponential(20, 1_000_000) * rng.integers(0, 2, 1_000_000)
+    begin = time.process_time()
+    assert xauc(watched, rng.random(1_000_000)) == pytest.approx(0.5, abs=0.002)
+    assert time.process_time() - begin < 20
+
+
+def test_xauc_of_what_are_no_numbers():
+    with pytest.raises(ValueError, match=r"one number for each .* Received: shapes \(3,\) and"):
+        xauc([1.0, 2.0], [1.0, 2.0, 3.0])
+    with pytest.raises(ValueError, match="`predictions` must be numbers. Received: nan in row 1"):
+        xauc([1.0, 2.0], [1.0, np.nan])

@@ -216,7 +216,8 @@ def test_what_is_measured(simulated_log: Log) -> None:
     task = WatchTime(simulated_log)
     training = Training(epochs=1, learning_rate=0.01, verbose=0)
     run = tfrec_zoo.train("YouTubeRanking", task, training, hidden_units=(8,))
-    assert set(run.metrics) >= {"auc", "gauc", "weighted_per_user_loss", "bias", "bias_to_truth"}
+    ordered = {"auc", "gauc", "weighted_per_user_loss"}
+    assert set(run.metrics) >= {*ordered, "bias", "mae", "xauc", "bias_to_truth"}
     assert np.isfinite(list(run.metrics.values())).all()
     assert simulated_log.impressions is not None
     rows = task.rows[1]
@@ -229,9 +230,12 @@ def test_what_is_measured(simulated_log: Log) -> None:
     np.testing.assert_array_equal(run.outcomes.labels, truth)
     level = run.outcomes.predictions.sum() / truth.sum() - 1
     assert level == pytest.approx(run.metrics["bias_to_truth"], rel=1e-5)
-    # A probability is no watch time, and has no bias.
-    run = tfrec_zoo.train("LogisticRegression", task, training)
-    assert set(run.metrics) == {"auc", "gauc", "weighted_per_user_loss"}
+    label = task.examples(YouTubeRanking).test.label
+    assert run.metrics["mae"] == pytest.approx(np.abs(run.outcomes.predictions - label).mean())
+    # A probability is no watch time, and has neither a bias nor an error in seconds.
+    for name, arguments in (("LogisticRegression", {}), ("YouTubeRanking", {"weighted": False})):
+        run = tfrec_zoo.train(name, task, training, **arguments)
+        assert set(run.metrics) == ordered
     assert set(run.outcomes.labels) == {False, True}
 
 
@@ -244,6 +248,9 @@ def test_the_truth_is_the_bound(simulated_log: Log, small_log: Log) -> None:
     shown = simulated_log.impressions.iloc[task.rows[1]]
     worth = shown["watch_seconds"].where(shown["clicked"] == 1, 0).sum()
     assert metrics["bias"] == pytest.approx(shown["true_watch_time"].sum() / worth - 1, rel=1e-4)
+    seconds = shown["watch_seconds"].where(shown["clicked"] == 1, 0)
+    assert metrics["mae"] == pytest.approx((shown["true_watch_time"] - seconds).abs().mean(), 1e-5)
+    assert 0.5 < metrics["xauc"] < 1
     odds = shown["true_watch_time"] / (1 - shown["true_click_probability"])
     expected = odds.sum() / shown["true_watch_time"].sum() - 1
     assert metrics["bias_of_odds"] == pytest.approx(expected, rel=1e-6)

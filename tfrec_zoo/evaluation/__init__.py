@@ -16,6 +16,7 @@ from tfrec_zoo.evaluation.pointwise import (
     pointwise_metrics,
     predict,
     predict_recorded,
+    watch_time_metrics,
 )
 from tfrec_zoo.evaluation.result import Result, command
 from tfrec_zoo.evaluation.sampled_ranking import sample_negatives, sampled_ranking
@@ -43,4 +44,5 @@ __all__ = [
     "sampled_ranking",
     "scores_and_ranks",
     "user_folds",
+    "watch_time_metrics",
 ]

@@ -6,7 +6,7 @@ import numpy as np
 
 from tfrec_zoo.data.examples import Examples
 from tfrec_zoo.evaluation.checks import require_examples
-from tfrec_zoo.metrics import ExactAUC, GroupAUC, WeightedPerUserLoss
+from tfrec_zoo.metrics import ExactAUC, GroupAUC, WeightedPerUserLoss, xauc
 from tfrec_zoo.models.base import RecommenderModel
 
 logger = logging.getLogger(__name__)
@@ -88,6 +88,26 @@ def pointwise_metrics(
     if undefined:
         logger.warning("Undefined, and so NaN: %s. %s", ", ".join(undefined), _why(chosen))
     return results
+
+
+def watch_time_metrics(
+    predictions: np.ndarray, label: np.ndarray, recorded: np.ndarray | None = None
+) -> dict[str, float]:
+    """Computes how far predicted watch times are from true ones, and how often they are in order.
+
+    Args:
+        predictions: Predictions, [examples], by which examples are ordered.
+        label: What the examples were worth, [examples]: 0 where nothing was chosen.
+        recorded: Predictions whose level is compared with that of the labels; by default the same.
+
+    Returns:
+        `mae`, the mean absolute error in the unit of the labels; and `xauc`, the share of pairs of
+        examples, worth different amounts, that are predicted in the right order, where a tie is
+        half right (Zhan et al., KDD 2022). It is NaN if all are worth the same.
+    """
+    level = predictions if recorded is None else recorded
+    errors = np.abs(np.asarray(level, np.float64) - label)
+    return {"mae": float(errors.mean()), "xauc": xauc(label, predictions)}
 
 
 def _why(chosen: np.ndarray) -> str:

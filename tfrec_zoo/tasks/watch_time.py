@@ -23,6 +23,7 @@ from tfrec_zoo.evaluation import (
     predict,
     predict_recorded,
     scores_and_ranks,
+    watch_time_metrics,
 )
 from tfrec_zoo.features import Vocabulary
 from tfrec_zoo.models import RecommenderModel, RetrievalModel
@@ -292,11 +293,15 @@ class WatchTime(Task):
         brief: bool = False,
         outcomes: Outcomes | None = None,
     ) -> dict[str, float]:
-        """AUC, AUC within pages (GAUC), weighted per-user loss, and bias of watch times.
+        """AUC, AUC within pages (GAUC), weighted per-user loss, and errors of watch times.
 
+        A model that predicts watch times, and no probabilities, has a `bias`, a mean absolute error
+        `mae`, in seconds if that is what impressions are worth, and `xauc`, the share of pairs in
+        the right order.
         On the simulator, whose true expected watch times are known, `bias_to_truth` and the means
         of predictions and truth by tenths of the predictions, too. Examples are ordered as they
-        would be served; biases are of the positions that were shown, as labels and truth are.
+        would be served; biases and errors are of the positions that were shown, as labels and truth
+        are.
 
         Args:
             model: A model trained on this task.
@@ -312,9 +317,11 @@ class WatchTime(Task):
         if model.predicts != "watch time":
             del metrics["bias"]  # Probabilities are no watch times.
             predicted = examples.label > 0
-        elif truth is not None:
-            metrics.update(calibration(recorded, truth))
-            predicted = truth
+        else:
+            metrics.update(watch_time_metrics(predictions, examples.label, recorded))
+            if truth is not None:
+                metrics.update(calibration(recorded, truth))
+                predicted = truth
         if outcomes is not None:
             outcomes.predictions, outcomes.labels = recorded, predicted
         return metrics
@@ -340,6 +347,7 @@ class WatchTime(Task):
         true = self._truth()
         test = impression_examples(self.shown, self.rows[1], max_history=1)
         metrics = pointwise_metrics(true, test.label, test.groups)
+        metrics.update(watch_time_metrics(true, test.label))
         odds = true / (1 - self._truth("true_click_probability"))
         return {**metrics, "bias_of_odds": float(odds.sum() / true.sum() - 1)}
 
