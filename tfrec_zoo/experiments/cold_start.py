@@ -50,6 +50,9 @@ class ColdStart(LiveExperiment):
     topic, series and length; from the mean of the channel's videos; from the mean of all; or as
     drawn at random. The bandits have the last of the six places on each page for these videos, of
     which the model knows nothing, but for the last setting.
+
+    A place on each page is ten times as many impressions as a content start wins by itself: bandits
+    find more watches in all, and far fewer in each impression.
     """
 
     name = "cold-start"
