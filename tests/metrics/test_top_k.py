@@ -3,7 +3,15 @@ import math
 import numpy as np
 import pytest
 
-from tfrec_zoo.metrics import MRR, NDCG, HitRate, MeanAveragePrecision, Recall, target_ranks
+from tfrec_zoo.metrics import (
+    MRR,
+    NDCG,
+    HitRate,
+    MeanAveragePrecision,
+    Precision,
+    Recall,
+    target_ranks,
+)
 
 # isort: split
 import tensorflow as tf
@@ -12,6 +20,7 @@ from sklearn.metrics import average_precision_score, ndcg_score
 INF = float("inf")
 ALL = [
     HitRate(3),
+    Precision(3),
     Recall(3),
     NDCG(3),
     MeanAveragePrecision(3),
@@ -37,10 +46,13 @@ def row_value(kind, k, scores, relevant):
     relevant = {int(i) for i in relevant if i >= 0}
     order = sorted(range(len(scores)), key=lambda j: (-scores[j], j in relevant))
     gains = [1 if j in relevant else 0 for j in order]
+    length = k
     k = len(scores) if k is None else min(k, len(scores))
     top = gains[:k]
     if kind is HitRate:
         return float(any(top))
+    if kind is Precision:
+        return sum(top) / length
     if kind is Recall:
         return sum(top) / len(relevant)
     if kind is NDCG:
@@ -81,6 +93,8 @@ def random_rows(seed, rows=80, candidates=15, m=4):
         (HitRate(1), 0.0),
         (HitRate(2), 0.5),
         (HitRate(10), 1.0),
+        (Precision(2), 0.25),
+        (Precision(10), 0.1),
         (Recall(2), 0.5),
         (NDCG(2), (1 / math.log2(3) + 0) / 2),
         (NDCG(4), (1 / math.log2(3) + 1 / math.log2(5)) / 2),
@@ -103,6 +117,9 @@ def test_one_relevant_by_hand(metric, expected):
     [
         # One row; the relevant candidates stand at places 1, 3 and 5 of five.
         (HitRate(1), 1.0),
+        (Precision(1), 1.0),
+        (Precision(3), 2 / 3),
+        (Precision(10), 3 / 10),
         (Recall(1), 1 / 3),
         (Recall(3), 2 / 3),
         (Recall(5), 1.0),
@@ -201,7 +218,8 @@ def test_nothing_measured_is_nan_and_reset_forgets(metric):
     metric.update_state([-1], [[0.1, 0.2]])
     assert math.isnan(metric.result())
     metric.update_state([1], [[0.1, 0.2]])
-    assert float(metric.result()) == 1
+    best = 1 / 3 if isinstance(metric, Precision) else 1
+    assert float(metric.result()) == pytest.approx(best)
     metric.reset_state()
     assert math.isnan(metric.result())
     metric.update_state([0], [[1.0, 1.0, 1.0, 1.0]])  # fourth of four
@@ -235,6 +253,7 @@ def test_config_round_trip(metric):
 def test_names():
     assert IDS == [
         "hit_rate_at_3",
+        "precision_at_3",
         "recall_at_3",
         "ndcg_at_3",
         "mean_average_precision_at_3",

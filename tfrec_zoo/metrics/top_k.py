@@ -1,4 +1,4 @@
-"""Metrics of ranked lists: hit rate, recall, NDCG, mean average precision and reciprocal rank.
+"""Metrics of ranked lists: hit rate, precision, recall, NDCG, average precision, reciprocal rank.
 
 Each is a mean over rows (users, sessions or queries), so evaluations on the full catalogue and on
 99 sampled negatives differ only in the candidates of a row. Ties count against the relevant
@@ -149,6 +149,39 @@ class HitRate(RankMetric):
     def row_values(self, ranks: tf.Tensor, relevant: tf.Tensor) -> tf.Tensor:
         """Returns 1 for a row with a hit, else 0, float64 [batch]."""
         return tf.cast(tf.reduce_any(self._hits(ranks), axis=1), tf.float64)
+
+
+@tf.keras.utils.register_keras_serializable("tfrec_zoo")
+class Precision(RankMetric):
+    """Precision@k: the share of the first k candidates that are relevant.
+
+    The divisor is k, even where there are fewer candidates or fewer relevant ones.
+
+    Args:
+        k: Length of the list: only the first `k` ranks count.
+        name: Name of the metric, `"precision_at_{k}"` by default.
+        dtype: Data type of the result.
+
+    Example:
+
+    >>> metric = Precision(2)
+    >>> metric.update_state([[0, 1]], [[0.9, 0.1, 0.5]])
+    >>> float(metric.result())
+    0.5
+
+    References:
+        Herlocker et al., "Evaluating Collaborative Filtering Recommender Systems", TOIS 2004.
+    """
+
+    default_name = "precision"
+
+    def __init__(self, k: int, name: str | None = None, dtype: Any = None) -> None:
+        super().__init__(k, name, dtype)
+
+    def row_values(self, ranks: tf.Tensor, relevant: tf.Tensor) -> tf.Tensor:
+        """Returns the number of hits over k, float64 [batch]."""
+        hits = tf.math.count_nonzero(self._hits(ranks), axis=1, dtype=tf.float64)
+        return hits / tf.cast(self.k, tf.float64)
 
 
 @tf.keras.utils.register_keras_serializable("tfrec_zoo")
