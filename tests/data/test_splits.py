@@ -1,6 +1,7 @@
 """Splits, by hand on tiny logs: what is trained on comes before what is tested on."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,11 +10,13 @@ import pytest
 from tfrec_zoo.data import (
     Log,
     Split,
+    before_test,
     by_time,
     leave_last_out,
     leave_random_out,
     next_day,
     random_leaky,
+    rolling_splits,
 )
 
 
@@ -106,6 +109,82 @@ def test_next_day_needs_days_to_train_on() -> None:
             next_day(make_log("abc", [0, 11, 20]), day=day)
 
 
+def test_rolling_splits_by_hand() -> None:
+    # The log ends at 35: windows are 25 < t <= 35, 15 < t <= 25 and 5 < t <= 15.
+    log = make_log("abababab", [2, 5, 15, 15.5, 25, 25.5, 34, 35])
+    # a has the times 2 15 25 34 (rows 0-3), b has 5 15.5 25.5 35 (rows 4-7).
+    assert [rows(split) for split in rolling_splits(log, 3, 10)] == [
+        ([0, 4], [], [1]),
+        ([0, 1, 4], [], [2, 5]),
+        ([0, 1, 2, 4, 5], [], [3, 6, 7]),
+    ]
+    validated = rolling_splits(log, 2, 10, validate=True)
+    assert [rows(split) for split in validated] == [
+        ([0, 4], [1], [2, 5]),
+        ([0, 1, 4], [2, 5], [3, 6, 7]),
+    ]
+    words = ["rolling windows of 10, 1 of 2", "rolling windows of 10, 2 of 2"]
+    assert [split.protocol for split in validated] == words
+
+
+@pytest.mark.parametrize(("name", "seconds"), [("hour", 3600), ("day", 86400), ("week", 604800)])
+def test_rolling_windows_by_name(name: Any, seconds: int) -> None:
+    log = random_log(0)
+    stretched = Log("t", log.interactions.assign(time=log.interactions["time"] * seconds / 9))
+    [last] = rolling_splits(stretched, 1, name, validate=True)
+    assert rows(last) == rows(next_day(stretched, day=seconds))
+    assert last.protocol == f"rolling windows of a {name}, 1 of 1"
+    found = [rows(split) for split in rolling_splits(stretched, 3, name)]
+    assert found == [rows(split) for split in rolling_splits(stretched, 3, float(seconds))]
+
+
+def test_rolling_splits_that_are_refused() -> None:
+    log = make_log("aaaa", [0, 9, 30, 35])
+    for number in (0, 1.5, True, "3"):
+        with pytest.raises(ValueError, match=f"`number` of splits .* Received: {number!r}"):
+            rolling_splits(log, number, 10)  # type: ignore[arg-type]
+    for width in (0, -1, float("nan"), float("inf"), "year"):
+        with pytest.raises(ValueError, match=f"`width` must be .* Received: {width!r}"):
+            rolling_splits(log, 1, width)  # type: ignore[arg-type]
+    # Nothing is in 15 < t <= 25, and nothing before a window of 40.
+    with pytest.raises(ValueError, match="Received none for the test part of window 1 of 2, of 10"):
+        rolling_splits(log, 2, 10)
+    with pytest.raises(ValueError, match="none for the train part of window 1 of 1, .* spans 35"):
+        rolling_splits(log, 1, 40)
+    with pytest.raises(ValueError, match="none for the validation part of window 1 of 1"):
+        rolling_splits(log, 1, 10, validate=True)
+    with pytest.raises(ValueError, match="none for the train part"):
+        rolling_splits(Log("t", log.interactions.head(0)), 1, 10)
+
+
+def test_before_test_leaves_out_what_was_later() -> None:
+    events = {"user_id": list("aaab"), "item_id": list("xyzx"), "time": [0, 10, 20, 5]}
+    searches = {"user_id": list("aaab"), "time": [5, 20, 25, 50], "query": list("pqrs")}
+    shown = {**events, "clicked": [1, 1, 1, 1]}
+    users = pd.DataFrame({"user_id": list("abc")})
+    log = Log("t", pd.DataFrame(events), users=users, items=pd.DataFrame({"item_id": list("wxyz")}),
+              impressions=pd.DataFrame(shown), searches=pd.DataFrame(searches))  # fmt: skip
+    known = before_test(log, leave_last_out(log))
+    assert known.interactions["item_id"].tolist() == ["x", "y", "x"]
+    # The last interaction of a is at 20; b has none to test on.
+    assert known.searches["query"].tolist() == ["p", "s"]
+    assert known.impressions["item_id"].tolist() == ["x", "y", "x"]
+    assert known.users.equals(log.users) and known.items.equals(log.items)
+    assert known.interactions["time"].tolist() == [0, 10, 5]
+    # What comes after a window is left out, too: this one is 0 < t <= 10.
+    early = before_test(log, rolling_splits(log, 2, 10)[0])
+    assert early.interactions["item_id"].tolist() == ["x"]
+    assert early.searches["query"].tolist() == ["p"]
+    assert early.impressions["item_id"].tolist() == ["x"]
+
+
+def test_before_test_of_a_log_without_times() -> None:
+    log = Log("t", pd.DataFrame({"user_id": list("aab"), "item_id": list("xyx")}))
+    split = leave_random_out(log)
+    known = before_test(log, split)
+    assert len(known.interactions) == 2 and not known.has_times
+
+
 def test_random_leaky_says_so_and_splits_every_row_once() -> None:
     log = random_log(0)
     split = random_leaky(log, validation_fraction=0.29, test_fraction=0.1, seed=3)
@@ -144,7 +223,7 @@ def test_random_leaky_does_leak() -> None:
 
 def test_a_log_without_times_has_random_splits_alone() -> None:
     log = Log("t", pd.DataFrame({"user_id": list("aab"), "item_id": list("xyx")}))
-    for split in (leave_last_out, by_time, next_day):
+    for split in (leave_last_out, by_time, next_day, rolling_splits):
         with pytest.raises(ValueError, match="needs the order of events.*a log 't' without times"):
             split(log)
     assert rows(leave_random_out(log, seed=0))[1:] in (([], [0]), ([], [1]))

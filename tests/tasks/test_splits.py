@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tfrec_zoo.data import Log, Split
+from tfrec_zoo import registry, tasks
+from tfrec_zoo.data import Log, Split, rolling_splits
 from tfrec_zoo.tasks.splits import make_split
 
 #: Three users: a has four, b three, c one; days apart.
@@ -63,3 +64,34 @@ def test_an_unknown_split() -> None:
     with pytest.raises(ValueError, match=r"a Split or one of \['last-out', 'random-out', 'time', "
                        r"'next-day', 'random'\]. Received: 'last'"):  # fmt: skip
         make_split(LOG, "last")  # type: ignore[arg-type]
+
+
+def unpadded(values: np.ndarray) -> list[Any]:
+    """Rows without what fills up histories, to the longest of the log."""
+    return [row[(row != -1) & (row == row)].tolist() if np.ndim(row) else row for row in values]
+
+
+@pytest.mark.parametrize("kind", [tasks.NextWatch, tasks.Choice])
+def test_nothing_after_a_window_is_known_to_its_task(kind: Any) -> None:
+    """A task on a rolling split sees what it would see if the log ended with the window."""
+    rng = np.random.default_rng(0)
+    rows = {"user_id": rng.integers(0, 8, 200), "item_id": rng.integers(0, 12, 200)}
+    log = Log("whole", pd.DataFrame({**rows, "time": rng.integers(1, 101, 200)}))
+    first, last = rolling_splits(log, 2, 20)
+    time = log.interactions["time"]
+    ended = Log("whole", log.interactions[time <= time.max() - 20])
+    assert ended.interactions["time"].max() == time.max() - 20
+    [alone] = rolling_splits(ended, 1, 20)
+    for model in ("EASE", "SASRec", "GMF"):
+        of_whole, of_ended = (
+            kind(one, split=split).examples(registry.get(model).load())
+            for one, split in ((log, first), (ended, alone))
+        )
+        for part in ("train", "test"):
+            whole, other = getattr(of_whole, part), getattr(of_ended, part)
+            assert len(whole) == len(other) > 0
+            for key, values in whole.raw().items():
+                values, others = (unpadded(rows) for rows in (values, other.raw()[key]))
+                assert values == others, (model, part, key)
+            assert np.array_equal(whole.label, other.label)
+    assert len(last.train) == len(first.train) + len(first.test)

@@ -23,11 +23,13 @@ from tfrec_zoo.data.simulator import SimulatedLog, simulate
 from tfrec_zoo.data.sources import Rows, Windows
 from tfrec_zoo.data.splits import (
     Split,
+    before_test,
     by_time,
     leave_last_out,
     leave_random_out,
     next_day,
     random_leaky,
+    rolling_splits,
 )
 
 __all__ = [
@@ -45,6 +47,7 @@ __all__ = [
     "SimulatedLog",
     "Split",
     "Windows",
+    "before_test",
     "by_time",
     "held_out_watch_examples",
     "impression_examples",
@@ -62,6 +65,7 @@ __all__ = [
     "read_kuairand",
     "read_movielens_files",
     "read_ncf",
+    "rolling_splits",
     "sampled_impressions",
     "search_tokens",
     "simulate",

@@ -1,10 +1,13 @@
 """Splits of a log's interactions into training, validation and test."""
 
 import dataclasses
+from typing import Literal
 
 import numpy as np
 
 from tfrec_zoo.data.log import Log
+
+_SECONDS: dict[str, float] = {"hour": 3_600.0, "day": 86_400.0, "week": 604_800.0}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -183,12 +186,131 @@ def next_day(log: Log, day: float = 86_400.0, span: tuple[float, float] | None =
             "`day` must be positive, and the interactions of a log span at least two. "
             f"Received: {day:g}, and a log of {0 if span is None else span[1] - span[0]:g}"
         )
-    days_ago = np.floor_divide(span[1] - time, day)
+    return _split_by_windows(np.floor_divide(span[1] - time, day), 0, 1, "next day")
+
+
+def rolling_splits(
+    log: Log,
+    number: int = 3,
+    width: float | Literal["hour", "day", "week"] = "day",
+    validate: bool = False,
+) -> list[Split]:
+    """Splits whose test windows follow one another to the end of the log: no future leaks.
+
+    Each split trains on everything before its test window, so that a model is trained again as time
+    goes on, and leaves out what comes after. Windows are counted back from the last interaction,
+    so that the last one is a whole one. This is evaluation with a rolling origin; the last split
+    into days, validated, is that of `next_day`.
+
+    Args:
+        log: Log to split.
+        number: Number of splits.
+        width: Width of a test window in the log's unit of time; or its name, where that is seconds.
+        validate: Whether the window before the test window is validated on, instead of trained on.
+
+    Returns:
+        The splits, the earliest first.
+
+    Raises:
+        ValueError: If the log has no times, a window has no interactions, or there is nothing to
+            train on before the first.
+
+    Example:
+
+    >>> import pandas as pd
+    >>> log = Log("mine", pd.DataFrame({"user_id": 8 * ["a"], "item_id": list("stuvwxyz"),
+    ...                                 "time": [0, 1, 2, 3, 4, 5, 6, 7]}))
+    >>> for split in rolling_splits(log, 2, width=3):
+    ...     print(split.train, split.test, split.protocol)
+    [0 1] [2 3 4] rolling windows of 3, 1 of 2
+    [0 1 2 3 4] [5 6 7] rolling windows of 3, 2 of 2
+
+    References:
+        Tashman, "Out-of-Sample Tests of Forecasting Accuracy: an Analysis and Review",
+        International Journal of Forecasting 2000.
+    """
+    log.require_times("a rolling split")
+    seconds = _SECONDS.get(width) if isinstance(width, str) else width
+    if seconds is None or not 0 < seconds < np.inf:
+        raise ValueError(
+            f"`width` must be a positive time, or one of {list(_SECONDS)}. Received: {width!r}"
+        )
+    if isinstance(number, bool) or not isinstance(number, int | np.integer) or number < 1:
+        raise ValueError(f"`number` of splits must be a whole number from 1. Received: {number!r}")
+    time = log.interactions[log.roles.time].to_numpy()
+    ago = np.floor_divide(time.max() - time, seconds) if len(time) else time
+    name = f"a {width}" if isinstance(width, str) else f"{width:g}"
+    splits = []
+    for place in range(number):
+        window = number - 1 - place
+        words = f"rolling windows of {name}, {place + 1} of {number}"
+        split = _split_by_windows(ago, window, int(validate), words)
+        for part in ("train", *(("validation",) if validate else ()), "test"):
+            if not len(getattr(split, part)):
+                raise ValueError(
+                    "Each split must have interactions in every part: take fewer windows, or wider "
+                    f"ones. Received none for the {part} part of window {place + 1} of {number}, "
+                    f"of {name}, of a log that spans {np.ptp(time) if len(time) else 0:g}"
+                )
+        splits.append(split)
+    return splits
+
+
+def _split_by_windows(ago: np.ndarray, test: int, validation: int, protocol: str) -> Split:
+    """Tests on a window and trains on what is before it.
+
+    Args:
+        ago: [interactions] number of windows from each to the end.
+        test: The window to test on.
+        validation: Number of windows before it to validate on.
+        protocol: Description of the split.
+    """
     return Split(
-        np.flatnonzero(days_ago > 1),
-        np.flatnonzero(days_ago == 1),
-        np.flatnonzero(days_ago == 0),
-        "next day",
+        np.flatnonzero(ago > test + validation),
+        np.flatnonzero((ago > test) & (ago <= test + validation)),
+        np.flatnonzero(ago == test),
+        protocol,
+    )
+
+
+def before_test(log: Log, split: Split) -> Log:
+    """A log as it is known before the test part, to make lists of: all its users and items.
+
+    Its interactions are those that the split trains and validates on. What a user searched for and
+    was shown is left out from the first moment on at which an interaction of the user is.
+
+    Args:
+        log: The log.
+        split: The split of its interactions.
+
+    Example:
+
+    >>> import pandas as pd
+    >>> log = Log("mine", pd.DataFrame({"user_id": list("aaa"), "item_id": list("xyz"),
+    ...                                 "time": [0, 1, 2]}))
+    >>> before_test(log, leave_last_out(log)).interactions["item_id"].tolist()
+    ['x', 'y']
+    """
+    known = np.union1d(split.train, split.validation)
+    frames = {name: getattr(log, name) for name in ("searches", "impressions")}
+    if log.has_times:
+        user, time = log.roles.user, log.roles.time
+        left_out = np.ones(len(log.interactions), bool)
+        left_out[known] = False
+        first = log.interactions[left_out].groupby(user)[time].min()
+        frames = {
+            name: frame[~(frame[time] >= frame[user].map(first))]
+            for name, frame in frames.items()
+            if frame is not None
+        }
+    return Log(
+        log.name,
+        log.interactions.iloc[known],
+        log.users,
+        log.items,
+        roles=log.roles,
+        time_unit="s" if log.has_times else None,
+        **frames,
     )
 
 
