@@ -83,6 +83,7 @@ def printed(shop: pathlib.Path, run_python: Any, tmp_path_factory: pytest.TempPa
         "large-catalogues": "\n".join(python("docs/large-catalogues.md")),
         "long-trainings": "\n".join(python("docs/long-trainings.md")),
         "coming-from": "\n".join(python("docs/coming-from.md")),
+        "measuring": "\n".join(python("docs/measuring.md")),
         "pretrained": "\n".join(python("docs/pretrained.md")),
     }
     pages = tmp_path_factory.mktemp("pages")
@@ -200,6 +201,15 @@ def test_the_python_blocks_of_the_page_on_trained_models(printed: Any) -> None:
     [text] = printed("pretrained")
     assert text.count("rank") == 2 and "NeuMF 15" in text
     assert len(re.findall(r"sku-\d+", text)) == 3 and "sku-12 " not in text
+
+
+def test_the_python_blocks_of_the_page_on_measuring(printed: Any) -> None:
+    [text] = printed("measuring")
+    assert re.search(r"^mean( +0\.\d+){2}$", text, re.M) and re.search(
+        r"^std( +\d\.\d+){2}$", text, re.M
+    )
+    for metric in ("hit_rate", "diversity", "novelty", "popularity_bias", "gini"):
+        assert re.search(rf"^{metric}_at_10 +\d+\.\d+$", text, re.M), metric
 
 
 def test_the_python_blocks_of_the_page_on_long_trainings(printed: Any) -> None:

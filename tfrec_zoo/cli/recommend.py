@@ -32,6 +32,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     asked.add_argument(
         "--all-users", action="store_true", help="ask for each user of a data set, at its end"
     )
+    asked.add_argument(
+        "--test-users",
+        action="store_true",
+        help="ask for each user with test items as before them, for `tfrec-zoo evaluate --lists`",
+    )
     parser.add_argument(
         "--candidates",
         help="what a ranking model ranks, by default every item: ids, or lists of features by "
@@ -51,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--shard-size", type=int, default=4096, help="requests at a time (default: 4096)"
     )
-    add_dataset(parser, default=None, default_words="for --all-users, what it was trained on")
+    add_dataset(parser, default=None, default_words="for users, what it was trained on")
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -63,7 +68,7 @@ def run(arguments: argparse.Namespace) -> None:
         return
     if arguments.output is not None:
         raise ValueError(
-            "`--output` is for the answers to many, see --requests and --all-users. "
+            "`--output` is for the answers to many, see --requests, --all-users and --test-users. "
             f"Received: --output {arguments.output}"
         )
     request = _json("--request", arguments.request)
@@ -113,11 +118,11 @@ def _answer_many(arguments: argparse.Namespace) -> None:
         requests = RequestFile(arguments.requests)
         served = load(arguments.directory)
     else:
-        log = _log_of(arguments)
+        log, rows = (_tested if arguments.test_users else _all)(arguments)
         served = load(arguments.directory)
-        requests = user_requests(log, set(served.accepts))
+        requests = user_requests(log, set(served.accepts), rows)
         keep = [log.roles.user] if keep is None else keep
-    rows = recommend_all(
+    answered = recommend_all(
         served,
         requests,
         output,
@@ -127,25 +132,43 @@ def _answer_many(arguments: argparse.Namespace) -> None:
         shard_size=arguments.shard_size,
         progress=sys.stderr.isatty() and not arguments.json,
     )
-    content = {"output": str(output), "requests": rows}
-    show(arguments, content, f"written: {output}, answers to {rows} requests")
+    content = {"output": str(output), "requests": answered}
+    show(arguments, content, f"written: {output}, answers to {answered} requests")
 
 
-def _log_of(arguments: argparse.Namespace) -> Any:
+def _all(arguments: argparse.Namespace) -> tuple[Any, None]:
     """The data set that is named, or else the one that the model was trained on."""
+    if arguments.dataset is not None:
+        return load_given(arguments), None
+    must = "`--dataset` must name the data set whose users are asked for, unless the model is a"
+    found = load_again(_result(arguments, must)["config"]["given"], arguments)
+    return getattr(found, "log", found), None
+
+
+def _tested(arguments: argparse.Namespace) -> tuple[Any, Any]:
+    """The log before the test part of the model's task, and the rows of the users tested on."""
+    import numpy as np
+
+    from tfrec_zoo import tasks
+
+    result = _result(arguments, "`--test-users` needs the task of the model, and so a")
+    task = tasks.make_again(result, load_again(result["config"]["given"], arguments))
+    if not isinstance(task, tasks.ItemTask):
+        raise ValueError(
+            "`--test-users` is for models of tasks that recommend items, such as next-watch. "
+            f"Received: a model of the task {task.name!r}"
+        )
+    return task.before_test, np.unique(task.log.user_codes[task.test_rows])
+
+
+def _result(arguments: argparse.Namespace, must: str) -> Any:
+    """What `train` wrote of the model, which an error says must be there."""
     from tfrec_zoo import model_folders
 
-    if arguments.dataset is not None:
-        return load_given(arguments)
     directory = model_folders.find(arguments.directory)
     if not (directory / "result.json").is_file():
-        raise ValueError(
-            "`--dataset` must name the data set whose users are asked for, unless the model is a "
-            f"folder of `train`. Received: {arguments.directory}"
-        )
-    given = read_result(directory)["config"]["given"]
-    found = load_again(given, arguments)
-    return getattr(found, "log", found)
+        raise ValueError(f"{must} folder of `train`. Received: {arguments.directory}")
+    return read_result(directory)
 
 
 def _json(flag: str, text: str) -> Any:

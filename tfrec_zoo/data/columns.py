@@ -7,6 +7,9 @@ import pandas as pd
 
 from tfrec_zoo.features import raw_array, raw_vectors
 
+#: Text columns with more distinct values than this share of the rows are names, not categories.
+_NAMES = 0.5
+
 
 def is_list(value: Any) -> bool:
     """Whether a cell of a frame holds several values."""
@@ -25,6 +28,11 @@ def is_text(values: pd.Series) -> bool:
     if values.dtype == object:
         return pd.api.types.infer_dtype(values, skipna=True) in ("string", "empty")
     return pd.api.types.is_string_dtype(values)
+
+
+def are_names(values: pd.Series) -> bool:
+    """Whether a column of text has names, which nearly all differ, and no categories."""
+    return values.nunique() > _NAMES * len(values)
 
 
 def vector_width(values: pd.Series) -> int | None:

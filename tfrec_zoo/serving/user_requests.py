@@ -1,5 +1,6 @@
 """User requests: what the users of a log would ask at its end."""
 
+import hashlib
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
@@ -31,11 +32,19 @@ class UserRequests:
         log: The log.
         keys: Keys of the features that are wanted; those that the log doesn't have are missing.
         end: Moment that ages count to; by default that of the latest interaction.
+        rows: Rows of `log.users` who ask; by default all.
     """
 
-    def __init__(self, log: Log, keys: Collection[str], end: float | None = None) -> None:
+    def __init__(
+        self,
+        log: Log,
+        keys: Collection[str],
+        end: float | None = None,
+        rows: np.ndarray | None = None,
+    ) -> None:
         r = log.roles
         self._log = log
+        self._rows = np.arange(len(log.users)) if rows is None else rows
         self._user = r.user
         self._columns = {
             key: values
@@ -63,13 +72,14 @@ class UserRequests:
 
     @property
     def fingerprint(self) -> str:
-        """The checksum of the log."""
-        return self._log.checksum
+        """The checksum of the log, and of who asks."""
+        who = hashlib.sha256(self._rows.astype(np.int64).tobytes()).hexdigest()
+        return f"{self._log.checksum} {who}"
 
     @property
     def num_rows(self) -> int:
-        """The number of users."""
-        return len(self._log.users)
+        """The number of users who ask."""
+        return len(self._rows)
 
     def shards(self, size: int) -> Iterator[pd.DataFrame]:
         """Yields requests, `size` at a time, with the users' ids."""
@@ -80,8 +90,9 @@ class UserRequests:
         """Returns requests of users taken evenly from all, at most `number`, with their ids."""
         return self._of(slice(0, None, max(-(-self.num_rows // number), 1)))
 
-    def _of(self, rows: slice) -> pd.DataFrame:
+    def _of(self, part: slice) -> pd.DataFrame:
         columns: dict[str, Any] = {}
+        rows = self._rows[part]
         for key, values in self._columns.items():
             columns[key] = values[rows] if values.ndim == 1 else list(values[rows])
         for bags in self._bags:
@@ -129,16 +140,17 @@ class ShardedUserRequests(UserRequests):
         return UserRequests(self._sharded.at_end, self._keys).sample(number)
 
 
-def user_requests(log: Log, keys: Collection[str]) -> UserRequests:
+def user_requests(log: Log, keys: Collection[str], rows: np.ndarray | None = None) -> UserRequests:
     """A request for every user of a log, be it in memory or in shards.
 
     Args:
         log: The log.
         keys: Keys of the features that are wanted; those that the log doesn't have are missing.
+        rows: Rows of `log.users` who ask, if not all, of a log in memory.
     """
     if isinstance(log, ShardedLog):
         return ShardedUserRequests(log, keys)
-    return UserRequests(log, keys)
+    return UserRequests(log, keys, rows=rows)
 
 
 class _Bags:
@@ -162,7 +174,7 @@ class _Bags:
         if longest is not None:
             self._start = np.maximum(self._start, self._stop - longest)
 
-    def of(self, rows: slice) -> dict[str, list[np.ndarray]]:
+    def of(self, rows: np.ndarray) -> dict[str, list[np.ndarray]]:
         """The bags of some users, by key."""
         bounds = list(zip(self._start[rows].tolist(), self._stop[rows].tolist(), strict=True))
         return {

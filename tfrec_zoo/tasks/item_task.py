@@ -4,15 +4,23 @@ import abc
 import dataclasses
 import functools
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
+import pandas as pd
 
-from tfrec_zoo.data import Examples, NegativeSampling, Split, interaction_examples
+from tfrec_zoo.data import (
+    Examples,
+    Log,
+    NegativeSampling,
+    Split,
+    before_test,
+    interaction_examples,
+)
 from tfrec_zoo.data.sharded import ShardedLog
-from tfrec_zoo.evaluation import Outcomes, full_ranking
+from tfrec_zoo.evaluation import Outcomes, evaluate_lists, full_ranking
 from tfrec_zoo.features import FeatureSpec
 from tfrec_zoo.models import RecommenderModel
 from tfrec_zoo.tasks.sharded import ShardedTask
@@ -208,6 +216,45 @@ class ItemTask(Task):
             return metrics
         kept = full_ranking(model, examples, mask_seen=False)
         return {**metrics, **{f"{name}_seen_kept": value for name, value in kept.items()}}
+
+    @functools.cached_property
+    def split_of_lists(self) -> Split:
+        """What was known when lists were made, `train` and `validation`, and is to be found.
+
+        Raises:
+            ValueError: If the log is in shards, each of which has numbers of its own.
+        """
+        if self.shards is not None:
+            raise ValueError(
+                "Lists are made and measured of a log in memory: read it with `Log.read`. "
+                f"Received: {self.log!r}"
+            )
+        validation = self.rows.validation if self.held_out == "test" else np.empty(0, np.int64)
+        return dataclasses.replace(
+            self.rows, train=self.train_rows, validation=validation, test=self.test_rows
+        )
+
+    @property
+    def before_test(self) -> Log:
+        """The log as it is known before the test part: what lists are to be made of."""
+        return before_test(self.log, self.split_of_lists)
+
+    def evaluate_lists(
+        self,
+        lists: pd.DataFrame,
+        ks: Sequence[int] = (10,),
+        attributes: Sequence[str] | None = None,
+    ) -> dict[str, float]:
+        """Measures lists that anyone made on the test items, beyond accuracy as well.
+
+        Args:
+            lists: A row per recommendation: user, item and `rank` from 1.
+            ks: Lengths of the lists that are evaluated.
+            attributes: Columns of the items by which they are alike, for diversity.
+
+        See `tfrec_zoo.evaluation.evaluate_lists` for the metrics, and for what is refused.
+        """
+        return evaluate_lists(lists, self.log, self.split_of_lists, ks, attributes)
 
     def frequencies(self) -> tuple[np.ndarray, np.ndarray] | None:
         """How often the user and the item of each test example are among the training examples.

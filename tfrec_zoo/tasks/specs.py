@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from tfrec_zoo.data import Log
-from tfrec_zoo.data.columns import is_bag, is_list, is_text, vector_width
+from tfrec_zoo.data.columns import are_names, is_bag, is_list, is_text, vector_width
 from tfrec_zoo.data.derived import (
     EXAMPLE_AGE,
     HISTORY,
@@ -46,8 +46,6 @@ from tfrec_zoo.features import (
 
 _LOGGER = logging.getLogger(__name__)
 
-#: Text columns with more distinct values than this share of the rows are names, not categories.
-_NAMES = 0.5
 #: A number that is one value in more than this share of the rows has it set apart.
 _MASS = 0.5
 
@@ -349,7 +347,7 @@ def _is_category(values: pd.Series, at_least_two: bool) -> bool:
     known = values[values.notna() & (values != "")]
     if at_least_two:
         return 1 < values.nunique() <= 0.9 * len(values)
-    return len(known) > 0 and values.nunique() <= _NAMES * len(values)
+    return len(known) > 0 and not are_names(values)
 
 
 def _has_line_breaks(values: pd.Series) -> bool:
