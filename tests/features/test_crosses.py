@@ -138,6 +138,19 @@ def test_cross_of_two_bags_is_every_combination():
     ]
 
 
+def test_a_bag_in_several_crosses_is_sorted_once():
+    columns = [CrossedColumn((WATCHED, part), 100) for part in (OS, COUNTRY)]
+    encode = preprocessor(*columns)
+    raw = {"watched": [["b", "a", "a"]], "os": ["y"], "country": ["no"]}
+    found = encode({key: tf.constant(value) for key, value in raw.items()})["ids"]
+    for column in columns:
+        keys = {part.key: raw[part.key] for part in column.columns}
+        assert found[column.name].numpy().tolist() == ids(column, **keys)
+    specs = {key: tf.TensorSpec([None, None][: np.ndim(v)], tf.string) for key, v in raw.items()}
+    graph = tf.function(encode).get_concrete_function(specs).graph
+    assert [node.op for node in graph.as_graph_def().node].count("TopKV2") == 1
+
+
 def test_cross_of_three():
     # (video - 1) * 6 + (age - 1) * 2 + os, videos of a bag of two
     raw = {

@@ -12,6 +12,7 @@ from tfrec_zoo.features.columns import (
     BucketizedColumn,
     CategoricalColumn,
     CrossedColumn,
+    CrossPart,
     HashedColumn,
     VocabularyColumn,
 )
@@ -190,9 +191,13 @@ class Preprocessor(tf.keras.layers.Layer):
     def with_crosses(self, encoded: Mapping[str, Mapping[str, tf.Tensor]]) -> Encoded:
         """Adds the ids of the missing crosses whose parts are all present."""
         ids = dict(encoded["ids"])
+        parts: dict[str, tf.Tensor] = {}  # Several crosses may have the same part.
         for column in self._crosses:
             if column.name not in ids and all(part.name in ids for part in column.columns):
-                ids[column.name] = self._crossed(column, ids)
+                for part in column.columns:
+                    if part.name not in parts:
+                        parts[part.name] = _part(part, ids[part.name])
+                ids[column.name] = self._crossed(column, parts)
         return {"ids": ids, "values": dict(encoded["values"])}
 
     def ids(self, column: CategoricalColumn, raw: Raw) -> tf.Tensor:
@@ -208,22 +213,16 @@ class Preprocessor(tf.keras.layers.Layer):
             bucket = tf.searchsorted(boundaries, tf.reshape(number, [-1]), side="right")
             return tf.where(tf.math.is_nan(number), 0, tf.reshape(bucket, tf.shape(number)) + 1)
         if isinstance(column, CrossedColumn):
-            parts = {part.name: self.ids(part, raw) for part in column.columns}
+            parts = {part.name: _part(part, self.ids(part, raw)) for part in column.columns}
             return self._crossed(column, parts)
         ids = self.ids(column.values, raw)
         return tf.where(is_last(raw[column.key], column.max_length), ids, 0)
 
-    def _crossed(self, column: CrossedColumn, ids: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        """Returns the ids of a cross, [..., combinations], from the ids of its parts."""
-        keys: tf.Tensor | None = None
-        for part in column.columns:
-            values = ids[part.name]
-            if isinstance(part, BagColumn):
-                values = _as_set(values, part.max_length)
-            else:
-                values = values[..., None]
-            values = tf.cast(values, tf.int64)
-            keys = values if keys is None else _cross(keys, values, self.features.num_ids(part))
+    def _crossed(self, column: CrossedColumn, parts: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """Returns the ids of a cross, [..., combinations], from its parts by name."""
+        keys, *others = (parts[part.name] for part in column.columns)
+        for part, ids in zip(column.columns[1:], others, strict=True):
+            keys = _cross(keys, ids, self.features.num_ids(part))
         lookup = self._hashing[column.name] if column.num_buckets else self._lookups[column.space]
         return tf.cast(lookup(keys), tf.int32)
 
@@ -259,6 +258,12 @@ def _strings(values: tf.Tensor) -> tf.Tensor:
     return tf.where(is_missing(values), "", tf.strings.as_string(values))
 
 
+def _part(part: CrossPart, ids: tf.Tensor) -> tf.Tensor:
+    """Returns the ids of a part of a cross as keys, [..., values]."""
+    ids = _as_set(ids, part.max_length) if isinstance(part, BagColumn) else ids[..., None]
+    return tf.cast(ids, tf.int64)
+
+
 def _as_set(bag: tf.Tensor, max_length: int) -> tf.Tensor:
     """Returns the distinct ids of bags of up to `max_length`, largest first, padded with zeros."""
     width = bag.shape[-1]
@@ -275,8 +280,12 @@ def _cross(left: tf.Tensor, right: tf.Tensor, size: int) -> tf.Tensor:
         left = left[:, None]
     elif right.shape.rank < left.shape.rank:
         right = right[:, None]
-    left, right = left[..., :, None], right[..., None, :]
+    is_flat = left.shape[-1] == 1 or right.shape[-1] == 1  # Then there is nothing to multiply out.
+    if not is_flat:
+        left, right = left[..., :, None], right[..., None, :]
     pairs = tf.where((left > 0) & (right > 0), (left - 1) * size + right, 0)
+    if is_flat:
+        return pairs
     shape = tf.shape(pairs)
     # [..., left values * right values]
     return tf.reshape(pairs, tf.concat([shape[:-2], [shape[-2] * shape[-1]]], axis=0))
