@@ -7,8 +7,14 @@ import pytest
 import tfrec_zoo
 from tfrec_zoo.artifacts import write_manifest
 from tfrec_zoo.checkpoints import restore, save
-from tfrec_zoo.features import Features, FeatureSpec, NumericColumn, VocabularyColumn
-from tfrec_zoo.models import Popularity, YouTubeRetrieval
+from tfrec_zoo.features import (
+    BagColumn,
+    Features,
+    FeatureSpec,
+    NumericColumn,
+    VocabularyColumn,
+)
+from tfrec_zoo.models import EASE, Popularity, YouTubeRetrieval
 
 X = {"age": np.array([20, 40], np.float32)}
 
@@ -148,6 +154,54 @@ def test_without_the_optimizer_its_state_is_left_out(tmp_path):
         for name in ("False", "True")
     ]
     assert sizes[0] < sizes[1]
+
+
+@pytest.fixture
+def counts(tmp_path):
+    """A model that counts, with given counts of two items, and the file of these."""
+    bag = BagColumn(VocabularyColumn("history", space="video"))
+    spec = FeatureSpec((bag,), (VocabularyColumn("video"),))
+    model = EASE(Features.fit(spec, {"history": [["a", "b"]], "video": ["a", "b"]}))
+    number = [weight is model.gram for weight in model.weights].index(True)
+
+    def written(values):
+        model.gram.assign(values)
+        save(model, tmp_path / "counts", with_optimizer=False)
+        path = tmp_path / "counts" / "arrays" / f"{number:03d}.npz"
+        restored = restore(tmp_path / "counts").gram
+        assert restored.dtype == "float32"
+        np.testing.assert_array_equal(restored, np.array(values, np.float32))
+        with np.load(path) as arrays:
+            return path, dict(arrays)
+
+    return written
+
+
+@pytest.mark.parametrize(
+    ("values", "name", "stored", "dtype"),
+    [
+        ([[2, 7], [7, 255]], "symmetric", [[2, 0], [7, 255]], "uint8"),
+        ([[2, 7], [7, 256]], "symmetric", [[2, 0], [7, 256]], "uint16"),
+        ([[2, 7], [7, 65536]], "symmetric", [[2, 0], [7, 65536]], "float32"),
+        ([[2, 0.5], [0.5, 3]], "symmetric", [[2, 0], [0.5, 3]], "float32"),
+        ([[2, -7], [-7, 3]], "symmetric", [[2, 0], [-7, 3]], "float32"),
+        ([[2, 7], [6, 3]], "arr_0", [[2, 7], [6, 3]], "uint8"),
+        ([[0.1, 7], [6, 3]], "arr_0", [[0.1, 7], [6, 3]], "float32"),
+    ],
+)
+def test_without_the_optimizer_counts_take_few_bytes(counts, values, name, stored, dtype):
+    _, arrays = counts(values)
+    assert list(arrays) == [name] and arrays[name].dtype == dtype
+    np.testing.assert_array_equal(arrays[name], np.array(stored, dtype))
+
+
+def test_a_matrix_that_is_stored_whole_is_read(counts):
+    path, _ = counts([[2, 7], [7, 3]])
+    whole = np.array([[1, 4], [4, 9]], np.float32)
+    np.savez_compressed(path, whole)
+    folder = path.parents[1]
+    write_manifest(folder, {"model": "EASE"})
+    np.testing.assert_array_equal(restore(folder).gram, whole)
 
 
 def test_saved_over_another(model, folder, tmp_path):
