@@ -28,6 +28,7 @@ extensions = [
     "api_pages",
     "docstrings",
     "model_pages",
+    "narrow_screens",
     "notebook_pages",
     "source_links",
 ]
@@ -57,6 +58,7 @@ source_url = _setup.get("metadata", "url", fallback="https://github.com/OWNER/tf
 source_pages = {
     "CHANGELOG.md": "changelog",
     "CONTRIBUTING.md": "contributing",
+    "README.md": "models/index",  # Pages link to its table of models, which is longer there.
     "SECURITY.md": "security",
     "benchmarks/README.md": "benchmarks",
 }

@@ -63,6 +63,19 @@ def test_every_model_has_a_page(site: pathlib.Path) -> None:
         assert 'class="equation' in text
 
 
+def test_what_is_wider_than_a_phone_is_marked(site: pathlib.Path) -> None:
+    lineage = (site / "lineage.html").read_text(encoding="utf-8")
+    assert re.search(r'<img [^>]*class="wide"[^>]*lineage.svg', lineage)  # 648 points.
+    network = (site / "models" / "gmf.html").read_text(encoding="utf-8")
+    assert "gmf.svg" in network and 'class="wide"' not in network  # 190 points.
+    questions = (site / "questions.html").read_text(encoding="utf-8")
+    [code] = re.findall(r'<code class="long [^>]*>(.*?)</code>', questions)
+    # A word of 60 letters, while others are long by several.
+    assert re.sub("<.*?>", "", code) == (
+        "model.features.vocabularies[model.item_column.space].array()"
+    )
+
+
 def test_what_each_model_can_do(site: pathlib.Path) -> None:
     page = (site / "models" / "index.html").read_text(encoding="utf-8")
     table = page.partition("What each can do")[2].partition("</table>")[0]

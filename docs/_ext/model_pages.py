@@ -140,7 +140,7 @@ def _page(entry: Entry, log: SimulatedLog, results: str, folder: pathlib.Path) -
         "",
         f":Family: {entry.family}, by default trained on the task `{entry.task}`",
         f":Paper: {entry.paper}",
-        f":Trained: {', '.join(f'`{name}`' for name in _trained(entry))}",
+        f":Trained: {', '.join(_trained(entry))}",
         f":Source: [{entry.module}.py]({source})",
         "",
         "```{code-block} text",
@@ -162,9 +162,11 @@ def _page(entry: Entry, log: SimulatedLog, results: str, folder: pathlib.Path) -
 
 
 def _trained(entry: Entry) -> list[str]:
-    """The names by which `tfrec_zoo.load` loads a trained one."""
+    """The names by which `tfrec_zoo.load` loads a trained one, as links to their cards."""
     return [
-        name for name in model_folders.names() if model_folders.result(name)["model"] == entry.name
+        f"[`{name}`](../../saved_models/{name}/README.md)"
+        for name in model_folders.names()
+        if model_folders.result(name)["model"] == entry.name
     ]
 
 
