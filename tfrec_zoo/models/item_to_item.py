@@ -30,8 +30,9 @@ class ItemToItem(RetrievalModel):
     with the weights from before that call.
 
     The counts G take 4 · items² bytes in memory and in checkpoints: 55 MB for 3,706 items, 1.6 GB
-    for 20,000. Solving temporarily takes up to twelve times as much, so larger catalogues need
-    another model. Exports contain the weights only.
+    for 20,000. (A checkpoint without the optimizer's state is compressed.) Solving temporarily
+    takes up to twelve times as much, so larger catalogues need another model. Exports contain the
+    weights only.
 
     Subclasses implement `solution`.
 
