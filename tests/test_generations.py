@@ -6,6 +6,7 @@ import pathlib
 import shutil
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -69,6 +70,57 @@ def test_a_kill_at_any_move_leaves_one_generation(
     write(tmp_path, "last")
     assert found(tmp_path) == ["last"] * 3
     assert {p.name for p in tmp_path.iterdir() if not p.name.startswith(".old")} == {*PARTS}
+
+
+def draw(output: pathlib.Path, text: str) -> None:
+    with next_generation(output, optional=["figures"]) as folder:
+        (folder / "result.json").write_text(json.dumps({"text": text, "versions": versions()}))
+        if text == "old":
+            (folder / "figures").mkdir()
+            (folder / "figures" / "a.png").write_text(text)
+            write_manifest(folder / "figures", {})
+
+
+@pytest.mark.parametrize("moves", range(5))
+def test_what_a_generation_does_without_goes_with_the_one_before(
+    tmp_path: pathlib.Path, moves: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw(tmp_path, "old")
+    assert (tmp_path / "figures" / "a.png").read_text() == "old"
+    left = [moves]
+
+    def dying(act: Any, *parents: pathlib.Path) -> Any:
+        def move(*paths: pathlib.Path) -> None:
+            if any(pathlib.Path(path).parent in parents for path in paths):
+                left[0] -= 1
+                if left[0] < 0:
+                    raise Killed
+            act(*paths)
+
+        return move
+
+    with monkeypatch.context() as patch:
+        patch.setattr(generations.os, "replace", dying(os.replace, tmp_path))
+        patch.setattr(pathlib.Path, "rmdir", dying(pathlib.Path.rmdir, tmp_path / ".ready"))
+        # The folder as a whole, figures away and their sign, the result away and in.
+        with pytest.raises(Killed):
+            draw(tmp_path, "new")
+    finish(tmp_path)
+    text = json.loads((tmp_path / "result.json").read_text())["text"]
+    assert text == ("new" if moves else "old")
+    assert (tmp_path / "figures").exists() == (text == "old")
+    draw(tmp_path, "new")
+    assert {p.name for p in tmp_path.iterdir() if not p.name.startswith(".old")} == {"result.json"}
+
+
+def test_a_folder_of_ones_own_stays_where_a_generation_does_without(tmp_path: pathlib.Path) -> None:
+    own = tmp_path / "figures"
+    own.mkdir()
+    for contents in (None, "{}", '{"versions": {"other": "1"}}'):
+        if contents is not None:
+            (own / "manifest.json").write_text(contents)
+        draw(tmp_path, "new")
+        assert own.is_dir()
 
 
 def test_an_error_changes_nothing(tmp_path: pathlib.Path) -> None:

@@ -21,7 +21,9 @@ _OF_CARDS = "library_name: tfrec_zoo"
 
 
 @contextlib.contextmanager
-def next_generation(output: str | pathlib.Path) -> Iterator[pathlib.Path]:
+def next_generation(
+    output: str | pathlib.Path, optional: Sequence[str] = ()
+) -> Iterator[pathlib.Path]:
     """Yields an empty folder to write into, whose contents replace those of the same names.
 
     If anything fails, and whenever the process is killed, all of them are of one generation, once
@@ -29,6 +31,8 @@ def next_generation(output: str | pathlib.Path) -> Iterator[pathlib.Path]:
 
     Args:
         output: Folder of the parts; what else it holds stays.
+        optional: Folders with a manifest that a generation may do without: where this one does,
+            those of the one before are removed together with the rest of it.
 
     Raises:
         FileExistsError: If a part would replace what is not of this package.
@@ -39,6 +43,9 @@ def next_generation(output: str | pathlib.Path) -> Iterator[pathlib.Path]:
     folder = scratch(output, _NEXT)
     try:
         yield folder
+        for name in optional:
+            if not (folder / name).exists() and _says_so(output / name / MANIFEST):
+                (folder / name).mkdir()  # Empty, it stands for nothing.
         require_own(output, [path.name for path in folder.iterdir()])
         synced(folder)
         os.replace(folder, output / _READY)
@@ -60,7 +67,10 @@ def finish(output: pathlib.Path) -> None:
         with contextlib.suppress(FileNotFoundError):
             os.replace(target, old / part.name)
         with contextlib.suppress(FileNotFoundError):
-            os.replace(part, target)
+            if part.is_dir() and not any(part.iterdir()):
+                part.rmdir()
+            else:
+                os.replace(part, target)
     synced(output, contents=False)
     with contextlib.suppress(FileNotFoundError):
         ready.rmdir()

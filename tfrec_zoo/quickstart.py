@@ -20,7 +20,8 @@ from tfrec_zoo.evaluation import Result, choose_stage, evenly_spaced
 from tfrec_zoo.folds import train_folds
 from tfrec_zoo.generations import next_generation, require_own
 from tfrec_zoo.models import RetrievalModel
-from tfrec_zoo.reports import quickstart_report
+from tfrec_zoo.plots import require_matplotlib
+from tfrec_zoo.reports import FIGURES, quickstart_report
 from tfrec_zoo.serving import Funnel, export
 from tfrec_zoo.stages import (
     TEST_EXAMPLES,
@@ -60,6 +61,7 @@ def quickstart(
     quiet: bool = False,
     ranker: str = "YouTubeRanking",
     resume: bool = False,
+    plot: bool = False,
 ) -> dict[str, Any]:
     """Trains retrieval and ranking on a log, and leaves the better of them, ready to be asked.
 
@@ -76,11 +78,14 @@ def quickstart(
         quiet: Whether to print nothing.
         ranker: Name of the ranking model; any that reads features.
         resume: Whether to go on from what one that was killed left in `output`.
+        plot: Whether to write the figures of the report as PNG files as well, in `figures`.
 
     Returns:
         The contents of `result.json`. `exported` names the stage, `reason` says why it is, `shown`
         names the metric by which it is, and `validation` holds that of each stage.
     """
+    if plot:
+        require_matplotlib()
     ranker_class = registry.get(ranker).load()
     if (ranker_class.family, ranker_class.reads) != ("ranking", "features"):
         raise ValueError(
@@ -88,13 +93,19 @@ def quickstart(
         )
     output = pathlib.Path(output)
     # An unusable folder is found now, not after the training.
-    require_own(output, _PARTS)
+    require_own(output, (*_PARTS, FIGURES) if plot else _PARTS)
     with unfinished(output, resume) as state:
-        return _quickstart(log, output, seed, quiet, ranker_class, state)
+        return _quickstart(log, output, seed, quiet, ranker_class, state, plot)
 
 
 def _quickstart(
-    log: Log, output: pathlib.Path, seed: int, quiet: bool, ranker_class: Any, state: str
+    log: Log,
+    output: pathlib.Path,
+    seed: int,
+    quiet: bool,
+    ranker_class: Any,
+    state: str,
+    plot: bool,
 ) -> dict[str, Any]:
     begin = time.perf_counter()
     verbose = 0 if quiet else 1 if sys.stdout.isatty() else 2
@@ -157,13 +168,13 @@ def _quickstart(
     }
 
     exported = stages[choice.name]
-    with next_generation(output) as folder:
+    with next_generation(output, optional=[FIGURES]) as folder:
         export(exported, folder / "funnel", result)
         write_client(folder, exported, log, test)
         result["seconds"] = round(time.perf_counter() - begin, 1)
         atomic_write(folder / "result.json", json.dumps(result, indent=1) + "\n")
         judged = () if ranking is None else (ranking.outcomes, ranking.model.predicts)
-        atomic_write(folder / "report.html", quickstart_report(result, histories, *judged))
+        quickstart_report(result, histories, *judged).write(folder, plot)
     say(f"\n{_table(result['metrics'])}\n\nExported: {choice.name}, by {choice.reason}")
 
     say("\nAsking the exported model in a process of its own")

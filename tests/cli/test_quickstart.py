@@ -100,11 +100,15 @@ def answers(output: Any) -> list[str]:
 def test_quickstart_on_a_log_without_impressions(small: Any, run_json: Any, tmp_path: Any) -> None:
     """They are sampled; any ranking model of features may be the second stage."""
     output = tmp_path / "q"
-    result = run_json("quickstart", "--dataset", small, "--output", output, "--ranker", "DeepFM")
+    given = ("--dataset", small, "--output", output, "--ranker", "DeepFM", "--plot")
+    result = run_json("quickstart", *given)
     assert result["config"] == {"ranker": "DeepFM"}
     assert result["dataset"] == "small"
     assert "sampled impressions" in result["protocol"]
     check_choice(result, STAGES)
+    drawn = {path.stem for path in (output / "figures").glob("*.png")}
+    curves = {f"{stage}-training-curves" for stage in ("retrieval", "ranking")}
+    assert drawn == {"stages", "ranking-calibration", *curves}
     # Clicks are what this ranker learns.
     assert result["shown"] == "hit_rate_at_10"
     assert 0 < result["metrics"]["ranking"]["auc"] < 1

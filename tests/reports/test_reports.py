@@ -3,13 +3,16 @@
 import base64
 import html.parser
 import re
+import struct
 import sys
 
 import numpy as np
 import pytest
 
 from tfrec_zoo.evaluation import Outcomes, Result
-from tfrec_zoo.reports import quickstart_report, table_report, training_report
+from tfrec_zoo.plots import new_figure
+from tfrec_zoo.artifacts import read_manifest
+from tfrec_zoo.reports import FIGURES, Page, quickstart_report, table_report, training_report
 from tfrec_zoo.reports.parts import NO_FIGURES
 from tfrec_zoo.reports.table import metric_by_row
 
@@ -65,23 +68,55 @@ def result(**changes):
 def test_the_report_of_a_training():
     outcomes = Outcomes([np.array([0, 2]), np.array([30])], num_items=40)
     frequencies = np.array([1, 2, 3]), np.array([4, 5, 6])
-    page = Text(training_report(result(), "hit_rate_at_10", outcomes, frequencies))
+    report = training_report(result(), "hit_rate_at_10", outcomes, frequencies)
+    page = Text(report.html())
     assert ["hit rate at 10", "0.2500", "0.1250"] in page.cells
     assert ["data", f"{NAME}, sha256 abc"] in page.cells and ["seed", "3"] in page.cells
     assert {"1,200", "parameters", "2.5", "seconds of training"} <= set(page.text)
     assert ["activation", NAME] in page.cells
-    # Metrics against K, by activity and popularity, and the training.
+    assert list(report.figures) == ["metric-at-k", "activity-and-popularity", "training-curves"]
     assert len(page.pictures) == 3 and all("<svg" in picture for picture in page.pictures)
     assert {tag for tag, _ in page.tags} & {"script", "link"} == set()
     # A file is all there is.
-    assert not re.search(r'(src|href)="(?!data:)', training_report(result(), "auc"))
+    assert not re.search(r'(src|href)="(?!data:)', report.html())
+
+
+def test_figures_are_written_as_pictures_of_the_same_size_every_time(tmp_path):
+    """At 150 dots per inch: two axes of 4 by 3.2 inches side by side, one of 4 by 3.6."""
+    outcomes = Outcomes([np.array([0, 2])], np.array([0.1, 0.9]), np.array([0, 1]), num_items=40)
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        report = training_report(result(history=()), "hit_rate_at_10", outcomes)
+        report.write(tmp_path / folder, plot=folder == "two")
+        report.write_figures(tmp_path / folder)
+    text = (tmp_path / "one" / "report.html").read_text(encoding="utf-8")
+    assert text == (tmp_path / "two" / "report.html").read_text(encoding="utf-8") == report.html()
+    for name, size in (("metric-at-k", (1200, 480)), ("calibration", (600, 540))):
+        one, two = ((tmp_path / k / FIGURES / f"{name}.png").read_bytes() for k in ("one", "two"))
+        assert one == two and one.startswith(b"\x89PNG\r\n")
+        assert struct.unpack(">II", one[16:24]) == size
+    manifest = read_manifest(tmp_path / "one" / FIGURES, verify=True)
+    assert sorted(manifest["files"]) == ["calibration.png", "metric-at-k.png"]
+
+
+def test_nothing_to_draw_is_said(tmp_path, caplog):
+    training_report(result(history=()), "hit_rate_at_10").write(tmp_path, plot=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+    assert "No figures are written: nothing can be drawn of this run." in caplog.text
+
+
+def test_figures_of_one_page_have_different_names():
+    page = Page("a", "b")
+    page.figure(new_figure()[0], "one", "")
+    with pytest.raises(ValueError, match="must be new on the page. Received: 'one'"):
+        page.figure(new_figure()[0], "one", "")
 
 
 def test_frequencies_of_other_examples_are_left_out():
     outcomes = Outcomes([np.array([0, 2])], num_items=40)
     frequencies = np.array([1, 2, 3]), np.array([4, 5, 6])
     given = result(history=())
-    page = Text(training_report(given, "hit_rate_at_10", outcomes, frequencies))
+    page = Text(training_report(given, "hit_rate_at_10", outcomes, frequencies).html())
     assert len(page.pictures) == 1
     assert "2 test examples, seen items left out." in page.text
 
@@ -89,19 +124,23 @@ def test_frequencies_of_other_examples_are_left_out():
 def test_the_report_of_a_ranking_model_shows_its_calibration():
     outcomes = Outcomes(predictions=np.array([0.1, 0.9]), labels=np.array([0, 1]))
     given = result(metrics={"auc": None, "logloss": 0.5}, history=())
-    page = Text(training_report(given, "auc", outcomes, None, "probability"))
+    page = Text(training_report(given, "auc", outcomes, None, "probability").html())
     assert ["AUC", "undefined"] in page.cells and ["log loss", "0.5000"] in page.cells
     assert len(page.pictures) == 1 and "How good it is" in page.text
 
 
-def test_without_matplotlib_figures_are_left_out_and_the_report_says_so(monkeypatch):
+def test_without_matplotlib_figures_are_left_out_and_the_report_says_so(monkeypatch, tmp_path):
     for name in [name for name in sys.modules if name.split(".")[0] == "matplotlib"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     outcomes = Outcomes([np.array([0, 2])], num_items=40)
-    page = Text(training_report(result(), "hit_rate_at_10", outcomes))
+    report = training_report(result(), "hit_rate_at_10", outcomes)
+    page = Text(report.html())
     assert page.pictures == [] and NO_FIGURES in page.text
     assert ["hit rate at 10", "0.2500", "0.1250"] in page.cells
+    with pytest.raises(ImportError, match="pip install matplotlib. Received: none installed"):
+        report.write(tmp_path, plot=True)
+    assert not (tmp_path / FIGURES).exists()
 
 
 def test_the_report_of_a_table():
@@ -112,8 +151,9 @@ def test_the_report_of_a_table():
     ]
     columns = {"AUC": "auc", "parameters": "parameters"}
     published = {"a": {"auc": 0.6}}
-    text = table_report("Clicks", "", "tfrec-zoo benchmark <x>", results, columns, published)
-    page = Text(text)
+    report = table_report("Clicks", "", "tfrec-zoo benchmark <x>", results, columns, published)
+    page = Text(report.html())
+    assert list(report.figures) == ["metric-by-row"]
     assert page.cells[:3] == [
         ["row", "seeds", "AUC", "parameters"],
         ["a", "0, 1", "0.5000 ± 0.3536", "1,200"],
@@ -139,8 +179,11 @@ def test_the_report_of_the_quick_start(has_ranking):
         histories["ranking"] = [{"loss": 1.0}, {"loss": 0.5}]
     chosen = {"exported": "retrieval", "reason": "better; by far", "shown": "hit_rate_at_10"}
     outcomes = Outcomes(predictions=np.array([1.0, 9.0]), labels=np.array([0.0, 12.0]))
-    page = Text(quickstart_report({**result(metrics=metrics), **chosen}, histories, outcomes))
+    report = quickstart_report({**result(metrics=metrics), **chosen}, histories, outcomes)
+    page = Text(report.html())
     assert ["retrieval", "0.3000"] in page.cells and ("tr", {"class": "best"}) in page.tags
     assert {"better", "by far", "On 20 test examples.", "retrieval: hit rate at 10"} <= {*page.text}
     assert (["AUC", "0.7500"] in page.cells) == has_ranking
-    assert len(page.pictures) == (4 if has_ranking else 2)
+    ranking = ["ranking-training-curves", "ranking-calibration"] if has_ranking else []
+    assert list(report.figures) == ["stages", "retrieval-training-curves", *ranking]
+    assert len(page.pictures) == len(report.figures)

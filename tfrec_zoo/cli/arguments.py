@@ -8,7 +8,7 @@ import logging
 import os
 import pathlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tfrec_zoo.cli.choices import STRATEGIES
@@ -64,6 +64,34 @@ def add_tensorboard(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tensorboard", metavar="DIR", help="folder to log losses and metrics in, for TensorBoard"
     )
+
+
+def add_plot(parser: argparse.ArgumentParser) -> None:
+    """Adds the argument that asks for the figures as pictures."""
+    parser.add_argument(
+        "--plot",
+        action="store_true",
+        help="write the figures of the report as PNG files as well, in the folder figures",
+    )
+
+
+def written_parts(arguments: argparse.Namespace, parts: Sequence[str]) -> Sequence[str]:
+    """Names of what a command writes; with `--plot`, once it is known that figures can be drawn.
+
+    Args:
+        arguments: The arguments of the command.
+        parts: Names of what it writes in any case.
+
+    Raises:
+        ImportError: If figures are asked for, and matplotlib is not installed.
+    """
+    if not arguments.plot:
+        return parts
+    from tfrec_zoo.plots import require_matplotlib
+    from tfrec_zoo.reports import FIGURES
+
+    require_matplotlib()
+    return (*parts, FIGURES)
 
 
 def given_callbacks(arguments: argparse.Namespace, is_chief: bool) -> list[Any]:

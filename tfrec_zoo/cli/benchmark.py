@@ -7,7 +7,7 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tfrec_zoo.cli.arguments import add_values, given_options, show
+from tfrec_zoo.cli.arguments import add_plot, add_values, given_options, show, written_parts
 from tfrec_zoo.cli.datasets import add_dataset, given_reading, load_dataset
 
 HELP = "make a table of results over seeds"
@@ -51,6 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rows", nargs="+", help="only these rows of the table")
     add_values(parser, "--task-set", "an option of the task, in place of the presets'; see train")
     parser.add_argument("--metrics", nargs="+", help="only these metrics")
+    add_plot(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -60,16 +61,18 @@ def run(arguments: argparse.Namespace) -> None:
             f"Give the name of a table, one of {list(TABLE_NAMES)}, or --all. "
             f"Received: {arguments.table!r}{' and --all' if arguments.all else ''}"
         )
+    parts = written_parts(arguments, ())
     if not arguments.json:
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     if arguments.all:
-        _run_all(arguments)
+        _run_all(arguments, parts)
     else:
-        _run_table(arguments)
+        _run_table(arguments, parts)
 
 
-def _run_table(arguments: argparse.Namespace) -> None:
+def _run_table(arguments: argparse.Namespace, parts: Sequence[str]) -> None:
     from tfrec_zoo import tables
+    from tfrec_zoo.generations import require_own
     from tfrec_zoo.table_layouts import TABLES
     from tfrec_zoo.tasks import checked_options
 
@@ -78,6 +81,7 @@ def _run_table(arguments: argparse.Namespace) -> None:
     for preset in wanted:
         checked_options(preset.task, options)
     log = load_dataset(arguments.dataset, arguments.data_dir, given_reading(arguments))
+    require_own(arguments.output, parts)  # Better now than after training.
     results = tables.run(wanted, log, arguments.output, arguments.seeds, **options)
     table = TABLES[arguments.table]
     columns = table.columns
@@ -87,7 +91,7 @@ def _run_table(arguments: argparse.Namespace) -> None:
         if unknown:
             raise ValueError(f"`--metrics` must be of {sorted(known)}. Received: {unknown}")
         columns = {name: name for name in arguments.metrics}
-    _write_report(pathlib.Path(arguments.output), table, wanted, results, columns)
+    _write_report(pathlib.Path(arguments.output), table, wanted, results, columns, arguments.plot)
     show(arguments, results, tables.markdown(results, columns))
 
 
@@ -97,20 +101,25 @@ def _write_report(
     presets: Sequence[Any],
     results: Sequence[Mapping[str, Any]],
     columns: Mapping[str, str],
+    plot: bool,
 ) -> None:
-    """Leaves a page of HTML beside the result files of a table."""
-    from tfrec_zoo.artifacts import atomic_write
+    """Leaves a page of HTML, and its figures if they are wanted, beside a table's result files."""
     from tfrec_zoo.evaluation import command
-    from tfrec_zoo.reports import table_report
+    from tfrec_zoo.generations import next_generation
+    from tfrec_zoo.reports import FIGURES, table_report
 
     published = {preset.row: preset.published for preset in presets}
     page = table_report(table.title, table.about, command(), results, columns, published)
-    atomic_write(folder / "report.html", page)
+    page.write(folder)
+    with next_generation(folder, optional=[FIGURES]) as drawn:
+        if plot:
+            page.write_figures(drawn)
 
 
-def _run_all(arguments: argparse.Namespace) -> None:
+def _run_all(arguments: argparse.Namespace, parts: Sequence[str]) -> None:
     from tfrec_zoo import tables
     from tfrec_zoo.artifacts import atomic_write
+    from tfrec_zoo.generations import require_own
     from tfrec_zoo.table_layouts import TABLES
 
     one_table = {
@@ -131,9 +140,10 @@ def _run_all(arguments: argparse.Namespace) -> None:
             logger.warning("%s is left out: give its data as --folder %s=DIR", name, dataset)
             continue
         log = load(folders.get(dataset, dataset))
+        require_own(output / name, parts)
         runs[name] = tables.run(presets, log, output / name, arguments.seeds)
         table = TABLES[name]
-        _write_report(output / name, table, presets, runs[name], table.columns)
+        _write_report(output / name, table, presets, runs[name], table.columns, arguments.plot)
         # What there is can be read while the next table is made.
         atomic_write(output / "results.md", tables.page(output))
     written = output / "results.md"

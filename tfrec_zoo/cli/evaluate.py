@@ -2,9 +2,10 @@
 
 import argparse
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
-from tfrec_zoo.cli.arguments import add_values, given_options, lines, show
+from tfrec_zoo.cli.arguments import add_plot, add_values, given_options, lines, show, written_parts
 from tfrec_zoo.cli.choices import TASKS
 from tfrec_zoo.cli.datasets import add_dataset, given_reading, load_again, load_dataset
 from tfrec_zoo.cli.trained import read_result
@@ -25,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--other-data", action="store_true", help="allow data that the model was not trained on"
     )
+    add_plot(parser)
     group = parser.add_argument_group("lists of recommendations")
     group.add_argument("--lists", metavar="FILE", help="measure these lists instead; see below")
     group.add_argument(
@@ -48,21 +50,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Runs the command."""
-    from tfrec_zoo import checkpoints
     from tfrec_zoo.evaluation.result import without_nan
 
     _check(arguments)
-    if arguments.lists is not None:
-        task, metrics = _of_lists(arguments)
-    else:
-        model = checkpoints.restore(pathlib.Path(arguments.directory) / "checkpoint")
-        task = _task_of_training(arguments)
-        metrics = task.evaluate(model)
-    show(arguments, without_nan(metrics), f"{lines(metrics)}\n\n{task.protocol}; {task.dataset}")
+    parts = written_parts(arguments, ())
+    task, metrics = _of_lists(arguments) if arguments.lists else _of_model(arguments, parts)
+    words = f"{lines(metrics)}\n\n{task.protocol}; {task.dataset}"
+    for part in parts:
+        words += f"\nwritten: {pathlib.Path(arguments.directory) / part}"
+    show(arguments, without_nan(metrics), words)
 
 
 def _check(arguments: argparse.Namespace) -> None:
     """Raises an error for arguments that do not go together."""
+    if arguments.plot and (arguments.other_data or arguments.lists):
+        other = "--lists" if arguments.lists else "--other-data"
+        raise ValueError(
+            "--plot draws what belongs to the training, of its own data: leave out one of the two. "
+            f"Received: --plot and {other}"
+        )
     given = vars(arguments)
     others: tuple[str, ...] = ("task", "task_set")
     if arguments.lists is None:
@@ -82,6 +88,27 @@ def _check(arguments: argparse.Namespace) -> None:
     found = [flag for flag, name in zip(flags, others, strict=True) if given[name]]
     if found:
         raise ValueError(f"{', '.join(flags)} {what}: leave them out. Received: {found}")
+
+
+def _of_model(arguments: argparse.Namespace, parts: Sequence[str]) -> tuple[Any, dict[str, float]]:
+    """The task, and the metrics of the model; its figures are written, if they are wanted."""
+    from tfrec_zoo import checkpoints
+    from tfrec_zoo.evaluation import Outcomes
+    from tfrec_zoo.generations import next_generation, require_own
+    from tfrec_zoo.reports import training_report
+
+    directory, outcomes = pathlib.Path(arguments.directory), Outcomes()
+    model = checkpoints.restore(directory / "checkpoint")
+    task = _task_of_training(arguments)
+    if parts:
+        require_own(directory, parts)
+    metrics = task.evaluate(model, outcomes=outcomes)
+    if parts:
+        told = (outcomes, task.frequencies(), model.predicts)
+        page = training_report(read_result(directory), task.metric, *told)
+        with next_generation(directory, optional=parts) as folder:
+            page.write_figures(folder)
+    return task, metrics
 
 
 def _of_lists(arguments: argparse.Namespace) -> tuple[Any, dict[str, float]]:

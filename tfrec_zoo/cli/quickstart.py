@@ -4,6 +4,7 @@ import argparse
 import json
 import pathlib
 
+from tfrec_zoo.cli.arguments import add_plot, written_parts
 from tfrec_zoo.cli.datasets import add_dataset, load_given
 
 HELP = "train both stages, export the funnel, ask it for recommendations"
@@ -18,12 +19,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--resume", action="store_true", help="go on from what a killed one left in --output"
     )
+    add_plot(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Runs the command."""
     from tfrec_zoo.quickstart import quickstart
 
+    written_parts(arguments, ())  # Before the log is read.
     pathlib.Path(arguments.output).mkdir(parents=True, exist_ok=True)
     log = load_given(arguments)
     result = quickstart(
@@ -33,6 +36,7 @@ def run(arguments: argparse.Namespace) -> None:
         quiet=arguments.json,
         ranker=arguments.ranker,
         resume=arguments.resume,
+        plot=arguments.plot,
     )
     if arguments.json:
         print(json.dumps(result))

@@ -5,6 +5,7 @@ import pathlib
 from typing import Any
 
 from tfrec_zoo.cli.arguments import (
+    add_plot,
     add_tensorboard,
     add_training,
     given_callbacks,
@@ -12,6 +13,7 @@ from tfrec_zoo.cli.arguments import (
     joins,
     show_result,
     verbosity,
+    written_parts,
 )
 from tfrec_zoo.cli.datasets import add_dataset, given_reading, load_again
 from tfrec_zoo.cli.trained import read_result
@@ -36,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_training(parser)
     add_tensorboard(parser)
+    add_plot(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -47,6 +50,7 @@ def run(arguments: argparse.Namespace) -> None:
     from tfrec_zoo.training.retraining import retrain
     from tfrec_zoo.training.runs import PARTS
 
+    parts = written_parts(arguments, PARTS)
     directory, output = pathlib.Path(arguments.directory), pathlib.Path(arguments.output)
     result = read_result(directory)
     before, given = result["config"]["given"], given_training(arguments)
@@ -55,7 +59,7 @@ def run(arguments: argparse.Namespace) -> None:
     anew: dict[str, Any] = {"grid": {}, "pretraining": None, "strategy": "none"}
     fields, is_chief = {**result["config"]["training"], **anew, **given}, joins(given)
     task = tasks.make_again(result, load_again(before, arguments))
-    require_own(output, PARTS)  # Better now than after training.
+    require_own(output, parts)  # Better now than after training.
     config = {
         "preset": result["config"].get("preset"),
         "given": {
@@ -69,6 +73,6 @@ def run(arguments: argparse.Namespace) -> None:
         callbacks = given_callbacks(arguments, is_chief)
         trained = retrain(directory, task, Training(**fields), arguments.new_rows, callbacks)
         if is_chief:
-            trained.save(output, **config)
+            trained.save(output, plot=arguments.plot, **config)
     if is_chief:
         show_result(arguments, output)

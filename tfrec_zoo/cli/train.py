@@ -6,6 +6,7 @@ import pathlib
 from typing import Any
 
 from tfrec_zoo.cli.arguments import (
+    add_plot,
     add_tensorboard,
     add_training,
     add_values,
@@ -15,6 +16,7 @@ from tfrec_zoo.cli.arguments import (
     joins,
     show_result,
     verbosity,
+    written_parts,
 )
 from tfrec_zoo.cli.choices import TASKS, train_epilog
 from tfrec_zoo.cli.datasets import add_dataset, given_reading, load_dataset
@@ -44,14 +46,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_values(parser, "--set", "an argument of the model, such as hidden_units=64,32")
     add_training(parser)
     add_tensorboard(parser)
+    add_plot(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Runs the command."""
     from tfrec_zoo import presets, registry, tasks
-    from tfrec_zoo.artifacts import atomic_write
     from tfrec_zoo.generations import next_generation, require_own
-    from tfrec_zoo.reports import training_report
+    from tfrec_zoo.reports import FIGURES, training_report
     from tfrec_zoo.tables import result_of
     from tfrec_zoo.training import Training
     from tfrec_zoo.training.resuming import unfinished
@@ -62,6 +64,7 @@ def run(arguments: argparse.Namespace) -> None:
             "Give the name of a model, or --preset. "
             f"Received: model {arguments.model!r}, preset {arguments.preset!r}"
         )
+    parts = written_parts(arguments, PARTS)
     given, made = given_training(arguments), dict(arguments.set)
     given.setdefault("verbose", verbosity(arguments))
     options, dataset = given_options(arguments.task_set), arguments.dataset
@@ -90,7 +93,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.task is None and arguments.preset is None:
         name = tasks.default_task(model, log)
     output = pathlib.Path(arguments.output)
-    require_own(output, PARTS)  # Better now than after training.
+    require_own(output, parts)  # Better now than after training.
     task = tasks.make(name, log, **options)
     config: dict[str, Any] = {
         "preset": arguments.preset,
@@ -101,10 +104,9 @@ def run(arguments: argparse.Namespace) -> None:
             raise ValueError(f"The baseline {model!r} has no arguments. Received: --set {made}")
         if is_chief:
             result = result_of(preset, task, training.seed)
-            with next_generation(output) as folder:
+            with next_generation(output, optional=[FIGURES]) as folder:
                 result.write(folder / "result.json")
-                report = training_report(result.to_dict(), task.metric)
-                atomic_write(folder / "report.html", report)
+                training_report(result.to_dict(), task.metric).write(folder, arguments.plot)
     else:
         try:
             with unfinished(output, arguments.resume, is_own=is_chief) as state:
@@ -114,7 +116,7 @@ def run(arguments: argparse.Namespace) -> None:
                 callbacks = given_callbacks(arguments, is_chief)
                 trained = train(model, task, kept, callbacks, **made)
                 if is_chief:
-                    trained.save(output, **config)
+                    trained.save(output, plot=arguments.plot, **config)
         except TypeError as error:
             if not arguments.set:
                 raise

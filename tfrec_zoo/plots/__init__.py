@@ -5,7 +5,7 @@ from tfrec_zoo.plots.blocks import Block, blocks_of
 from tfrec_zoo.plots.by_frequency import activity_and_popularity, by_frequency
 from tfrec_zoo.plots.calibration import calibration
 from tfrec_zoo.plots.embedding_map import embedding_map
-from tfrec_zoo.plots.figures import bars, line, new_figure
+from tfrec_zoo.plots.figures import bars, line, new_figure, require_matplotlib
 from tfrec_zoo.plots.lineage import lineage
 from tfrec_zoo.plots.metric_at_k import metric_at_k
 from tfrec_zoo.plots.quantile_transform import quantile_transform
@@ -28,6 +28,7 @@ __all__ = [
     "new_figure",
     "quantile_transform",
     "recall_latency",
+    "require_matplotlib",
     "strongest_crosses",
     "training_curves",
 ]

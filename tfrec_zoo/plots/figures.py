@@ -14,6 +14,22 @@ if TYPE_CHECKING:
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
 
 
+def require_matplotlib() -> None:
+    """Checks that figures can be drawn.
+
+    Raises:
+        ImportError: If matplotlib is not installed.
+    """
+    try:
+        import matplotlib  # noqa: F401
+    except ModuleNotFoundError as error:
+        if error.name != "matplotlib":
+            raise
+        raise ImportError(
+            "Figures are drawn by matplotlib: pip install matplotlib. Received: none installed"
+        ) from error
+
+
 def new_figure(columns: int = 1, rows: int = 1, width: float = 5.0, height: float = 3.6) -> Any:
     """A figure and its axes, [columns] or [rows, columns] where there are several.
 
@@ -26,14 +42,9 @@ def new_figure(columns: int = 1, rows: int = 1, width: float = 5.0, height: floa
     Raises:
         ImportError: If matplotlib is not installed.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError as error:
-        if error.name != "matplotlib":
-            raise
-        raise ImportError(
-            "Figures are drawn by matplotlib: pip install matplotlib. Received: none installed"
-        ) from error
+    require_matplotlib()
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
     axes = figure.subplots(rows, columns)
     for each in np.ravel(axes):

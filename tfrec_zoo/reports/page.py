@@ -1,15 +1,28 @@
-"""Pages: HTML that is built as a tree, so that no text of a user's can be taken for markup."""
+"""Pages: HTML that is built as a tree, so that no text of a user's can be taken for markup.
+
+Figures are drawn once: they are shown in the page, and can be written as pictures beside it.
+"""
 
 from __future__ import annotations
 
 import base64
 import io
+import logging
+import pathlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
+from tfrec_zoo.artifacts import atomic_write, write_manifest
+from tfrec_zoo.plots import require_matplotlib
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+#: The file of a page, and the folder of its figures as pictures.
+FILE, FIGURES = "report.html", "figures"
+
+logger = logging.getLogger(__name__)
 
 _STYLE = """
 :root { color-scheme: light; --ink: #1f2937; --faint: #6b7280; --line: #e5e7eb; --brand: #0f766e; }
@@ -57,6 +70,7 @@ class Page:
     """
 
     def __init__(self, title: str, lead: str) -> None:
+        self._figures: dict[str, Figure] = {}
         self._root = ET.Element("html", lang="en")
         head = ET.SubElement(self._root, "head")
         ET.SubElement(head, "meta", charset="utf-8")
@@ -121,16 +135,23 @@ class Page:
         table = ET.SubElement(parent, "table", {"class": "facts"})
         _add_rows(table, [(name, str(value)) for name, value in values.items()])
 
-    def figure(self, figure: Figure, caption: str) -> None:
+    def figure(self, figure: Figure, name: str, caption: str) -> None:
         """Adds a figure, as SVG within the page.
 
         Args:
             figure: The figure.
+            name: What its picture is called, without the suffix.
             caption: What it shows, in words.
         """
+        if name in self._figures:
+            raise ValueError(f"`name` must be new on the page. Received: {name!r}")
+        self._figures[name] = figure
+        import matplotlib
+
         picture = io.BytesIO()
-        # No date: what is drawn alike is alike to the byte.
-        figure.savefig(picture, format="svg", metadata={"Date": None})
+        # No date and no random ids: what is drawn alike is alike to the byte.
+        with matplotlib.rc_context({"svg.hashsalt": name}):
+            figure.savefig(picture, format="svg", metadata={"Date": None})
         data = base64.b64encode(picture.getvalue()).decode()
         parent = self._add("figure")
         ET.SubElement(parent, "img", src=f"data:image/svg+xml;base64,{data}", alt=caption)
@@ -139,6 +160,42 @@ class Page:
     def html(self) -> str:
         """The page as text."""
         return "<!DOCTYPE html>\n" + ET.tostring(self._root, encoding="unicode", method="html")
+
+    @property
+    def figures(self) -> Mapping[str, Figure]:
+        """The figures by their names."""
+        return self._figures
+
+    def write(self, folder: pathlib.Path, plot: bool = False) -> None:
+        """Writes the page as `report.html`.
+
+        Args:
+            folder: Folder to write into.
+            plot: Whether to write the figures beside it as well.
+        """
+        atomic_write(folder / FILE, self.html())
+        if plot:
+            self.write_figures(folder)
+
+    def write_figures(self, folder: pathlib.Path) -> None:
+        """Writes each figure as a PNG file, `figures/NAME.png`, with a manifest.
+
+        Args:
+            folder: Folder to write into, in which there is no `figures`.
+
+        Raises:
+            ImportError: If matplotlib is not installed.
+        """
+        require_matplotlib()
+        if not self._figures:
+            logger.warning("No figures are written: nothing can be drawn of this run.")
+            return
+        for name, figure in self._figures.items():
+            picture = io.BytesIO()
+            # No version: what is drawn alike is alike to the byte.
+            figure.savefig(picture, format="png", dpi=150, metadata={"Software": None})
+            atomic_write(folder / FIGURES / f"{name}.png", picture.getvalue())
+        write_manifest(folder / FIGURES, {})
 
     def _add(
         self, tag: str, text: str | None = None, attributes: dict[str, str] | None = None

@@ -23,13 +23,13 @@ _ABBREVIATIONS = ("auc", "cpu", "gauc", "mae", "map", "ndcg", "rmse")
 _WORDS = {name: name.upper() for name in _ABBREVIATIONS} | {"logloss": "log loss"}
 
 
-def add_figure(page: Page, draw: Callable[[], Figure], caption: str) -> None:
+def add_figure(page: Page, draw: Callable[[], Figure], name: str, caption: str) -> None:
     """Adds a figure, unless there is no matplotlib."""
     try:
         figure = draw()
     except ImportError:
         return
-    page.figure(figure, caption)
+    page.figure(figure, name, caption)
 
 
 def add_note_on_figures(page: Page) -> None:
@@ -82,19 +82,24 @@ def add_metrics(page: Page, metrics: Mapping[str, Any]) -> None:
     page.table(["metric", "on test examples"], [(words(n), number(shown[n])) for n in plain])
 
 
-def add_training(page: Page, history: Sequence[Mapping[str, Any]], epochs: int | None) -> None:
+def add_training(
+    page: Page, history: Sequence[Mapping[str, Any]], epochs: int | None, prefix: str = ""
+) -> None:
     """Adds the curves of a training of several epochs.
 
     Args:
         page: The page.
         history: What was reported after each epoch.
         epochs: The epoch whose weights were kept.
+        prefix: What the name of the figure begins with, where there are several trainings.
     """
     if len(history) > 1:
         caption = "After each epoch."
         if epochs is not None and epochs < len(history):
             caption += f" Dotted: epoch {epochs}, whose weights were kept."
-        add_figure(page, lambda: training_curves(history, epochs), caption)
+        add_figure(
+            page, lambda: training_curves(history, epochs), f"{prefix}training-curves", caption
+        )
 
 
 def add_outcomes(
@@ -103,6 +108,7 @@ def add_outcomes(
     outcomes: Outcomes | None,
     frequencies: tuple[np.ndarray, np.ndarray] | None,
     predicts: str = "value",
+    prefix: str = "",
 ) -> None:
     """Adds figures of what became of the test examples.
 
@@ -113,6 +119,7 @@ def add_outcomes(
         frequencies: How often the user and the item of each test example are among the training
             examples, if that is known.
         predicts: What the model predicts, in words.
+        prefix: What the names of the figures begin with, where there are several models.
     """
     if outcomes is None:
         return
@@ -122,12 +129,18 @@ def add_outcomes(
         caption = f"{len(ranks):,} test examples, seen items left out"
         if found < len(ranks):
             caption += f"; the items of {len(ranks) - found:,} can't be found"
-        add_figure(page, lambda: metric_at_k({name: ranks}, outcomes.num_items), f"{caption}.")
+        add_figure(
+            page,
+            lambda: metric_at_k({name: ranks}, outcomes.num_items),
+            f"{prefix}metric-at-k",
+            f"{caption}.",
+        )
         if frequencies is not None and len(frequencies[0]) == len(ranks):
             hits = {name: ranks < 10}
             add_figure(
                 page,
                 lambda: activity_and_popularity(hits, *frequencies, "hit rate at 10"),
+                f"{prefix}activity-and-popularity",
                 "By how often the user, and the item that was held out, are in the training "
                 "examples; bars are standard errors.",
             )
@@ -136,5 +149,6 @@ def add_outcomes(
         add_figure(
             page,
             lambda: calibration(predictions, labels, of=predicts),
+            f"{prefix}calibration",
             f"Calibration: {len(predictions):,} test examples in tenths of their predictions.",
         )

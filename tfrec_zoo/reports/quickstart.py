@@ -33,8 +33,8 @@ def quickstart_report(
     histories: Mapping[str, Sequence[Mapping[str, Any]]],
     outcomes: Outcomes | None = None,
     predicts: str = "value",
-) -> str:
-    """What the quick start did, as a page of HTML.
+) -> Page:
+    """What the quick start did, as a page.
 
     Args:
         result: The contents of its `result.json`.
@@ -54,19 +54,19 @@ def quickstart_report(
     page.table(["stage", *map(words, metrics)], cells, best=exported)
     page.note(f"On {best[_COUNT]:,} test examples.")
     drawn = list(dict.fromkeys([shown, "hit_rate_at_10"]))
-    add_figure(page, lambda: stages_by(stages, drawn), "The same, drawn.")
+    add_figure(page, lambda: stages_by(stages, drawn), "stages", "The same, drawn.")
     page.heading(f"Why {result['exported']} is exported")
     for reason in result["reason"].split("; "):
         page.paragraph(reason)
     for stage, history in histories.items():
         if history:
             page.heading(f"Training of {stage}")
-            add_training(page, history, None)
+            add_training(page, history, None, f"{stage}-")
         if stage == "ranking":
             add_metrics(page, result["metrics"]["ranking"])
-            add_outcomes(page, stage, outcomes, None, predicts)
+            add_outcomes(page, stage, outcomes, None, predicts, f"{stage}-")
     add_what_was_run(page, result)
-    return page.html()
+    return page
 
 
 def stages_by(stages: Mapping[str, Mapping[str, float]], metrics: Sequence[str]) -> Figure:

@@ -23,8 +23,8 @@ def table_report(
     results: Sequence[Mapping[str, Any]],
     columns: Mapping[str, str],
     published: Mapping[str, Mapping[str, float]],
-) -> str:
-    """What `benchmark` measured, as a page of HTML.
+) -> Page:
+    """What `benchmark` measured, as a page.
 
     Args:
         title: Title of the table.
@@ -45,6 +45,7 @@ def table_report(
     add_figure(
         page,
         lambda: metric_by_row(results, key, heading, published),
+        "metric-by-row",
         f"{heading}: means over the seeds, with standard deviations. A diamond is the number that "
         "was published.",
     )
@@ -62,7 +63,7 @@ def table_report(
     for row, runs in rows.items():
         config = runs[0]["config"]
         page.facts({**config.get("arguments", {}), **config.get("training", {})}, f"How: {row}")
-    return page.html()
+    return page
 
 
 def metric_by_row(

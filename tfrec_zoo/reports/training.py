@@ -26,8 +26,8 @@ def training_report(
     outcomes: Outcomes | None = None,
     frequencies: tuple[np.ndarray, np.ndarray] | None = None,
     predicts: str = "value",
-) -> str:
-    """What `train` did, as a page of HTML.
+) -> Page:
+    """What `train` did, as a page.
 
     Args:
         result: The contents of its `result.json`.
@@ -63,4 +63,4 @@ def training_report(
     ):
         if part:
             page.facts(part, summary)
-    return page.html()
+    return page

@@ -200,16 +200,20 @@ class Task(abc.ABC):
         return hashlib.sha256(json.dumps(contents, sort_keys=True).encode()).hexdigest()
 
     def evaluate(
-        self, model: RecommenderModel, arguments: Mapping[str, Any] | None = None
+        self,
+        model: RecommenderModel,
+        arguments: Mapping[str, Any] | None = None,
+        outcomes: Outcomes | None = None,
     ) -> dict[str, float]:
         """Metrics of a trained model on the test examples.
 
         Args:
             model: A model trained on this task.
             arguments: What it was made with; by default as its `get_config` says.
+            outcomes: Where what became of each example is kept, if anywhere.
         """
         arguments = model.get_config() if arguments is None else arguments
-        return self.measured(model, self.examples(type(model), arguments).test)
+        return self.measured(model, self.examples(type(model), arguments).test, outcomes)
 
     def measured(
         self, model: RecommenderModel, examples: Examples, outcomes: Outcomes | None = None

@@ -11,13 +11,13 @@ import pandas as pd
 import tensorflow as tf
 
 from tfrec_zoo import cards, checkpoints, registry, tasks
-from tfrec_zoo.artifacts import atomic_write
 from tfrec_zoo.data import Log
 from tfrec_zoo.distribution.strategies import join, sizes
 from tfrec_zoo.evaluation import Outcomes, Result
 from tfrec_zoo.generations import generation_of, next_generation
 from tfrec_zoo.models import RecommenderModel
-from tfrec_zoo.reports import training_report
+from tfrec_zoo.plots import require_matplotlib
+from tfrec_zoo.reports import FIGURES, Page, training_report
 from tfrec_zoo.serving import Served, export, serve
 from tfrec_zoo.serving.requests import checked_k
 from tfrec_zoo.tasks import Task
@@ -99,9 +99,9 @@ class Run:
         Args:
             **config: What `result.json` says besides, in its `config`.
         """
-        return self._report(self.result(**config))
+        return self._report(self.result(**config)).html()
 
-    def _report(self, result: Result) -> str:
+    def _report(self, result: Result) -> Page:
         return training_report(
             result.to_dict(),
             self.task.metric,
@@ -163,7 +163,9 @@ class Run:
         about = _but_history(self.result())
         return export(self.model, directory, about, log=self.task.log, **kwargs)
 
-    def save(self, directory: str | pathlib.Path, **config: Any) -> pathlib.Path:
+    def save(
+        self, directory: str | pathlib.Path, *, plot: bool = False, **config: Any
+    ) -> pathlib.Path:
         """Writes a model, its checkpoint and result, a report and a card into a folder.
 
         They are `model` (the SavedModel), `checkpoint`, `result.json`, `report.html` and
@@ -172,16 +174,22 @@ class Run:
 
         Args:
             directory: Folder to write.
+            plot: Whether to write the figures of the report as PNG files as well, in `figures`.
             **config: What `result.json` should say besides, in its `config`.
+
+        Raises:
+            ImportError: If there are figures to write, and matplotlib is not installed.
         """
         directory = pathlib.Path(directory)
+        if plot:
+            require_matplotlib()
         result = self.result(**config)
-        with next_generation(directory) as folder:
+        with next_generation(directory, optional=[FIGURES]) as folder:
             checkpoints.save(self.model, folder / "checkpoint")
             generation = generation_of(folder / "checkpoint")
             result = dataclasses.replace(result, generation=generation)
             export(self.model, folder / "model", _but_history(result), log=self.task.log)
-            atomic_write(folder / "report.html", self._report(result))
+            self._report(result).write(folder, plot)
             result.write(folder / "result.json")
             card = cards.card(folder, self.model.features)
             (folder / cards.FILE).write_text(card, encoding="utf-8")
