@@ -112,3 +112,9 @@ def test_names_are_loaded_when_first_used():
 def test_the_citation_is_of_this_version():
     lines = (pathlib.Path(__file__).parents[1] / "CITATION.cff").read_text().splitlines()
     assert f"version: {tfrec_zoo.__version__}" in lines
+
+
+def test_the_changelog_begins_with_this_version():
+    lines = (pathlib.Path(__file__).parents[1] / "CHANGELOG.md").read_text().splitlines()
+    first = next(line for line in lines if line.startswith("## "))
+    assert first.removesuffix(" (unreleased)") == f"## {tfrec_zoo.__version__}"

@@ -9,9 +9,9 @@ import sys
 import numpy as np
 import pytest
 
+from tfrec_zoo.artifacts import read_manifest
 from tfrec_zoo.evaluation import Outcomes, Result
 from tfrec_zoo.plots import new_figure
-from tfrec_zoo.artifacts import read_manifest
 from tfrec_zoo.reports import FIGURES, Page, quickstart_report, table_report, training_report
 from tfrec_zoo.reports.parts import NO_FIGURES
 from tfrec_zoo.reports.table import metric_by_row

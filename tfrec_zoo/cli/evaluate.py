@@ -54,7 +54,8 @@ def run(arguments: argparse.Namespace) -> None:
 
     _check(arguments)
     parts = written_parts(arguments, ())
-    task, metrics = _of_lists(arguments) if arguments.lists else _of_model(arguments, parts)
+    is_of_lists = arguments.lists is not None
+    task, metrics = _of_lists(arguments) if is_of_lists else _of_model(arguments, parts)
     words = f"{lines(metrics)}\n\n{task.protocol}; {task.dataset}"
     for part in parts:
         words += f"\nwritten: {pathlib.Path(arguments.directory) / part}"
@@ -63,8 +64,8 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _check(arguments: argparse.Namespace) -> None:
     """Raises an error for arguments that do not go together."""
-    if arguments.plot and (arguments.other_data or arguments.lists):
-        other = "--lists" if arguments.lists else "--other-data"
+    if arguments.plot and (arguments.other_data or arguments.lists is not None):
+        other = "--other-data" if arguments.lists is None else "--lists"
         raise ValueError(
             "--plot draws what belongs to the training, of its own data: leave out one of the two. "
             f"Received: --plot and {other}"
