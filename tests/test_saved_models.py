@@ -164,6 +164,26 @@ def test_the_list_and_the_table_are_of_these_models(capsys):
     assert f"<!-- models -->\n{runpy.run_path(str(FOLDER / 'pack.py'))['table']()}\n" in page
 
 
+def test_an_export_of_version_0_1_0_ranks_what_its_checkpoint_knows(tmp_path):
+    """The manifests of the first exports say nothing of candidates and items."""
+    request = {"user_id": ["196", "22"]}
+    expected = tfrec_zoo.load("neumf/movielens-100k").recommend(request, k=3)
+    folder = shutil.copytree(FOLDER / "neumf" / "movielens-100k", tmp_path / "neumf")
+    path = folder / "model" / "manifest.json"
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    (folder / "model" / "items.parquet").unlink()
+    del manifest["files"]["items.parquet"]
+    later = ("generation", "candidate", "item", "ignored", "num_items", "excludes_history")
+    for name in (*later, "indexes", "items"):
+        del manifest[name]
+    for feature in manifest["request"]:
+        del feature["argument"]
+    path.write_text(json.dumps(manifest), encoding="utf-8")
+    found = tfrec_zoo.load(folder).recommend(request, k=3)
+    assert "title" not in found
+    pd.testing.assert_frame_equal(found, expected.drop(columns="title", errors="ignore"))
+
+
 def test_rankers_without_a_catalogue_rank_what_they_know_or_are_given():
     served = tfrec_zoo.load("neumf/movielens-100k")
     found = served.recommend({"user_id": [196], "exclude": [[50]]}, k=2000)

@@ -8,6 +8,7 @@ from tfrec_zoo.features import RawFeature
 from tfrec_zoo.model_folders import ENVIRONMENT, export_within, find, names, result, summary
 from tfrec_zoo.serving import Served
 from tfrec_zoo.serving import load as load_export
+from tfrec_zoo.serving.items import ItemTable
 
 __all__ = ["ENVIRONMENT", "find", "from_preset", "load", "names", "result", "summary"]
 
@@ -49,10 +50,15 @@ def load(
     checkpoint = folder.parent / "checkpoint"
     if checkpoint.is_dir() and folder.name == "model":
         served.directory = folder.parent
-    if served.item is None and served.is_ranking and checkpoint.is_dir():
-        # An export that was made without a log; candidates are told by their ids all the same.
-        column = checkpoints.read_features(checkpoint).spec.item
+    says_items = "item" in served.manifest and served.item is not None
+    if served.is_ranking and checkpoint.is_dir() and not says_items:
+        # An early export, or one that was made without a log: candidates are told by their ids, and
+        # ranked if there is no more to know of them.
+        features = checkpoints.read_features(checkpoint)
+        column = features.spec.item
         served.item = RawFeature(column.key, column.dtype)
+        if served.items is None and served.candidate == {column.key}:
+            served.items = ItemTable.of_vocabulary(column.key, features.vocabularies[column.space])
     return served
 
 
