@@ -56,6 +56,10 @@ _YI = (
     "Yi et al.: Sampling-Bias-Corrected Neural Modeling for Large Corpus Item Recommendations, "
     "RecSys 2019"
 )
+_D2Q = (
+    "Zhan et al.: Deconfounding Duration Bias in Watch-time Prediction for Video Recommendation, "
+    "KDD 2022"
+)
 _FM = "Rendle: Factorization Machines, ICDM 2010"
 
 MODELS: dict[str, Entry] = {
@@ -230,6 +234,14 @@ MODELS: dict[str, Entry] = {
             "youtube_ranking",
             "watch-time",
             "weighted logistic regression, whose odds are the expected watch time",
+        ),
+        Entry(
+            "D2Q",
+            "ranking",
+            _D2Q,
+            "d2q",
+            "watch-time",
+            "the quantile of the watch time among videos of about the same duration",
         ),
     )
 }

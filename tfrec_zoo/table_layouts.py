@@ -121,7 +121,7 @@ TABLES: dict[str, Table] = {
     "movielens-100k": Table(
         "Models that come trained",
         "What `tfrec_zoo.load` and `tfrec_zoo.from_preset` load as `<row>/movielens-100k`: small, "
-        "of one seed. AUCs are of ratings, but in the last row, of sampled impressions.",
+        "of one seed. AUCs are of ratings, but in the last two rows, of sampled impressions.",
         {
             "HR@10": "hit_rate_at_10",
             "AUC": "auc",

@@ -45,6 +45,7 @@ from tfrec_zoo.layers import (
     UnitNormalization,
     UserItemEmbeddings,
     VectorCross,
+    WatchTimeQuantiles,
 )
 
 import tensorflow as tf  # isort: skip (after tfrec_zoo, which chooses Keras 2)
@@ -124,6 +125,7 @@ CASES = {
     ),
     UnitNormalization: ({"kind": "batch"}, X),
     VectorCross: (REGULARIZED, PAIR),
+    WatchTimeQuantiles: ({"num_groups": 3, "num_quantiles": 5}, (np.abs(X) / 4, X)),
 }
 SHARED = (DenseFeatures, FieldEmbeddings, StackedFeatures)
 # Their own tests have more to say.

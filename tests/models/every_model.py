@@ -51,8 +51,14 @@ class Case:
     _at_start: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def build(self, optimizer: Any = None, **kwargs: Any) -> Any:
-        model = self.reference.build(self.data.features)
+        model = self.adapted(self.reference.build(self.data.features))
         model.compile(optimizer or tf.keras.optimizers.SGD(0.5), **kwargs)
+        return model
+
+    def adapted(self, model: Any) -> Any:
+        """A model that has learned what it has to before it is trained."""
+        if model.adapts:
+            model.adapt(self.data.raw, self.data.label)
         return model
 
     def fitted(self, **kwargs: Any) -> Any:
@@ -72,7 +78,7 @@ class Case:
         """The reference's model with other arguments, not compiled, as it starts."""
         # Features are not made again from the configuration: they are equal.
         config = {**self._config, "features": self.data.features}
-        model = self.entry.load()(**{**config, **arguments})
+        model = self.adapted(self.entry.load()(**{**config, **arguments}))
         self.scores(model)  # Makes the weights.
         return model
 

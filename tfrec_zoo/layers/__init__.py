@@ -32,6 +32,7 @@ from tfrec_zoo.layers.two_sided import TwoSided, beside, repeated, stacked
 from tfrec_zoo.layers.two_sided_dense import TwoSidedDense
 from tfrec_zoo.layers.user_item_embeddings import UserItemEmbeddings, align_with
 from tfrec_zoo.layers.vector_cross import VectorCross
+from tfrec_zoo.layers.watch_time_quantiles import WatchTimeQuantiles
 
 __all__ = [
     "NUM_INTERVALS",
@@ -58,6 +59,7 @@ __all__ = [
     "UserItemEmbeddings",
     "UnitNormalization",
     "VectorCross",
+    "WatchTimeQuantiles",
     "align_with",
     "beside",
     "dot_interaction",

@@ -2,6 +2,7 @@
 
 from tfrec_zoo.models.autoint import AutoInt
 from tfrec_zoo.models.base import RecommenderModel
+from tfrec_zoo.models.d2q import D2Q
 from tfrec_zoo.models.dcn import DCN
 from tfrec_zoo.models.dcnv2 import DCNV2
 from tfrec_zoo.models.deep_crossing import DeepCrossing
@@ -30,6 +31,7 @@ from tfrec_zoo.models.youtube_ranking import YouTubeRanking
 from tfrec_zoo.models.youtube_retrieval import YouTubeRetrieval
 
 __all__ = [
+    "D2Q",
     "DCN",
     "DCNV2",
     "DLRM",

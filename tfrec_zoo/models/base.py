@@ -62,6 +62,8 @@ class RecommenderModel(KerasMethods):
     is_iterative: ClassVar[bool] = True
     #: Whether `fit` collects all examples first, and an epoch is one step over all of them.
     takes_all_at_once: ClassVar[bool] = False
+    #: Whether `adapt` has to learn from the training examples before the first step.
+    adapts: ClassVar[bool] = False
     #: Arguments with which it trains in seconds on a small log.
     quick_arguments: ClassVar[Mapping[str, Any]] = MappingProxyType({})
 
@@ -206,6 +208,14 @@ class RecommenderModel(KerasMethods):
         """Returns features as ids and numbers, whether they are raw or encoded."""
         # Encoded features pass through, but may lack crosses of parts that were encoded separately.
         return self.preprocessor(self.checked_features(inputs))
+
+    def adapt(self, x: Any, y: Any = None) -> None:
+        """Learns what a model that `adapts` has to know before the first step; `train` does it.
+
+        Args:
+            x: Raw features in any form that `fit` takes; or a data set of features and labels.
+            y: Labels, if `x` is no data set.
+        """
 
     def example_losses(
         self, inputs: Encoded, label: tf.Tensor | None, training: bool

@@ -97,14 +97,22 @@ class RankingModel(RecommenderModel):
         self, inputs: Encoded, label: tf.Tensor | None, training: bool
     ) -> tuple[tf.Tensor, tf.Tensor | None]:
         """Returns the loss of each impression, and its logit."""
+        logits = tf.cast(self(inputs, training=training), tf.float32)
+        label = self.labels_like(label, logits)
+        losses = self.task(labels=label, predictions=logits, compute_metrics=False)
+        return losses, logits
+
+    def labels_like(self, label: tf.Tensor | None, scores: tf.Tensor) -> tf.Tensor:
+        """Returns labels as numbers in the shape of scores, [batch] or [batch, candidates].
+
+        Raises:
+            ValueError: If there are none.
+        """
         if label is None:
             raise ValueError(
                 "A ranking model needs batches (features, label). Received batches of features."
             )
-        logits = tf.cast(self(inputs, training=training), tf.float32)
-        label = tf.reshape(tf.cast(label, tf.float32), tf.shape(logits))
-        losses = self.task(labels=label, predictions=logits, compute_metrics=False)
-        return losses, logits
+        return tf.reshape(tf.cast(label, tf.float32), tf.shape(scores))
 
     def predict_step(self, data: Any) -> tf.Tensor:
         """Returns the `predictions` for a batch, which `predict` collects."""

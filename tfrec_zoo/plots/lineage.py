@@ -37,6 +37,7 @@ PARENTS: Mapping[str, tuple[str, ...]] = {
     "LogisticRegression": (),
     "DeepCrossing": (),
     "YouTubeRanking": ("LogisticRegression",),
+    "D2Q": ("YouTubeRanking",),
 }
 
 

@@ -124,4 +124,16 @@ PRETRAINED = (
         hidden_units=(64, 32),
         dropout=0.2,
     ),
+    # Movies have no length here: they are one group.
+    _preset(
+        "d2q",
+        "D2Q",
+        "watch-time",
+        Training(epochs=3),
+        embedding_dim=8,
+        hidden_units=(64, 32),
+        dropout=0.2,
+        num_groups=1,
+        num_quantiles=100,
+    ),
 )

@@ -182,6 +182,8 @@ def fit(
             begin=begin,
         )
 
+    if model.adapts:
+        model.adapt(batches())
     dataset, metrics = batches(), [] if validation is None else model.monitor_metrics
     taken = 0 if start is None or start.optimizer is None else int(start.optimizer.iterations)
     total, begin = len(dataset), taken
