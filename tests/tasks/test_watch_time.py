@@ -240,10 +240,11 @@ def test_what_is_measured(simulated_log: Log) -> None:
 
 
 def test_the_truth_is_the_bound(simulated_log: Log, small_log: Log) -> None:
-    assert WatchTime(small_log).baselines == {}
+    assert set(WatchTime(small_log).baselines) == {"mean", "median", "item-means"}
     task = WatchTime(simulated_log)
-    (baseline,) = task.baselines.values()
-    metrics = baseline()
+    means = {"mean", "median", "item-means", "duration-means"}
+    assert set(task.baselines) == {*means, "truth"}
+    metrics = task.baselines["truth"]()
     assert simulated_log.impressions is not None
     shown = simulated_log.impressions.iloc[task.rows[1]]
     worth = shown["watch_seconds"].where(shown["clicked"] == 1, 0).sum()

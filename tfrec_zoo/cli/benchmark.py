@@ -12,7 +12,7 @@ from tfrec_zoo.cli.datasets import add_dataset, given_reading, load_dataset
 
 HELP = "make a table of results over seeds"
 TABLE_NAMES = (
-    *("ctr", "ctr-without-ids", "movielens-100k", "ncf", "ncf-ablations"),
+    *("ctr", "ctr-without-ids", "kuairand", "movielens-100k", "ncf", "ncf-ablations"),
     *("next-watch", "next-watch-by-time", "next-watch-in-file-order"),
     *("ratings", "watch-time", "wide-deep"),
 )

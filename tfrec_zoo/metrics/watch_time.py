@@ -154,7 +154,7 @@ def xauc(watch_times: Any, predictions: Any) -> float:
 
     References:
         Zhan et al., "Deconfounding Duration Bias in Watch-time Prediction for Video
-        Recommendation", KDD 2022, https://doi.org/10.1145/3534678.3539092
+        Recommendation", KDD 2022, https://arxiv.org/abs/2206.06003
     """
     true, predicted = np.asarray(watch_times, np.float64), np.asarray(predictions, np.float64)
     if true.ndim != 1 or true.shape != predicted.shape:

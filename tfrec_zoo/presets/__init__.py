@@ -6,7 +6,7 @@ from tfrec_zoo.presets.next_watch import BY_TIME, IN_FILE_ORDER, NEXT_WATCH
 from tfrec_zoo.presets.preset import Preset
 from tfrec_zoo.presets.pretrained import PRETRAINED
 from tfrec_zoo.presets.ratings import RATINGS
-from tfrec_zoo.presets.watch_time import WATCH_TIME
+from tfrec_zoo.presets.watch_time import KUAIRAND, WATCH_TIME
 
 __all__ = ["PRESETS", "Preset", "get", "of_table"]
 
@@ -24,6 +24,7 @@ PRESETS: dict[str, Preset] = {
         WIDE_DEEP,
         RATINGS,
         WATCH_TIME,
+        KUAIRAND,
         PRETRAINED,
     )
     for preset in table

@@ -30,6 +30,7 @@ from tfrec_zoo.models import RecommenderModel, RetrievalModel
 from tfrec_zoo.tasks.impressions import with_impressions
 from tfrec_zoo.tasks.specs import id_spec, impression_spec
 from tfrec_zoo.tasks.task import Task, TaskExamples
+from tfrec_zoo.tasks.watch_time_baselines import mean_baselines
 
 
 @dataclasses.dataclass(frozen=True)
@@ -335,8 +336,9 @@ class WatchTime(Task):
 
     @property
     def baselines(self) -> dict[str, Callable[[], dict[str, float]]]:
-        """`truth`, the bound, on the simulator."""
-        return {} if self._truth() is None else {"truth": self.truth}
+        """`mean`, `median`, `item-means`, `duration-means`; on the simulator `truth`, the bound."""
+        found = mean_baselines(self)
+        return found if self._truth() is None else {**found, "truth": self.truth}
 
     def truth(self) -> dict[str, float]:
         """Metrics of the true expected watch time as the prediction.
