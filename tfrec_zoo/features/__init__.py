@@ -1,5 +1,6 @@
 """Features: the declaration of what a raw request contains, and its conversion to tensors."""
 
+from tfrec_zoo.autograph import trace_as_written
 from tfrec_zoo.features.columns import (
     BagColumn,
     BucketizedColumn,
@@ -40,6 +41,8 @@ from tfrec_zoo.features.request import MISSING, raw_array, raw_vectors, request_
 from tfrec_zoo.features.spec import FeatureSpec, RawFeature
 from tfrec_zoo.features.vocabulary import Repeated, Vocabulary, VocabularyCounter
 from tfrec_zoo.features.z_score import ZScoreNormalization
+
+trace_as_written("tfrec_zoo")
 
 __all__ = [
     "MISSING",
