@@ -39,6 +39,10 @@ def test_keras_is_2_afterwards():
         "print(tf.keras.Model.__module__.split('.')[0])\n"
         "from tfrec_zoo import models\n"
         "print(issubclass(models.Popularity, tf.keras.Model))\n"
+        # What few need is imported by what needs it.
+        "import sys\n"
+        "from tfrec_zoo import cli, serving, tasks, training\n"
+        "print(*{'sklearn', 'scipy.stats'} & set(sys.modules))\n"
     )
     assert (found.returncode, found.stdout.split()) == (0, ["tf_keras", "True"]), found.stderr
 

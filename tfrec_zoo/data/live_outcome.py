@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special
 
 from tfrec_zoo.data.log import Log
 
@@ -105,5 +105,5 @@ def interval(values: np.ndarray, level: float = 0.95) -> Interval:
     if len(values) < 2:
         return Interval(mean, -np.inf, np.inf)
     error = float(values.std(ddof=1)) / len(values) ** 0.5
-    half = float(stats.t.ppf((1 + level) / 2, len(values) - 1)) * error
+    half = float(special.stdtrit(len(values) - 1, (1 + level) / 2)) * error
     return Interval(mean, mean - half, mean + half)

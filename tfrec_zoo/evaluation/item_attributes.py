@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 import scipy.sparse
-from sklearn.preprocessing import MultiLabelBinarizer
 
 from tfrec_zoo.data.columns import are_names, is_bag, is_list, is_text, vector_width
 from tfrec_zoo.data.log import Log
@@ -62,6 +61,9 @@ def _is_told(values: pd.Series) -> bool:
 
 def _block(values: pd.Series) -> scipy.sparse.csr_matrix:
     """[rows, values] 1 for what a row has; or the vectors themselves."""
+    # Few need it, and it takes long to import.
+    from sklearn.preprocessing import MultiLabelBinarizer
+
     width = vector_width(values)
     if width is not None:
         rows = [row if is_list(row) and len(row) else np.zeros(width) for row in values]

@@ -6,8 +6,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from scipy import sparse
-from sklearn.decomposition import TruncatedSVD
-from sklearn.feature_extraction.text import TfidfVectorizer
 
 #: From texts to vectors, [n, dim], such as `SentenceTransformer(...).encode`.
 TextEncoder = Callable[[list[str]], Any]
@@ -25,6 +23,10 @@ def encode_text(texts: list[str]) -> np.ndarray:
     Returns:
         [texts, dim] vectors; without a single word in all of them, zeros.
     """
+    # Few need them, and they take long to import.
+    from sklearn.decomposition import TruncatedSVD
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
     try:
         words = TfidfVectorizer(sublinear_tf=True).fit_transform(texts)
     except ValueError:  # There is no word.

@@ -6,7 +6,6 @@ from typing import Any, Literal
 
 import numpy as np
 import tensorflow as tf
-from scipy import stats
 
 from tfrec_zoo.metrics.checks import flat_column, require
 from tfrec_zoo.metrics.grouped import GroupedMetric, weight_scored_lower
@@ -172,6 +171,8 @@ def xauc(watch_times: Any, predictions: Any) -> float:
         return float("nan")
     if not distinct:
         return 0.5
+    from scipy import stats  # Few need it, and it takes long to import.
+
     # τ_b = (right − wrong) / √(ordered distinct), and right + wrong + tied in prediction = ordered.
     tau = stats.kendalltau(true, predicted, method="asymptotic").statistic
     return float(0.5 + 0.5 * tau * np.sqrt(distinct / ordered))

@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from sklearn.linear_model import Ridge
 
 from tfrec_zoo.data.columns import table_columns
 from tfrec_zoo.features import MISSING, Features, raw_array
@@ -77,6 +76,8 @@ class Content:
 
     def predict(self, vectors: np.ndarray, known: np.ndarray, features: Features) -> np.ndarray:
         """The vectors of all items; see `Category.predict`."""
+        from sklearn.linear_model import Ridge  # Few need it, and it takes long to import.
+
         columns = item_columns(features, self.items)
         if not columns:
             raise ValueError(

@@ -12,7 +12,6 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
-from sklearn.metrics import log_loss
 
 from tfrec_zoo.data import Examples, Log, labelled_examples
 from tfrec_zoo.evaluation import Outcomes, pointwise_metrics, predict, predict_recorded
@@ -220,6 +219,8 @@ def click_metrics(
     predictions: np.ndarray, examples: Examples, recorded: np.ndarray
 ) -> dict[str, float]:
     """AUC and AUC within users (GAUC) of [examples] predictions, log loss of `recorded` ones."""
+    from sklearn.metrics import log_loss  # Few need it, and it takes long to import.
+
     found = pointwise_metrics(predictions, examples.label, examples.groups)
     loss = float(log_loss(examples.label, recorded.astype(np.float64), labels=[0, 1]))
     return {"auc": found["auc"], "logloss": loss, "gauc": found["gauc"]}

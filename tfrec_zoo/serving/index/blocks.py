@@ -3,7 +3,6 @@
 import warnings
 
 import numpy as np
-from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 
 #: Items per leaf that its center is learned from, and passes over them.
@@ -36,6 +35,8 @@ def cut(vectors: np.ndarray, size: int, seed: int = 0) -> np.ndarray:
     Raises:
         ValueError: If vectors are not finite.
     """
+    from sklearn.cluster import KMeans  # Few need it, and it takes long to import.
+
     num_items = len(vectors)
     num_leaves = min(max(int(num_items**0.5), 1), max(num_items // size, 1))
     sample = vectors
