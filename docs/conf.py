@@ -33,8 +33,6 @@ extensions = [
     "source_links",
 ]
 exclude_patterns = ["results/**"]
-# `tfrec-zoo paper` makes the page of the experiments: until it has, the navigation is without it.
-suppress_warnings = [] if (_ROOT / "docs" / "paper.md").exists() else ["toc.not_readable"]
 
 # Markdown, and notebooks with the outputs they were written with.
 nb_execution_mode = "off"

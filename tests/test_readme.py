@@ -299,7 +299,18 @@ def test_the_results_are_rendered_from_their_files() -> None:
     assert page == tables.page(ROOT / "docs" / "results")
 
 
-@pytest.mark.parametrize("page", ["README.md"])
+def test_the_page_of_the_paper_is_rendered_from_its_files(monkeypatch: Any) -> None:
+    from tfrec_zoo.experiments import EXPERIMENTS
+    from tfrec_zoo.experiments.page import page
+
+    monkeypatch.chdir(ROOT)
+    text = pathlib.Path("docs/paper.md").read_text(encoding="utf-8")
+    assert text == page("docs/paper", "docs/paper.md")
+    for name in EXPERIMENTS:
+        assert f"tfrec-zoo experiment {name} " in text
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/choosing.md"])
 def test_excerpts_are_rendered_from_their_files(page: str) -> None:
     from tfrec_zoo.excerpts import filled
 

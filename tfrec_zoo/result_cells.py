@@ -78,13 +78,14 @@ def mean_and_deviation(values: Sequence[float]) -> str:
 
     Example:
 
-    >>> mean_and_deviation([0.25, 0.75]), mean_and_deviation([1234.5])
-    ('0.5000 ± 0.3536', '1,234')
+    >>> mean_and_deviation([0.25, 0.75]), mean_and_deviation([54.25]), mean_and_deviation([1234.5])
+    ('0.5000 ± 0.3536', '54.2', '1,234')
     """
     if not values:
         return ""
-    # Metrics have four digits; more than a hundred of anything else, such as seconds, needs none.
-    digits = 4 if max(map(abs, values)) < 100 else 0
+    # Metrics have four digits; tens and hundreds of anything else, such as seconds, need fewer.
+    largest = max(map(abs, values))
+    digits = 4 if largest < 10 else 1 if largest < 100 else 0
     mean = f"{statistics.mean(values):,.{digits}f}"
     return mean if len(values) == 1 else f"{mean} ± {statistics.stdev(values):,.{digits}f}"
 

@@ -58,7 +58,7 @@ def page(folder: str | pathlib.Path, output: str | pathlib.Path) -> str:
             "There must be a result.json in a folder EXPERIMENT/DATASET-SIZE, as `tfrec-zoo "
             f"experiment` leaves it. Received: {folder}, without"
         )
-    head = _HEAD.format(folder=link, shown=folder.as_posix(), page=output.as_posix())
+    head = _HEAD.format(folder=link, shown=folder.as_posix(), page=output.as_posix()).rstrip()
     return "\n\n".join([head, _markdown(pd.DataFrame(summary)), *sections]) + "\n"
 
 
