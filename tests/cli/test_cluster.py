@@ -15,13 +15,10 @@ MODEL = (
 
 @pytest.fixture(scope="module")
 def alone(
-    dataset: pathlib.Path, program: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory
+    dataset: pathlib.Path, train: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory
 ) -> Any:
-    """What one process makes of the log."""
-    output = tmp_path_factory.mktemp("alone")
-    done = program("train", *MODEL, "--dataset", dataset, "--output", output, "--json")
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    """What one process makes of the log: this one."""
+    return train(dataset, tmp_path_factory.mktemp("alone"), *MODEL)
 
 
 @pytest.mark.parametrize(
