@@ -40,4 +40,5 @@ def test_list_presets(run: Any, run_json: Any) -> None:
 
 def test_a_preset_names_a_model_or_a_baseline() -> None:
     baselines = {"item-rates", "damped-means", "truth"}
+    baselines |= {"mean", "median", "item-means", "duration-means"}
     assert {preset.model for preset in PRESETS.values()} <= set(registry.MODELS) | baselines
