@@ -71,7 +71,7 @@ TABLES: dict[str, Table] = {
     "next-watch-by-time": Table(
         "The next watch, split by time",
         "The last tenth of all watches is tested on, after training on those before: nothing of "
-        "the future is known. Most users in it are new.",
+        "the future is known. A sixth of its users are new.",
         _NEXT_WATCH,
     ),
     "ncf": Table(
