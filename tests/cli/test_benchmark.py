@@ -93,6 +93,7 @@ def test_all_tables_have_their_own_data(
         (["--all", "--rows", "truth", "GMF-9"], "rows=['truth', 'GMF-9']"),
         (["--all", "--model", "GPT"], "models=['GPT']"),
         (["--all", "--folder", "DIR"], "Received: 'DIR'"),
+        (["ncf", "--folder", "ncf/ml-1m=DIR"], "give the folder as --dataset"),
         (["--all", "--folder", "movielens/1m=DIR"], "Received: 'movielens/1m=DIR'"),
         (["--all", "--folder", "ncf/ml-1m="], "Received: 'ncf/ml-1m='"),
     ],

@@ -36,3 +36,7 @@ def test_excerpts_of_pages(ncf_files: Any, run: Any, fails: Any, tmp_path: Any) 
 
 def test_no_folder(fails: Any, tmp_path: Any) -> None:
     assert f"Received: {tmp_path / 'none'}" in fails("results", tmp_path / "none")
+
+
+def test_a_folder_of_experiments_without_a_page(fails: Any, tmp_path: Any) -> None:
+    assert "`--paper` is for --fill" in fails("results", tmp_path, "--paper", tmp_path)

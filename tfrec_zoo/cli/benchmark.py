@@ -62,6 +62,10 @@ def run(arguments: argparse.Namespace) -> None:
             f"Received: {arguments.table!r}{' and --all' if arguments.all else ''}"
         )
     parts = written_parts(arguments, ())
+    if arguments.folder and not arguments.all:
+        raise ValueError(
+            f"`--folder` is for --all: give the folder as --dataset. Received: {arguments.folder}"
+        )
     if not arguments.json:
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     if arguments.all:

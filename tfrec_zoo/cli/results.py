@@ -32,6 +32,8 @@ def run(arguments: argparse.Namespace) -> None:
     directory = pathlib.Path(arguments.directory)
     if not directory.is_dir():
         raise FileNotFoundError(f"There is no such folder. Received: {directory}")
+    if arguments.paper is not None and not arguments.fill:
+        raise ValueError(f"`--paper` is for --fill. Received: {arguments.paper!r} without")
     if arguments.fill:
         pages = {path: pathlib.Path(path).read_text(encoding="utf-8") for path in arguments.fill}
         pages = {
