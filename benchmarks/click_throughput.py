@@ -23,7 +23,6 @@ import contextlib
 import dataclasses
 import functools
 import inspect
-import json
 import pathlib
 from collections.abc import Callable
 from typing import Any
@@ -34,17 +33,16 @@ from side_by_side import (
     Peer,
     Turn,
     about,
-    markdown,
     milliseconds,
     peer_with,
     rates,
     ratios,
+    report,
     say,
     timed,
 )
 
 from tfrec_zoo import registry
-from tfrec_zoo.artifacts import atomic_write, versions
 from tfrec_zoo.data import Examples, movielens
 from tfrec_zoo.features import Encoded, Features, Preprocessor
 from tfrec_zoo.models import RankingModel
@@ -175,7 +173,7 @@ def answers_of(peer: Peer, name: str) -> Callable[[int], list[float]]:
 
 
 def compare(names: list[str], task: Task, peer: Peer | None, rounds: int) -> dict[str, Any]:
-    """All measurements of all models."""
+    """Tables of all measurements of all models; ratios where there is a peer."""
     training: list[tuple[dict[str, Any], Turn]] = []
     scoring: list[tuple[dict[str, Any], Turn]] = []
     latency: list[tuple[dict[str, Any], Callable[[int], list[float]]]] = []
@@ -207,16 +205,17 @@ def compare(names: list[str], task: Task, peer: Peer | None, rounds: int) -> dic
     for _ in range(BLOCKS):
         for found, (_, answer) in zip(times, latency, strict=True):
             found += answer(CALLS // BLOCKS)
-    return {
-        "training": trained,
-        "training_ratios": ratios(trained, "model"),
-        "scoring": scored,
-        "scoring_ratios": ratios(scored, "model"),
-        "requests": [
+    tables = {
+        "Training, thousand examples per second": trained,
+        "Training, ours to torch-rechub": ratios(trained, "model"),
+        "Scoring, thousand examples per second": scored,
+        "Scoring, ours to torch-rechub": ratios(scored, "model"),
+        f"One request with {CANDIDATES} candidates": [
             {**who, "p50_ms": float(np.median(ms)), "p99_ms": float(np.percentile(ms, 99))}
             for (who, _), ms in zip(latency, times, strict=True)
         ],
     }
+    return {title: rows for title, rows in tables.items() if rows}
 
 
 def profile(name: str, task: Task, rounds: int) -> list[dict[str, Any]]:
@@ -273,15 +272,14 @@ def main() -> None:
         rounds=arguments.rounds,
         widths=WIDTHS,
         batch_size=BATCH_SIZE,
-        versions=versions(),
     )
     clicks = Clicks(movielens(arguments.version, arguments.data_dir)).examples(RankingModel)
     train = clicks.train
     order = np.random.default_rng(0).permutation(len(train))[: arguments.examples]
     task = Task(clicks.fit_features(), train.take(order))
     if arguments.profile:
-        found["profile"] = profile(arguments.profile, task, arguments.rounds)
-        print(f"Milliseconds per step:\n\n{markdown(found['profile'], 2)}")
+        rows = profile(arguments.profile, task, arguments.rounds)
+        tables = {f"Milliseconds per step of {arguments.profile}": rows}
     else:
         with contextlib.ExitStack() as stack:
             peer = None
@@ -290,18 +288,8 @@ def main() -> None:
                 command = ("env", "TQDM_DISABLE=1", arguments.peer_python, script)
                 peer = stack.enter_context(peer_with(task.arrays(), *command))
                 found["versions"] |= peer.about
-            found |= compare(arguments.models, task, peer, arguments.rounds)
-        print(f"{found['cores']} cores, {arguments.rounds} rounds. Thousand examples per second:\n")
-        print(markdown(found["training"], 2))
-        print(f"\nScoring:\n\n{markdown(found['scoring'], 1)}")
-        print(f"\nRequests of {CANDIDATES} candidates:\n\n{markdown(found['requests'], 2)}")
-        if peer is None:
-            print("\nWithout torch-rechub: no --peer-python given.")
-        else:
-            print(f"\nOurs to it, training:\n\n{markdown(found['training_ratios'], 2)}")
-            print(f"\nScoring:\n\n{markdown(found['scoring_ratios'], 2)}")
-    if arguments.output:
-        atomic_write(arguments.output, json.dumps(found, indent=1))
+            tables = compare(arguments.models, task, peer, arguments.rounds)
+    report(found, tables, 2, arguments.output)
 
 
 if __name__ == "__main__":

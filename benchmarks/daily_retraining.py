@@ -9,7 +9,6 @@ the time it was last trained.
 """
 
 import argparse
-import json
 import logging
 import pathlib
 import time
@@ -17,9 +16,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from side_by_side import about, report
 
 import tfrec_zoo as zoo
-from tfrec_zoo.artifacts import atomic_write
 from tfrec_zoo.data import Log, Split, simulate
 from tfrec_zoo.tasks import NextWatch
 
@@ -77,15 +76,15 @@ def run(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     return rows
 
 
-def means(rows: list[dict[str, Any]]) -> str:
-    """The mean of each way over the days on which there are all of them, in Markdown."""
-    names = (*METRICS, "seconds", "cpu")
+def means(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The mean of each way over the days on which there are all of them."""
     first = min(row["day"] for row in rows)
-    lines = [["way", *names], ["---"] * (1 + len(names))]
+    found = []
     for way in ("from scratch", "warm start", "not retrained"):
         own = [row for row in rows if row["way"] == way and row["day"] > first]
-        lines.append([way, *(f"{np.mean([row[name] for row in own]):.4f}" for name in names)])
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        names = (*METRICS, "seconds", "cpu")
+        found.append({"way": way, **{n: float(np.mean([row[n] for row in own])) for n in names}})
+    return found
 
 
 def main() -> None:
@@ -100,12 +99,9 @@ def main() -> None:
     parser.add_argument("--output", type=pathlib.Path)
     arguments = parser.parse_args()
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    rows = run(arguments)
-    print(f"\n{means(rows)}")
-    if arguments.output:
-        given = {k: v for k, v in vars(arguments).items() if k != "output"}
-        text = json.dumps({"arguments": given, "rows": rows}, indent=1) + "\n"
-        atomic_write(arguments.output, text)
+    head, rows = about(), run(arguments)
+    tables = {"Means over the days after the first": means(rows)}
+    report(head, tables, 4, arguments.output, days=rows)
 
 
 if __name__ == "__main__":

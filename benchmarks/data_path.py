@@ -29,10 +29,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from side_by_side import Peer, Turn, about, answer, markdown, rates, say, spread, timed
+from side_by_side import Peer, Turn, about, answer, rates, report, say, spread, timed
 from sklearn.preprocessing import OrdinalEncoder, QuantileTransformer
 
-from tfrec_zoo.artifacts import atomic_write, versions
 from tfrec_zoo.data import Log
 from tfrec_zoo.features import Preprocessor, QuantileSketch, Vocabulary
 from tfrec_zoo.models import YouTubeRetrieval
@@ -245,16 +244,13 @@ def main() -> None:
         return
     sizes = sorted(arguments.rows)
     given = {key: getattr(arguments, key) for key in ("strings", "numbers", "rounds")}
-    found = about(**given, rows=sizes, batch_size=BATCH_SIZE, versions=versions())
-    found["path"] = paths(sizes, arguments.ids)
-    found["beside"] = vocabularies(arguments.strings, arguments.rounds)
-    found["beside"] += quantiles(arguments.numbers, arguments.rounds)
-    print(f"{found['cores']} cores, load {found['load_at_start']:.1f} at the start:\n")
-    print(markdown(found["path"], 2))
-    print()
-    print(markdown(found["beside"], 3))
-    if arguments.output:
-        atomic_write(arguments.output, json.dumps(found, indent=1))
+    found = about(**given, rows=sizes, batch_size=BATCH_SIZE)
+    tables = {"From a frame to the first batch": paths(sizes, arguments.ids)}
+    tables["Vocabularies and quantiles, and the plain ways"] = [
+        *vocabularies(arguments.strings, arguments.rounds),
+        *quantiles(arguments.numbers, arguments.rounds),
+    ]
+    report(found, tables, 3, arguments.output)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import pathlib
 import subprocess
 import sys
 
-from side_by_side import about, markdown, say
+from side_by_side import about, report, say
 
 
 def digests(names: list[str]) -> dict[str, str]:
@@ -65,11 +65,8 @@ def main() -> None:
         {"model": name, "equal": len({one[name] for one in found}) == 1, "weights": found[0][name]}
         for name in found[0]
     ]
-    print(markdown(rows, 0))
-    if arguments.output:
-        from tfrec_zoo.artifacts import atomic_write
-
-        atomic_write(arguments.output, json.dumps({**head, "models": rows}, indent=1) + "\n")
+    tables = {f"Weights after training in {arguments.processes} processes": rows}
+    report(head, tables, 0, arguments.output)
     others = [row["model"] for row in rows if not row["equal"]]
     if others:
         sys.exit(f"Not equal: {others}")

@@ -31,10 +31,9 @@ from fuzzing_requests import bodies, requests
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from server_load import Server
-from side_by_side import about, markdown, say
+from side_by_side import about, report, say
 
 import tfrec_zoo as zoo
-from tfrec_zoo.artifacts import atomic_write, versions
 from tfrec_zoo.serving import Funnel, Served, export
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # What is refused is counted.
@@ -291,14 +290,14 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", type=pathlib.Path, help="result file")
     arguments = parser.parse_args()
-    head = about(requests=arguments.requests, seed=arguments.seed, versions=versions())
+    head = about(requests=arguments.requests, seed=arguments.seed)
     each = -(-arguments.requests // 9)
     found: list[Outcomes] = []
     memory: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as temporary:
         for name, path in make_exports(pathlib.Path(temporary)).items():
             served = zoo.load(path)
-            for number, how in ((each // 20, "warm-up"), (each, "")):
+            for number, how in ((max(each // 20, 1), "warm-up"), (each, "")):
                 before = memory_mb()
                 parts = [
                     ask_by_frames(name, served, number, arguments.seed),
@@ -310,7 +309,7 @@ def main() -> None:
                     say([part.row() for part in parts])
             server = Server(path)
             good = good_bodies(served)
-            ask_by_http(name, server.port, good, each // 20, arguments.seed)
+            ask_by_http(name, server.port, good, max(each // 20, 1), arguments.seed)
             before = server.memory_mb()
             found.append(ask_by_http(name, server.port, good, each, arguments.seed))
             memory[f"{name}, server"] = [before, server.memory_mb()]
@@ -318,14 +317,15 @@ def main() -> None:
             if server.end():
                 found[-1].unexpected.append("the server did not end by itself")
     rows = [outcomes.row() for outcomes in found]
-    print(markdown(rows, 2))
-    print(json.dumps({"memory in MB, before and after": memory}))
+    taken = [
+        {"who": who, "MB before": before, "MB after": after}
+        for who, (before, after) in memory.items()
+    ]
     unexpected = [text for outcomes in found for text in outcomes.unexpected]
     for text in unexpected:
         print(text, file=sys.stderr)
-    if arguments.output:
-        contents = {**head, "table": rows, "memory_mb": memory, "unexpected": unexpected}
-        atomic_write(arguments.output, json.dumps(contents, indent=1) + "\n")
+    tables = {"What came of requests": rows, "Memory of the process that answers": taken}
+    report(head, tables, 2, arguments.output, unexpected=unexpected)
     if unexpected:
         sys.exit(1)
 

@@ -13,7 +13,6 @@ size has, and the objective, which both report after the same number of sweeps.
 
 import argparse
 import contextlib
-import json
 import pathlib
 import sys
 from typing import Any
@@ -25,16 +24,15 @@ from side_by_side import (
     Turn,
     about,
     answer,
-    markdown,
     peak_mb,
     peer_with,
     rates,
     ratios,
+    report,
     spread,
     timed,
 )
 
-from tfrec_zoo.artifacts import atomic_write, versions
 from tfrec_zoo.features import BagColumn, Features, FeatureSpec, VocabularyColumn
 from tfrec_zoo.models import iALS
 from tfrec_zoo.models.user_item_matrix import UserItemMatrix
@@ -168,18 +166,12 @@ def main() -> None:
     if arguments.contender:
         take_turns(arguments.contender, arguments.dim, arguments.arrays)
         return
-    found = about(dim=arguments.dim, rounds=arguments.rounds, versions=versions())
-    results, found["ratios"] = scaling(
-        sorted(arguments.interactions), arguments.dim, arguments.rounds
-    )
-    found["results"] = results
+    found = about(dim=arguments.dim, rounds=arguments.rounds)
+    results, ratios = scaling(sorted(arguments.interactions), arguments.dim, arguments.rounds)
     keys = ("interactions", "contender", "seconds", "to_linear", "peak_mb", "bytes", "loss")
     rows = [{k: row[k] for k in keys} | {"seconds": row["seconds"]["median"]} for row in results]
-    print(f"{found['cores']} cores, {arguments.rounds} rounds:\n")
-    print(markdown(rows, 3))
-    print(f"\n{markdown(found['ratios'], 2)}")
-    if arguments.output:
-        atomic_write(arguments.output, json.dumps(found, indent=1))
+    tables = {"A sweep, as interactions grow": rows, "Ours to the plain loop": ratios}
+    report(found, tables, 3, arguments.output, results=results)
 
 
 if __name__ == "__main__":

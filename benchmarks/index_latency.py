@@ -25,9 +25,7 @@ import time
 from typing import Any
 
 import numpy as np
-from side_by_side import about, markdown, say
-
-from tfrec_zoo.artifacts import atomic_write
+from side_by_side import about, report, say
 
 K = 100
 OURS, PEERS = ("exact", "ivf", "scann"), ("faiss", "hnswlib", "scann")
@@ -216,10 +214,8 @@ def main() -> None:
                     }
                 )
                 runs.append({"size": size, "contender": contender, **built[side, kind]})
-    print(markdown(rows, 3))
-    if arguments.output:
-        contents = {**head, "table": rows, "runs": runs}
-        atomic_write(arguments.output, json.dumps(contents, indent=1) + "\n")
+    title = "Medians of each index; ms are of one query, per second of batches of 256"
+    report(head, {title: rows}, 3, arguments.output, runs=runs)
 
 
 if __name__ == "__main__":

@@ -27,9 +27,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from side_by_side import about, markdown, say
+from side_by_side import about, report, say
 
-from tfrec_zoo.artifacts import atomic_write, read_manifest
+from tfrec_zoo.artifacts import read_manifest
 from tfrec_zoo.cli.trained import read_result
 from tfrec_zoo.generations import finish
 
@@ -228,9 +228,7 @@ def main() -> None:
         wanted = arguments.commands or list(commands(work))
         each = -(-arguments.kills // len(wanted))
         rows = [killed(name, work, each, rng) for name in wanted]
-    print(markdown(rows, 1))
-    if arguments.output:
-        atomic_write(arguments.output, json.dumps({**head, "runs": rows}, indent=1) + "\n")
+    report(head, {"Commands that were killed over an older output": rows}, 1, arguments.output)
     faults = [f"{row['command']}: {fault}" for row in rows for fault in row["faults"]]
     for fault in faults:
         print(fault, file=sys.stderr)

@@ -9,7 +9,6 @@ middle of epochs too. Weights are compared bit by bit, under TensorFlow's op det
 """
 
 import argparse
-import json
 import pathlib
 import signal
 import subprocess
@@ -20,9 +19,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from side_by_side import about, markdown, say
-
-from tfrec_zoo.artifacts import atomic_write
+from side_by_side import about, report, say
 
 #: Model, arguments, and fields of `Training`.
 CONTENDERS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
@@ -124,9 +121,7 @@ def main() -> None:
     rng, head = np.random.default_rng(arguments.seed), about()
     each = -(-arguments.kills // len(arguments.contenders))
     rows = [killed(contender, each, rng) for contender in arguments.contenders]
-    print(markdown(rows, 1))
-    if arguments.output:
-        atomic_write(arguments.output, json.dumps({**head, "runs": rows}, indent=1) + "\n")
+    report(head, {"Trainings that were killed and went on": rows}, 1, arguments.output)
     if any(row["equal"] < row["ended"] for row in rows):
         sys.exit(1)
 

@@ -21,9 +21,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from side_by_side import about, markdown, say
-
-from tfrec_zoo.artifacts import atomic_write, versions
+from side_by_side import about, report, say
 
 #: Watches per user and groups of items.
 PER_USER, GROUPS = 50, 1000
@@ -74,12 +72,10 @@ def main() -> None:
     parser.add_argument("--items", type=int, default=100_000)
     parser.add_argument("--output", type=pathlib.Path, help="result file")
     arguments = parser.parse_args()
-    head = about(versions=versions())
+    head = about()
     with tempfile.TemporaryDirectory() as folder:
         rows = [trained(n, arguments.items, pathlib.Path(folder)) for n in arguments.watches]
-    print(markdown(rows, 4))
-    if arguments.output:
-        atomic_write(arguments.output, json.dumps({**head, "runs": rows}, indent=1) + "\n")
+    report(head, {"One epoch, the whole process": rows}, 4, arguments.output)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ import sys
 from typing import Any
 
 import numpy as np
-from side_by_side import about, markdown, say
+from side_by_side import about, report, say
 
 #: Model, task, metric, arguments, and fields of `Training`.
 CONTENDERS: dict[str, tuple[str, str, str, dict[str, Any], dict[str, Any]]] = {
@@ -129,7 +129,8 @@ def main() -> None:
                 atomic_write(path, json.dumps({**head, **found}, indent=1) + "\n")
                 say(f"{contender}, {found['policy']}, seed {seed}: {found['value']:.4f}")
             results.append(json.loads(path.read_text(encoding="utf-8")))
-    print(markdown(table(results), 1))
+    tables = {"Half and single precision": table(results)}
+    report(head, tables, 1, arguments.output / "table.json")
 
 
 if __name__ == "__main__":

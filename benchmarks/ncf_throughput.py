@@ -32,16 +32,15 @@ from side_by_side import (
     Peer,
     Turn,
     about,
-    markdown,
     peak_mb,
     peer_with,
     rates,
     ratios,
+    report,
     say,
     timed,
 )
 
-from tfrec_zoo.artifacts import atomic_write, versions
 from tfrec_zoo.data import Examples, NegativeSampling, Rows, interaction_examples, read_ncf
 from tfrec_zoo.features import Features, FeatureSpec, VocabularyColumn
 from tfrec_zoo.models import NeuMF
@@ -211,10 +210,9 @@ def main() -> None:
     if arguments.grown:
         print(json.dumps(grown(*arguments.grown)))
         return
-    found = about(examples=arguments.examples, rounds=arguments.rounds, versions=versions())
+    found = about(examples=arguments.examples, rounds=arguments.rounds)
     if arguments.table_growth:
-        found["results"] = growth(arguments)
-        print(markdown(found["results"], 2))
+        tables = {"A training step, as tables grow": growth(arguments)}
     else:
         found["data"] = "drawn" if arguments.data is None else arguments.data.name
         positives = drawn() if arguments.data is None else read(arguments.data)
@@ -240,14 +238,11 @@ def main() -> None:
                 ]
                 pairs = len(positives["user"]) * (1 + NEGATIVES)
                 results += rates(turns, pairs, arguments.rounds)
-        found |= {"results": results, "ratios": ratios(results, "batch_size")}
-        print(f"Thousand pairs per second, {found['cores']} cores, {arguments.rounds} rounds:\n")
-        print(markdown([{k: v for k, v in r.items() if k != "loss"} for r in results], 1))
-        print(f"\nOurs to others:\n\n{markdown(found['ratios'], 2)}")
-        if not arguments.torch_python:
-            print("\nWithout PyTorch: no --torch-python given.")
-    if arguments.output:
-        atomic_write(arguments.output, json.dumps(found, indent=1))
+        tables = {
+            "Training, thousand pairs per second": results,
+            "Training, ours to others": ratios(results, "batch_size"),
+        }
+    report(found, tables, 2, arguments.output)
 
 
 if __name__ == "__main__":

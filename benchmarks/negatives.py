@@ -17,7 +17,7 @@ import time
 from typing import Any
 
 import numpy as np
-from side_by_side import about, markdown, say
+from side_by_side import about, report, say
 
 import tfrec_zoo as zoo
 from tfrec_zoo.artifacts import atomic_write, versions
@@ -131,7 +131,8 @@ def main() -> None:
                 found = run(task, kind, seed, arguments.epochs, arguments.steps)
                 atomic_write(path, json.dumps({**head, **found}, indent=1) + "\n")
             results.append(json.loads(path.read_text(encoding="utf-8")))
-    print(markdown(table(results, popularity_of(task)), 4))
+    tables = {f"Negatives on {arguments.dataset}": table(results, popularity_of(task))}
+    report(head, tables, 4, arguments.output / f"table-{name}.json")
 
 
 if __name__ == "__main__":

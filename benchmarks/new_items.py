@@ -12,16 +12,15 @@ channel and its series.
 """
 
 import argparse
-import json
 import logging
 import pathlib
 import time
 from typing import Any
 
 import numpy as np
+from side_by_side import about, report
 
 import tfrec_zoo as zoo
-from tfrec_zoo.artifacts import atomic_write
 from tfrec_zoo.data import Log, Split, next_watch_examples, simulate
 from tfrec_zoo.evaluation import full_ranking
 from tfrec_zoo.tasks import NextWatch
@@ -93,19 +92,9 @@ def main() -> None:
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     log = simulate(arguments.users, arguments.items, arguments.days, seed=arguments.seed)
     begin = (arguments.days - arguments.fresh_days) * DAY
-    rows = of_new_items(arguments, log, begin)
-    print(f"\n{shown(rows)}\n", flush=True)
-    if arguments.output:
-        given = {k: v for k, v in vars(arguments).items() if k != "output"}
-        text = json.dumps({"arguments": given, "new items": rows}, indent=1) + "\n"
-        atomic_write(arguments.output, text)
-
-
-def shown(rows: list[dict[str, Any]]) -> str:
-    """Rows as a table in Markdown."""
-    cells = [[f"{v:.4f}" if isinstance(v, float) else str(v) for v in r.values()] for r in rows]
-    lines = [[*rows[0]], ["---"] * len(rows[0]), *cells]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    head, rows = about(), of_new_items(arguments, log, begin)
+    tables = {"Users whose next watch is a video that no model was trained on": rows}
+    report(head, tables, 4, arguments.output)
 
 
 if __name__ == "__main__":

@@ -8,13 +8,13 @@ per user.
 """
 
 import argparse
-import json
 import pathlib
 import tempfile
+from typing import Any
 
 from generated_logs import purchases, sparse
+from side_by_side import about, report, say
 
-from tfrec_zoo.artifacts import atomic_write
 from tfrec_zoo.data import movielens, simulate
 from tfrec_zoo.quickstart import quickstart
 
@@ -29,29 +29,28 @@ def main() -> None:
     logs = {"simulated": simulate, "purchases": purchases, "sparse": sparse}
     if arguments.data_dir:
         logs["movielens-100k"] = lambda: movielens("100k", arguments.data_dir)
-    found = {}
+    head, found = about(), {}
     for name, make in logs.items():
         if arguments.only and name not in arguments.only:
             continue
         with tempfile.TemporaryDirectory() as folder:
             result = quickstart(make(), folder, arguments.seed, quiet=True)
         found[name] = result
-        show(name, result)
-    if arguments.output:
-        atomic_write(arguments.output, json.dumps(found, indent=1) + "\n")
+        say(f"{name}: {result['exported']} is exported")
+    tables = {f"Stages of {name}": stages(result) for name, result in found.items()}
+    exported = {name: result["exported"] for name, result in found.items()}
+    report(head, tables, 4, arguments.output, exported=exported, results=found)
 
 
-def show(name: str, result: dict) -> None:
-    """Prints the stages side by side; a version without `shown` is measured by hit rate."""
-    stages = {stage: values for stage, values in result["metrics"].items() if stage != "ranking"}
+def stages(result: dict[str, Any]) -> list[dict[str, Any]]:
+    """A row for each stage of a quick start."""
+    found = {stage: values for stage, values in result["metrics"].items() if stage != "ranking"}
     metrics = ["hit_rate_at_10", "ndcg_at_10", "weight_at_10", "true_watch_time_at_10"]
-    metrics = [m for m in metrics if any(m in values for values in stages.values())]
-    print(f"\n{name}, {result.get('seconds', 0):.0f} s")
-    print(f"{'':12s}" + "".join(f"{metric:>23s}" for metric in metrics))
-    for stage, values in stages.items():
-        cells = [f"{values[m]:23.4f}" if m in values else f"{'':23s}" for m in metrics]
-        print(f"{stage:12s}" + "".join(cells))
-    print(f"exported: {result.get('exported', 'funnel')}; {result.get('reason', '')}", flush=True)
+    metrics = [m for m in metrics if any(m in values for values in found.values())]
+    return [
+        {"stage": stage, **{m: values.get(m, "") for m in metrics}}
+        for stage, values in found.items()
+    ]
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ import sys
 from typing import Any
 
 import numpy as np
-from side_by_side import about, markdown, milliseconds, say
+from side_by_side import about, milliseconds, report, say
 
 MODELS = ("DeepFM", "DCNV2", "AutoInt", "FiBiNET", "xDeepFM", "DCN", "WideDeep", "DLRM",
           "DeepCrossing", "FactorizationMachine", "YouTubeRanking")  # fmt: skip
@@ -97,13 +97,9 @@ def main() -> None:
             row.update({"before, p50_ms": before, "ratio": before / row["p50_ms"]})
         row["difference"] = max(found["difference"] for found in own)
         rows.append(row)
-    print(markdown(rows, 6))
-    if arguments.output:
-        from tfrec_zoo.artifacts import atomic_write
-
-        runs = [{"model": m, "side": s, "runs": found} for (m, s), found in results.items()]
-        contents = {**head, "table": rows, "runs": runs}
-        atomic_write(arguments.output, json.dumps(contents, indent=1) + "\n")
+    runs = [{"model": m, "side": s, "runs": found} for (m, s), found in results.items()]
+    tables = {f"One request with {arguments.candidates} candidates": rows}
+    report(head, tables, 6, arguments.output, runs=runs)
 
 
 if __name__ == "__main__":

@@ -25,9 +25,8 @@ from typing import Any
 
 import numpy as np
 from funnel_latency import make_funnel
-from side_by_side import Peer, about, markdown, say
+from side_by_side import Peer, about, report, say
 
-from tfrec_zoo.artifacts import atomic_write, versions
 from tfrec_zoo.serving import export, load
 
 PARTS = ("throughput", "bad requests", "restarts", "swaps")
@@ -197,6 +196,41 @@ def swaps(
     return {**measured, "swaps": arguments.swaps, "memory_mb": memory}
 
 
+def tables(found: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """The tables of the parts that ran."""
+    load = ("per_second", "p50_ms", "p99_ms")
+    made = {}
+    if "throughput" in found:
+        made["Requests per second, with micro-batching and without"] = found["throughput"]
+    if "bad requests" in found:
+        made["Bad requests among good ones"] = [
+            {"request": kind, "asked": sum(counts.values()), "came of them": outcomes(counts)}
+            for kind, counts in found["bad requests"]["counts"].items()
+        ]
+    if "restarts" in found:
+        made["A server ended and another started under the load of 8 clients"] = [
+            {key: one[key] for key in ("ended by", "exit code", "end_s", "start_s", *load)}
+            | {"answers": outcomes(one["counts"])}
+            for one in found["restarts"]
+        ]
+    if "swaps" in found:
+        one = found["swaps"]
+        made["Versions swapped in under the load of 8 clients"] = [
+            {key: one[key] for key in ("swaps", *load)} | {"answers": outcomes(one["counts"])}
+        ]
+    memory = {part: found[part]["memory_mb"] for part in ("bad requests", "swaps") if part in found}
+    if memory:
+        made["Memory of the server, MB"] = [
+            {"during": part, "first": mb[0], "last": mb[-1]} for part, mb in memory.items()
+        ]
+    return made
+
+
+def outcomes(counts: dict[str, int]) -> str:
+    """How often each thing happened."""
+    return ", ".join(f"{number} {outcome}" for outcome, number in counts.items())
+
+
 @contextlib.contextmanager
 def in_the_background(client: Peer, **request: Any) -> Iterator[Any]:
     """Lets a peer work meanwhile; what it yields returns the peer's answer."""
@@ -216,8 +250,7 @@ def main() -> None:
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--output", type=pathlib.Path, help="JSON file to write")
     arguments = parser.parse_args()
-    options = {k: v for k, v in vars(arguments).items() if k != "output"}
-    found = about(options=options, versions=versions())
+    head, found = about(), {}
     script = pathlib.Path(__file__).with_name("server_load_client.py")
     with tempfile.TemporaryDirectory() as temporary:
         folder = export(make_funnel(arguments.items, "exact"), pathlib.Path(temporary) / "funnel")
@@ -226,14 +259,7 @@ def main() -> None:
             for part in arguments.parts:
                 work: Any = globals()[part.replace(" ", "_")]
                 found[part] = work(folder, asked, client, arguments)
-    print(f"{found['cores']} cores\n")
-    if "throughput" in found:
-        print(markdown(found["throughput"], 1))
-    for part in PARTS[1:]:
-        if part in found:
-            print(f"\n{part}: {json.dumps(found[part])}")
-    if arguments.output:
-        atomic_write(arguments.output, json.dumps(found, indent=1))
+    report(head, tables(found), 1, arguments.output, **found)
 
 
 if __name__ == "__main__":

@@ -25,10 +25,10 @@ from typing import Any
 
 import numpy as np
 from sharded_log import write_log
-from side_by_side import Peer, about, answer, markdown, peak_mb, say
+from side_by_side import Peer, about, answer, peak_mb, report, say
 
 import tfrec_zoo
-from tfrec_zoo.artifacts import atomic_write, versions
+from tfrec_zoo.artifacts import atomic_write
 from tfrec_zoo.data import Examples, Log
 from tfrec_zoo.data.sharded import ShardedLog, prepare, unordered_checksum
 from tfrec_zoo.data.sharded.checksum import UnorderedChecksum
@@ -155,7 +155,7 @@ def run(stage: str, rows: int, arguments: argparse.Namespace) -> dict[str, Any]:
     folder = arguments.scratch / str(rows)
     asked = {"stage": stage, "folder": str(folder), "rows": rows, "items": arguments.items}
     asked["steps"] = arguments.steps
-    head = about(interactions=rows, stage=stage, items=arguments.items, versions=versions())
+    head = about(interactions=rows, stage=stage, items=arguments.items)
     with contextlib.closing(Peer(sys.executable, __file__, "--answer")) as peer:
         found = {**head, **peer.ask(**asked)}
     atomic_write(path, json.dumps(found, indent=1) + "\n")
@@ -197,7 +197,7 @@ def main() -> None:
         return
     if arguments.output is None or arguments.scratch is None:
         parser.error("--output and --scratch say where results and logs go")
-    results = []
+    head, results = about(), []
     for rows in sorted(arguments.interactions):
         for stage in STAGES:
             if stage not in arguments.stages:
@@ -206,7 +206,8 @@ def main() -> None:
                 continue
             results.append(run(stage, rows, arguments))
             say(f"{rows}, {stage}: {results[-1]['seconds']:.1f} s")
-    print(markdown(rows_of_table(results), 2))
+    tables = {"Each stage, as logs grow": rows_of_table(results)}
+    report(head, tables, 2, arguments.output / "table.json")
 
 
 if __name__ == "__main__":

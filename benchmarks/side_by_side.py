@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import re
+import shlex
 import statistics
 import subprocess
 import sys
@@ -161,14 +162,45 @@ def peak_mb() -> float:
 
 
 def about(**more: Any) -> dict[str, Any]:
-    """When and on what a benchmark began to run."""
+    """What a benchmark measures, its command, and when, on what and with what it began to run."""
     _require_linux()
+    from tfrec_zoo.artifacts import versions  # Environments of peers have no tfrec_zoo.
+
+    script, (path, *arguments) = sys.modules["__main__"], sys.argv
     return {
+        "measures": (script.__doc__ or "").partition("\n")[0],
+        "command": shlex.join(["python", f"benchmarks/{pathlib.Path(path).name}", *arguments]),
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "cores": len(os.sched_getaffinity(0)),
         "load_at_start": os.getloadavg()[0],
+        "versions": versions(),
         **more,
     }
+
+
+def report(
+    head: dict[str, Any],
+    tables: dict[str, list[dict[str, Any]]],
+    digits: int,
+    output: pathlib.Path | None,
+    **details: Any,
+) -> None:
+    """Prints tables, and writes the file that `page.py` renders.
+
+    Args:
+        head: What `about` returned.
+        tables: Rows by what they show. Keys that not all rows of a table have are left out of it.
+        digits: Decimals of numbers.
+        output: Result file; none is written without.
+        **details: What the tables are made from, or what stands in no table; only written.
+    """
+    for title, rows in tables.items():
+        print(f"\n{title}:\n\n{markdown(rows, digits)}", flush=True)
+    if output:
+        from tfrec_zoo.artifacts import atomic_write
+
+        contents = {**head, "digits": digits, "tables": tables, **details}
+        atomic_write(output, json.dumps(contents, indent=1) + "\n")
 
 
 def _require_linux() -> None:

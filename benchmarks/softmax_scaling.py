@@ -22,7 +22,7 @@ import time
 from typing import Any
 
 import numpy as np
-from side_by_side import about, markdown, peak_mb, say, spread
+from side_by_side import about, peak_mb, report, say, spread
 
 BATCH_SIZE, HISTORY, DIM, HIDDEN, NEGATIVES = 512, 50, 64, 256, 2000
 #: The largest catalogue of each contender: beyond it a step takes many seconds, or too much memory.
@@ -174,13 +174,7 @@ def main() -> None:
             found = json.loads(done.stdout.splitlines()[-1])
             say(f"round {turn}: {contender}, {items} items: {found['ms']:.1f} ms")
             results.append({"contender": contender, "items": items, "round": turn, **found})
-    rows = table(results)
-    print(markdown(rows, 1))
-    if arguments.output:
-        from tfrec_zoo.artifacts import atomic_write  # PyTorch's side has no tfrec_zoo.
-
-        contents = {**head, "table": rows, "runs": results}
-        atomic_write(arguments.output, json.dumps(contents, indent=1) + "\n")
+    report(head, {"A training step": table(results)}, 1, arguments.output, runs=results)
 
 
 if __name__ == "__main__":

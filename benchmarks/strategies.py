@@ -29,11 +29,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from side_by_side import about, markdown, say
+from side_by_side import about, report, say
 
 import tfrec_zoo as zoo
 from tfrec_zoo import checkpoints, registry, tasks
-from tfrec_zoo.artifacts import atomic_write, versions
+from tfrec_zoo.artifacts import atomic_write
 
 #: What is put before a command of training, by the name of the way.
 WAYS: dict[str, tuple[str, ...]] = {
@@ -50,6 +50,9 @@ KILLS = (
 )
 #: Arguments without which a model would draw, so that no two trainings were alike.
 WITHOUT_DRAWS: dict[str, Any] = {"dropout": 0.0, "negatives": None}
+
+
+LOSSES, RATES, ENDS = "Losses", "Examples per second", "What comes of killed processes"
 
 
 def names() -> list[str]:
@@ -213,32 +216,35 @@ def main() -> None:
     parser.add_argument("--kills", action="store_true", help="also kill processes")
     parser.add_argument("--output", type=pathlib.Path, required=True, help="folder of result files")
     arguments = parser.parse_args()
-    head = about(versions=versions())
+    head = about()
     with tempfile.TemporaryDirectory() as temporary:
         folder = pathlib.Path(temporary)
         small = drawn(folder, arguments.rows)
         jobs: list[tuple[str, str, Any]] = [
-            ("losses", f"loss-{m}", lambda m=m: trained(m, small, arguments.epochs))
+            (LOSSES, f"loss-{m}", lambda m=m: trained(m, small, arguments.epochs))
             for m in arguments.models
         ]
         jobs += [
-            ("rates", f"rate-{m}", lambda m=m: timed(m, drawn(folder, arguments.rate_rows), 2))
+            (
+                "Examples per second",
+                f"rate-{m}",
+                lambda m=m: timed(m, drawn(folder, arguments.rate_rows), 2),
+            )
             for m in arguments.rates or ()
         ]
         jobs += [
-            ("kills", f"kill-{way}-{job}".replace(" ", "-").replace(",", ""),
+            (ENDS, f"kill-{way}-{job}".replace(" ", "-").replace(",", ""),
              lambda w=way, j=job, i=i: killed(w, j, i, "DeepFM", drawn(folder, 20_000)))
             for way, job, i in (KILLS if arguments.kills else ())
         ]  # fmt: skip
         tables: dict[str, list[dict[str, Any]]] = {}
-        for table, name, work in jobs:
+        for title, name, work in jobs:
             path = arguments.output / f"{name}.json"
             if not path.exists():
                 atomic_write(path, json.dumps({**head, "row": work()}, indent=1) + "\n")
-            tables.setdefault(table, []).append(json.loads(path.read_text())["row"])
+            tables.setdefault(title, []).append(json.loads(path.read_text())["row"])
         shutil.rmtree(folder, ignore_errors=True)
-    for rows in tables.values():
-        print(markdown(rows, 5), end="\n\n")
+    report(head, tables, 5, arguments.output / "table.json")
 
 
 if __name__ == "__main__":

@@ -7,13 +7,13 @@ The same models, data and batch size, in turn in one process. "Plain" is what on
 """
 
 import argparse
-import json
+import pathlib
 import statistics
 import time
 
 import tensorflow as tf
+from side_by_side import about, report, say
 
-from tfrec_zoo.artifacts import versions
 from tfrec_zoo.data import Examples, simulate
 from tfrec_zoo.models import RecommenderModel, YouTubeRanking, YouTubeRetrieval
 from tfrec_zoo.tasks import NextWatch, WatchTime
@@ -35,13 +35,14 @@ def main() -> None:
     parser.add_argument("--items", type=int, default=4000)
     parser.add_argument("--batch-size", type=int, default=1024)
     parser.add_argument("--epochs", type=int, default=3, help="timed, after one that is not")
+    parser.add_argument("--output", type=pathlib.Path, help="result file")
     arguments = parser.parse_args()
+    head, rows = about(), []
     log = simulate(num_users=arguments.users, num_items=arguments.items)
     models = (
         (NextWatch(log), YouTubeRetrieval, {"hidden_units": (256, 64), "tied": True}),
         (WatchTime(log), YouTubeRanking, {"hidden_units": (128, 64)}),
     )
-    results = {}
     for task, kind, options in models:
         name, given = kind.__name__, task.examples(kind, options)
         examples = given.train
@@ -60,9 +61,9 @@ def main() -> None:
                     rates[way].append(len(examples) / (time.perf_counter() - begin))
         medians = {way: round(statistics.median(rate)) for way, rate in rates.items()}
         ratio = round(medians["ours"] / medians["plain"], 2)
-        results[name] = {"examples": len(examples), **medians, "ratio": ratio}
-        print(name, results[name], flush=True)
-    print(json.dumps({"results": results, "versions": versions()}))
+        rows.append({"model": name, "examples": len(examples), **medians, "ratio": ratio})
+        say(rows[-1])
+    report(head, {"Training, examples per second": rows}, 2, arguments.output)
 
 
 if __name__ == "__main__":

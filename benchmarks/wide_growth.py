@@ -19,9 +19,8 @@ import sys
 from typing import Any
 
 import numpy as np
-from side_by_side import Peer, Turn, about, answer, markdown, peak_mb, rates, spread, timed
+from side_by_side import Peer, Turn, about, answer, peak_mb, rates, report, spread, timed
 
-from tfrec_zoo.artifacts import atomic_write, versions
 from tfrec_zoo.data import Examples, Rows
 from tfrec_zoo.features import (
     CrossedColumn,
@@ -123,17 +122,14 @@ def main() -> None:
         answer(Contender(**arguments.contender).epoch)
         return
     given = {key: getattr(arguments, key) for key in ("examples", "rounds")}
-    found = about(**given, batch_size=BATCH_SIZE, versions=versions())
-    found["results"] = [
+    found = about(**given, batch_size=BATCH_SIZE)
+    rows = [
         row
         for sides in ("both", "wide")
         for optimizer in OPTIMIZERS
         for row in growth(sides, optimizer, sorted(arguments.buckets), **given)
     ]
-    print(f"{found['cores']} cores, {arguments.rounds} rounds:\n")
-    print(markdown(found["results"], 2))
-    if arguments.output:
-        atomic_write(arguments.output, json.dumps(found, indent=1))
+    report(found, {"A training step, as a cross grows": rows}, 2, arguments.output)
 
 
 if __name__ == "__main__":

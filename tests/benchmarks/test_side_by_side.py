@@ -1,12 +1,15 @@
-"""What benchmarks share: where it needs Linux, it says so."""
+"""What benchmarks share: their reports, and where they need Linux, that they say so."""
 
 import importlib.util
+import json
 import pathlib
+import subprocess
 import sys
 
 import pytest
 
-SCRIPT = pathlib.Path(__file__).parents[2] / "benchmarks" / "side_by_side.py"
+REPOSITORY = pathlib.Path(__file__).parents[2]
+SCRIPT = REPOSITORY / "benchmarks" / "side_by_side.py"
 
 
 @pytest.fixture(scope="module")
@@ -31,3 +34,25 @@ def test_peak_counts_what_was_taken(side_by_side):
     taken = bytearray(b"x") * (200 * 2**20)
     del taken
     assert 200 < side_by_side.peak_mb() < 100_000
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="says how many cores there are")
+def test_page_of_a_report(side_by_side, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(sys, "argv", ["/anywhere/indexes.py", "--sizes", "10x2", "a b"])
+    head = side_by_side.about(rounds=2)
+    rows = [{"index": "ivf", "ms": 1.256, "runs": [1.0]}, {"index": "exact", "ms": 20, "mb": 3}]
+    path = tmp_path / "index-latency.json"
+    side_by_side.report(head, {"One query": rows}, 2, path, runs=[1])
+    table = "One query:\n\n| index | ms |\n|---|---|\n| ivf | 1.26 |\n| exact | 20 |\n"
+    assert capsys.readouterr().out == f"\n{table}"
+    written = json.loads(path.read_text())
+    assert (written["rounds"], written["runs"]) == (2, [1])
+
+    page = tmp_path / "page.md"
+    command = [sys.executable, SCRIPT.with_name("page.py"), tmp_path, "--output", page]
+    subprocess.run([*map(str, command)], check=True)
+    section = page.read_text().partition("## ")[2]
+    assert section.startswith("Index latency\n\n")
+    assert "```bash\npython benchmarks/indexes.py --sizes 10x2 'a b'\n```\n" in section
+    assert table in section
+    assert section.rstrip().endswith(f"numpy {written['versions']['numpy']}")
