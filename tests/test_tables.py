@@ -225,7 +225,7 @@ def test_a_page_has_every_row_and_marks_those_without_files(tmp_path: pathlib.Pa
         "| row | seeds | RMSE | MAE | epochs | published | difference |",
         "|---|---|---|---|---|---|---|",
         "| damped-means | † |  |  |  |  |  |",
-        "| MF | 2, 10 | 0.8500 ± 0.0707 | 0.7500 ± 0.0000 | 12/20 | 0.934 (SVD, five folds) | "
+        "| MF | 2, 10 | 0.8500 ± 0.0707 | 0.7500 ± 0.0000 | 12 to 20 | 0.934 (SVD, five folds) | "
         "-0.0840 (reached) |",
         "| FM | † |  |  |  | 0.9326 (DCN of the TFRS tutorial, another fifth) |  |",
     ]

@@ -50,15 +50,15 @@ def values_of(result: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def cell(values: Sequence[float]) -> str:
-    """The mean of values and their deviation; of whole numbers, each that there is.
+    """The mean of values and their deviation; of whole numbers, the least and the most.
 
     Example:
 
-    >>> cell([1200, 1200]), cell([0.5])
-    ('1,200', '0.5000')
+    >>> cell([1200, 1200]), cell([24, 18, 23]), cell([0.5])
+    ('1,200', '18 to 24', '0.5000')
     """
     if values and all(isinstance(value, int) for value in values):
-        return "/".join(f"{value:,}" for value in dict.fromkeys(values))
+        return " to ".join(f"{value:,}" for value in sorted({min(values), max(values)}))
     return mean_and_deviation(values)
 
 
