@@ -1,7 +1,9 @@
 """Files are read as they are: ids as they are written, separators and encodings found."""
 
 import gzip
+import logging
 import pathlib
+import re
 from typing import Any
 
 import numpy as np
@@ -154,6 +156,17 @@ def test_an_index_that_was_written_is_left_out(tmp_path: pathlib.Path) -> None:
     write(tmp_path, "w.csv", ",user_id,item_id,time\n5,a,x,1\n7,b,y,2\n")
     with pytest.raises(ValueError, match="`interactions` must have a name.* column 0 .*5, 7"):
         Log.read(tmp_path / "w.csv")
+
+
+def test_a_column_without_name_and_value_is_left_out(
+    tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Lines that end in a comma have one."""
+    path = write(tmp_path, "w.csv", "user_id,item_id,time,\na,x,1,\nb,y,2,\n")
+    with caplog.at_level(logging.INFO):
+        log = Log.read(path)
+    assert [*log.interactions] == ["user_id", "item_id", "time"]
+    assert "interactions: left out column 3, which has no name and no value" in caplog.messages
 
 
 def test_a_column_that_is_there_twice_is_named(tmp_path: pathlib.Path) -> None:

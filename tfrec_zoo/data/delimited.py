@@ -71,7 +71,8 @@ def read_delimited(
             raise
         if encoding is not None:
             raise _other_encoding(encoding) from error
-        look.encoding = "latin-1"
+        look = _look(path, separator, "latin-1", names)  # Names of columns, too.
+        parser, found = look.parser, look.found
         table = parser.parse(look.encoding)
     if look.encoding not in ("utf8", "utf-8"):
         found.append(f"in {look.encoding}")
@@ -158,6 +159,12 @@ def _look(
         raise ValueError("the file is empty")
     found = []
     encoding = encoding or _encoding(sample)
+    try:
+        codecs.lookup(encoding)
+    except LookupError:
+        raise ValueError(
+            f"`encoding` must be one that Python knows, such as utf-8. Received: {encoding!r}"
+        ) from None
     try:
         text = codecs.getincrementaldecoder(encoding)(errors="replace").decode(sample)
     except UnicodeError as error:

@@ -69,7 +69,7 @@ class Frame:
             numbers = ", ".join(map(str, at[:5]))
             raise ValueError(
                 f"Column {fault.column!r} of `{self.name}` must hold {fault.allowed}; correct the "
-                "rows, drop them, or read the file with bad_rows='skip'. "
+                "rows, drop them, or read the file with bad_rows='skip' (--bad-rows skip). "
                 f"Received {len(at)} of {len(self.data)} {fault.what}: {values}, in row {numbers}"
                 f"{', …' if len(at) > 5 else ''} (the first is 0)"
             )
@@ -164,6 +164,9 @@ def _with_plain_names(frame: pd.DataFrame, name: str) -> pd.DataFrame:
             values = frame.iloc[:, at]
             if pd.api.types.is_integer_dtype(values) and (values == np.arange(len(values))).all():
                 logger.info("%s: left out column %r, which counts the rows", name, column)
+                continue
+            if not column.strip() and values.isna().all():
+                logger.info("%s: left out column %d, which has no name and no value", name, at)
                 continue
             if not column.strip():
                 raise ValueError(
