@@ -74,4 +74,4 @@ def test_without_optuna(
 ) -> None:
     monkeypatch.setitem(sys.modules, "optuna", None)
     line = fails("search", "next-watch/EASE", "--dataset", dataset, "--output", tmp_path)
-    assert 'pip install "tfrec_zoo[search]"' in line
+    assert 'pip install ".[search]"' in line

@@ -50,7 +50,8 @@ def run(arguments: argparse.Namespace) -> None:
         import uvicorn  # noqa: F401
     except ImportError as error:
         raise ImportError(
-            f'The server needs what `pip install "tfrec_zoo[serve]"` installs. {error}'
+            "The server needs what the extra `serve` of this package installs, such as "
+            f'pip install ".[serve]" in its folder. {error}'
         ) from error
     from tfrec_zoo import pretrained
     from tfrec_zoo.serving.server import ServerOptions, make_app

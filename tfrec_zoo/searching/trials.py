@@ -151,7 +151,8 @@ def _optuna() -> Any:
         import optuna  # An extra.
     except ImportError as error:
         raise ImportError(
-            f'A search needs what `pip install "tfrec_zoo[search]"` installs. {error}'
+            "A search needs what the extra `search` of this package installs, such as "
+            f'pip install ".[search]" in its folder. {error}'
         ) from error
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     return optuna

@@ -121,4 +121,4 @@ def test_help_knows_the_defaults(capsys):
 
 def test_without_what_it_needs(films, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "uvicorn", None)
-    assert 'pip install "tfrec_zoo[serve]"' in fails(capsys, films)
+    assert 'pip install ".[serve]"' in fails(capsys, films)
