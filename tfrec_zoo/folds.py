@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from tfrec_zoo.evaluation import user_folds
 from tfrec_zoo.models import RetrievalModel
+from tfrec_zoo.needs import allow_idle
 from tfrec_zoo.tasks import Task
 from tfrec_zoo.training import Training, fit
 
@@ -44,7 +45,8 @@ def train_folds(
                 f"Received: all {len(given.train)} examples in one of {number} folds"
             )
         tf.keras.utils.set_random_seed(training.seed)
-        model = type(retrieval)(retrieval.features, **arguments)
+        with allow_idle():
+            model = type(retrieval)(retrieval.features, **arguments)
         fit(model, part, training, given.negatives)
         models.append(model)
     return tuple(models)

@@ -87,6 +87,11 @@ def quickstart(
     if plot:
         require_matplotlib()
     ranker_class = registry.get(ranker).load()
+    if ranker != "YouTubeRanking" and not log.has_times:
+        raise ValueError(
+            "`ranker` ranks what the order of events is known of, and nothing is ranked of a log "
+            f"without times: leave it out, or name the column of the times. Received: {ranker!r}"
+        )
     if (ranker_class.family, ranker_class.reads) != ("ranking", "features"):
         raise ValueError(
             f"`ranker` must be a ranking model of features; see: tfrec-zoo list. Received: {ranker}"

@@ -254,3 +254,42 @@ def test_times_by_a_format(tmp_path: pathlib.Path) -> None:
     log = Log.read(path, time_format="%d.%m.%Y %H:%M")
     assert log.interactions.time.tolist() == [86_400 + 36_000]
     assert Log.read(path, time="").roles == Roles(time="")
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "message"),
+    [
+        ("user_id,item_id\na,x\n", {"time_unit": "s"}, "`time_unit` is for a column of times"),
+        ("user_id,item_id\na,x\n", {"time_format": "%Y"}, "`time_format` is for a column of times"),
+        (
+            "user_id,item_id,time\na,x,2024-01-31\n",
+            {"time_unit": "ms"},
+            "`time_unit` is for times that are numbers; these are dates: leave it out",
+        ),
+        (
+            "user_id,item_id,time\na,x,1\n",
+            {"time_unit": "ms", "time_format": "%Y"},
+            "leave one of the two out. Received: 'ms' and '%Y'",
+        ),
+    ],
+)
+def test_what_is_said_of_times_in_vain(
+    content: str, options: dict[str, Any], message: str, tmp_path: pathlib.Path
+) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        Log.read(write(tmp_path, "w.csv", content), **options)
+
+
+@pytest.mark.parametrize("name", ["separator", "encoding", "names"])
+def test_what_is_said_of_text_in_vain(name: str, tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "w.parquet"
+    pd.DataFrame({"user_id": ["a"], "item_id": ["x"], "time": [1]}).to_parquet(path)
+    given: Any = {name: ["a", "b", "c"] if name == "names" else ";"}
+    message = f"`{name}` is for delimited text, such as CSV, which w.parquet is not: leave it out"
+    with pytest.raises(ValueError, match=message):
+        Log.read(path, **given)
+
+
+def test_names_of_columns_are_in_the_encoding_of_the_file(tmp_path: pathlib.Path) -> None:
+    path = write(tmp_path, "w.csv", "Käufer;n\né;1\n".encode("latin-1"))
+    assert read_frame(path, ids=("Käufer",)).to_dict("list") == {"Käufer": ["é"], "n": [1]}

@@ -108,11 +108,12 @@ def test_the_command_has_what_the_best_trial_has_in_place_of_the_presets(
     (tmp_path / "b").mkdir()
     search = zoo.search(
         "next-watch/EASE", small_log, tmp_path / "b", 1, seed=5,
-        space={"max_neighbors": (None, 3)}, options={"bags": (3, 5)}, arguments={"l2": 7.0},
+        space={"max_neighbors": (None, 3)}, options={"held_out": "validation"},
+        arguments={"l2": 7.0},
     )  # fmt: skip
     # No neighbors are the preset's own: nothing to say.
     assert of(search.command("x")) == {
-        **{"task": {"bags": (3, 5)}, "training": {}, "set": {"l2": 7.0}, "seed": 5},
+        **{"task": {"held_out": "validation"}, "training": {}, "set": {"l2": 7.0}, "seed": 5},
     }
     written = json.loads((tmp_path / "b" / "trial-0.json").read_text())
     assert written["search"]["arguments"] == {"l2": 7.0}

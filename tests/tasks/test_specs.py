@@ -342,7 +342,7 @@ def test_without_order_the_history_is_one_bag_and_the_latest_search_is_withheld(
     events = pd.DataFrame({"user_id": list("aaabbb"), "item_id": list("xyzxzy"), "time": range(6)})
     searches = pd.DataFrame({"user_id": ["a", "a"], "time": [0.5, 1.5], "query": ["old", "new"]})
     log = Log("mine", events, searches=searches)
-    task = NextWatch(log, order=False, last_watched=True)
+    task = NextWatch(log, order=False)
     examples = task.examples(YouTubeRetrieval)
     names = [column.name for column in examples.spec.query]
     assert names == [

@@ -82,6 +82,15 @@ OTHERS: dict[str, dict[str, Any]] = {
         "seed": 8,
     },
 }
+BY_TIME, AT_RANDOM = {"split": "time"}, {"split": "random-out"}
+_SHARES = ("validation_fraction", "test_fraction")
+#: Options that others take to have an effect, by task and option; those of watch-time have models.
+BESIDE: dict[str, dict[str, dict[str, Any]]] = {
+    **{
+        name: {**dict.fromkeys(_SHARES, BY_TIME), "seed": AT_RANDOM}
+        for name in ("next-watch", "choice", "ncf")
+    },
+}
 #: Values that are refused, when a task is made or when its examples are.
 WRONG: dict[str, dict[str, list[Any]]] = {
     "next-watch": {
@@ -182,6 +191,10 @@ def test_the_checksum_is_of_every_option(name: str, option: str, log: Log, retri
     value = models.get(option, OTHERS[name][option])
     # Models of folds come with the one that serves.
     given = {"sources": sources, "split": SPLIT} if option == "fold_models" else {}
+    given = {"sources": sources} if option == "num_candidates" else given
+    given = {**given, **BESIDE.get(name, {}).get(option, {})}
+    if (name, option) == ("clicks", "negatives"):  # They are drawn where nothing is rated.
+        log = dataclasses.replace(log, interactions=log.interactions.drop(columns="weight"))
     plain, other, again = (
         tasks.make(name, log, **given, **options)
         for options in ({}, {option: value}, {option: value})

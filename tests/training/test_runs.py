@@ -42,9 +42,10 @@ def halves() -> Log:
 def test_train_learns_who_chooses_what(
     name: str, task: str, arguments: dict[str, Any], halves: Log
 ) -> None:
-    training = Training(
-        epochs=8, batch_size=128, learning_rate=0.03, optimizer="lazy_adam", verbose=0
-    )
+    training = Training(batch_size=128, verbose=0)
+    if name != "EASE":
+        how: dict[str, Any] = {"epochs": 8, "learning_rate": 0.03, "optimizer": "lazy_adam"}
+        training = dataclasses.replace(training, **how)
     # A log stands for the default task on it.
     run = tfrec_zoo.train(name, halves, training, **arguments)
     assert type(run.model).__name__ == name and run.task.name == task
@@ -205,7 +206,8 @@ def run(request: pytest.FixtureRequest, small_log: Log) -> Run:
     if request.param == "YouTubeRetrieval":
         arguments = {"hidden_units": (8,), "tied": True}
     task = tasks.NextWatch(small_log, bags=(3,))
-    return tfrec_zoo.train(request.param, task, Training(epochs=1, verbose=0), **arguments)
+    training = Training(epochs=None if request.param == "EASE" else 1, verbose=0)
+    return tfrec_zoo.train(request.param, task, training, **arguments)
 
 
 def of_two(run: Run) -> dict[str, Any]:
@@ -295,7 +297,7 @@ def test_save_leaves_what_can_be_loaded_and_restored(run: Run, tmp_path: pathlib
     assert (result["dataset"], result["protocol"], result["seed"]) == ("small", task.protocol, 0)
     assert result["statistics"]["epochs"] == 1
     assert result["config"]["options"] == {"bags": [3]} and result["config"]["preset"] == "a/b"
-    assert result["config"]["training"]["epochs"] == 1
+    assert result["config"]["training"]["epochs"] == run.training.epochs
     assert "features" not in result["config"]["arguments"]
     assert result["history"] == run.history
     manifest = json.loads((folder / "model" / "manifest.json").read_text(encoding="utf-8"))

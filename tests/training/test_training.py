@@ -231,8 +231,9 @@ def test_the_wide_sides_rate_is_positive() -> None:
 
 def test_training_as_json() -> None:
     training = Training(
-        epochs=3, grid={"l2": (0.1, 1.0)}, wide={"learning_rate": 0.5}, pretraining=Training(seed=4)
-    )
+        epochs=3, grid={"l2": (0.1, 1.0)}, wide={"learning_rate": 0.5}, optimizer="ftrl+adagrad",
+        pretraining=Training(seed=4), seed=4,
+    )  # fmt: skip
     found = json.loads(json.dumps(training.to_dict()))
     assert (found["epochs"], found["grid"], found["wide"]) == (
         3, {"l2": [0.1, 1.0]}, {"learning_rate": 0.5}

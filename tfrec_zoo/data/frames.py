@@ -204,6 +204,8 @@ def _times(
             f"Column {column!r} of `{made.name}` must hold {_TIMES}. "
             f"Received {values.dtype}: {values.head(3).tolist()} ({error})"
         ) from error
+    if column != UPLOAD_TIME:
+        _refuse_idle(values, recognized, unit, form)
     made.times[column] = recognized
     numbers = seconds.to_numpy(np.float64)
     is_missing = values.isna().to_numpy() | (values == "").to_numpy(bool, na_value=False)
@@ -213,6 +215,22 @@ def _times(
     if wrong.any():
         made.faults.append(Fault(column, wrong, _TIMES, "that are no times", values))
     return seconds
+
+
+def _refuse_idle(
+    values: pd.Series, recognized: str, unit: TimeUnit | None, form: str | None
+) -> None:
+    """Raises an error for a unit of times that are dates, or a format of what is no text."""
+    if unit is not None and recognized == "dates":
+        raise ValueError(
+            "`time_unit` is for times that are numbers; these are dates: leave it out. "
+            f"Received: {unit!r}, and times such as {values.head(3).tolist()}"
+        )
+    if form is not None and pd.api.types.is_datetime64_any_dtype(values):
+        raise ValueError(
+            "`time_format` is for times that are text; these are dates: leave it out. "
+            f"Received: {form!r}, and times such as {values.head(3).tolist()}"
+        )
 
 
 def _plain(values: pd.Series, column: str, name: str) -> pd.Series:

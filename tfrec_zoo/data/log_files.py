@@ -13,8 +13,9 @@ import pandas as pd
 from tfrec_zoo.data.delimited import BadRows
 from tfrec_zoo.data.frames import read_columns
 from tfrec_zoo.data.read import frame_files, name_of, read_frame, read_roles, text_columns
-from tfrec_zoo.data.roles import EVENTS, FRAMES, ROLES, Roles
+from tfrec_zoo.data.roles import EVENTS, FRAMES, ROLES, UPLOAD_TIME, Roles
 from tfrec_zoo.data.times import TimeUnit, check_unit
+from tfrec_zoo.needs import Need, refuse_idle
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +58,7 @@ def read_log(
         )
     if bad_rows not in ("error", "skip"):
         raise ValueError(f'`bad_rows` must be "error" or "skip". Received: {bad_rows!r}')
-    check_unit(time_unit)
+    check_unit(time_unit, time_format)
     files: dict[str, str | pathlib.Path] = {"interactions": path}
     if path.is_dir():
         files = {**frame_files(path, tuple(FRAMES))}
@@ -97,6 +98,15 @@ def read_log(
     if chosen.title in own:
         moved = {**moved, "items": (*moved["items"], chosen.title)}
     has_times = bool(chosen.time) and (chosen.time in frames[events] or chosen.time != Roles.time)
+    if not has_times and UPLOAD_TIME not in frames.get("items", ()):
+        of_times = Need(
+            ("time_unit", "time_format"),
+            lambda _: False,
+            "is for a column of times, which there is none of: name it by `time` (--time), or "
+            "leave it out",
+        )
+        given = {"time_unit": time_unit, "time_format": time_format}
+        refuse_idle([of_times], {n: v for n, v in given.items() if v is not None}, None)
     for name, frame in frames.items():
         made = read_columns(frame, name, chosen, time_unit, time_format, has_times)
         if bad_rows == "error":

@@ -20,6 +20,7 @@ import pyarrow.parquet
 from tfrec_zoo.data.columns import is_list
 from tfrec_zoo.data.delimited import BadRows, Delimited, read_delimited, stream_delimited
 from tfrec_zoo.data.roles import Roles
+from tfrec_zoo.needs import Need, refuse_idle
 
 logger = logging.getLogger(__name__)
 
@@ -86,6 +87,7 @@ def read_frame(
     """
     path = pathlib.Path(path)
     kind = _required_kind(path)
+    require_text([path], separator=separator, encoding=encoding, names=names)
     try:
         if kind == "parquet":
             frame = pd.read_parquet(path)
@@ -155,6 +157,25 @@ def read_pieces(
                 yield typed(text.table.select(wanted), ids)
     except DAMAGE as error:
         raise ValueError(f"{path} is damaged or no {kind} file: {error}") from error
+
+
+def require_text(files: Sequence[pathlib.Path], **options: Any) -> None:
+    """Refuses options of delimited text where no file is such.
+
+    Args:
+        files: The files.
+        **options: `separator`, `encoding` and `names`, None where they were not given.
+
+    Raises:
+        ValueError: If one was given in vain.
+    """
+    given = {name: value for name, value in options.items() if value is not None}
+    of_text = Need(
+        ("separator", "encoding", "names"),
+        lambda kinds: "csv" in kinds,
+        f"is for delimited text, such as CSV, which {files[0].name} is not: leave it out",
+    )
+    refuse_idle([of_text], given, {kind_of(path) for path in files})
 
 
 def kind_of(path: pathlib.Path) -> str | None:

@@ -12,11 +12,16 @@ _PER_SECOND: dict[str, int] = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _WORDS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 
 
-def check_unit(unit: Any) -> None:
-    """Raises an error for what is no unit of time."""
+def check_unit(unit: Any, form: str | None = None) -> None:
+    """Raises an error for what is no unit of time, or for one beside a format of text."""
     if unit is not None and unit not in get_args(TimeUnit):
         raise ValueError(
             f"`time_unit` must be one of {list(get_args(TimeUnit))}, or None. Received: {unit!r}"
+        )
+    if unit is not None and form is not None:
+        raise ValueError(
+            "`time_unit` is for times that are numbers, `time_format` for text: leave one of the "
+            f"two out. Received: {unit!r} and {form!r}"
         )
 
 

@@ -9,6 +9,7 @@ import tensorflow as tf
 from tfrec_zoo import optimizers
 from tfrec_zoo.models import RecommenderModel
 from tfrec_zoo.models.inputs import sharing_preprocessor
+from tfrec_zoo.needs import allow_idle
 
 #: A variable, and the variables that its rows are spread over, in their order.
 _Pair = tuple[tf.Variable, list[tf.Variable]]
@@ -41,7 +42,8 @@ class Twin:
         # The lookup tables stay those of the model: batches are encoded before they travel.
         with strategy.scope(), sharing_preprocessor(model.preprocessor):
             config = {**model.get_config(), "features": model.features}
-            self.model: RecommenderModel = type(model)(**config)
+            with allow_idle():
+                self.model: RecommenderModel = type(model)(**config)
             self.model.build_weights()
             compile_(self.model)
             self._weights = [*_pairs(_weights(model), _weights(self.model))]

@@ -105,14 +105,15 @@ class FeaturesDepth(Experiment):
             point = []
         else:
             spec = with_features(log, FEATURES[setting["features"]], width)
+            linear = {} if setting["depth"] else {"embedding_dim": width}
             task = NextWatch(log, split=split, spec=spec, order=False)
             run = zoo.train(
                 "YouTubeRetrieval",
                 task,
                 training,
                 hidden_units=units(setting["depth"], width),
-                embedding_dim=width,
                 dropout=self.parameters["dropout"],
+                **linear,
             )
             point = [{**setting, "map": run.metrics[_MAP]}]
         parameters = float(run.statistics["parameters"])

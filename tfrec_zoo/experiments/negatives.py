@@ -98,7 +98,12 @@ class NegativeStrategies(LiveExperiment):
             **reference,
             "uniform": {"negatives": {"kind": "uniform", "number": number}},
             **{
-                kind: {"negatives": {"kind": kind, "number": number}}
+                kind: {
+                    "negatives": {
+                        "kind": kind,
+                        **({"number": number} if zoo.Negatives(kind).draws else {}),
+                    }
+                }
                 for kind in self.parameters["kinds"]
             },
             **{

@@ -9,6 +9,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
+from tfrec_zoo.needs import Need, not_default, refuse_idle
 from tfrec_zoo.typed_fields import check, checked
 
 Kind = Literal["in-batch", "uniform", "log-uniform", "popularity", "mixed", "column", "hard"]
@@ -16,6 +17,13 @@ Kind = Literal["in-batch", "uniform", "log-uniform", "popularity", "mixed", "col
 WITH_BATCH = ("in-batch", "mixed", "column")
 #: Those whose odds depend on how often each item was chosen.
 COUNTED = ("in-batch", "popularity", "mixed", "column")
+#: What fields take to have an effect.
+_NEEDS = (
+    Need(("number",), lambda n: n.draws, "is for kinds that draw items besides those of a batch"),
+    Need(("exponent",), lambda n: n.kind == "popularity", 'is for the kind "popularity"'),
+    Need(("key",), lambda n: n.kind == "column", 'is for the kind "column"'),
+    Need(("share", "temperature", "pool"), lambda n: n.kind == "hard", 'is for the kind "hard"'),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,6 +81,7 @@ class Negatives:
             raise ValueError(f"`share` must be in (0, 1]. Received: {self.share}")
         if not 0 <= self.temperature < float("inf"):
             raise ValueError(f"`temperature` must be at least 0. Received: {self.temperature}")
+        refuse_idle(_NEEDS, not_default(self), self)
 
     @property
     def has_batch(self) -> bool:

@@ -4,12 +4,13 @@ import functools
 import inspect
 import math
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
 
 from tfrec_zoo.losses import Negatives
+from tfrec_zoo.needs import Need, refuse_idle
 from tfrec_zoo.typed_fields import checked_by
 
 #: Ranges of numbers by the name of the argument, in words.
@@ -23,6 +24,15 @@ _RANGES: dict[str, tuple[str, Callable[[Any], bool]]] = {
 }
 #: The range of all other numbers.
 _POSITIVE: tuple[str, Callable[[Any], bool]] = ("positive", lambda x: x > 0)
+
+#: What the arguments of a tower take to have an effect.
+OF_TOWER = Need(
+    ("activation", "normalization"),
+    lambda given: given.get("hidden_units") != (),
+    "is of the layers of the tower, of which hidden_units=() has none: leave it at its default",
+)
+#: What its dropout takes, where nothing else is dropped.
+DROPOUT_OF_TOWER = Need(("dropout",), OF_TOWER.is_met, OF_TOWER.words)
 
 
 def checks_arguments(init: Callable[..., None]) -> Callable[..., None]:
@@ -44,21 +54,46 @@ def checks_arguments(init: Callable[..., None]) -> Callable[..., None]:
         except ValueError:
             _in_words_of_its_own(init, given)
             raise
+        if type(self).__init__ is checking:  # Those of a base class are not what was given.
+            _refuse_idle(init, type(self).needs, values)
         init(*given.args, **given.kwargs)
 
     return checking
 
 
-def checked_arguments(init: Callable[..., None], given: Mapping[str, Any]) -> dict[str, Any]:
+def _refuse_idle(
+    init: Callable[..., None], needs: Sequence[Need], given: Mapping[str, Any]
+) -> None:
+    """Refuses arguments that differ from their defaults and have no effect beside the others."""
+    signature = inspect.signature(init).parameters
+    defaults = {name: _plain(signature[name].default) for name in _parameters(init)}
+    values = {name: _plain(value) for name, value in given.items()}
+    changed = {n: v for n, v in values.items() if n in defaults and not _is_same(v, defaults[n])}
+    refuse_idle(needs, changed, {**defaults, **values})
+
+
+def _plain(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _is_same(value: Any, default: Any) -> bool:
+    return type(value) is type(default) and bool(value == default)
+
+
+def checked_arguments(
+    init: Callable[..., None], given: Mapping[str, Any], needs: Sequence[Need] = ()
+) -> dict[str, Any]:
     """The arguments as the types that a constructor declares, once they are in their ranges.
 
     Args:
         init: The constructor.
         given: Arguments by name, besides the features.
+        needs: What arguments take to have an effect.
 
     Raises:
         TypeError: If there is no such argument; names those there are.
-        ValueError: If a value is of another type or out of range; says what is allowed.
+        ValueError: If a value is of another type or out of range, or has no effect; says what is
+            allowed, or what it is for.
     """
     known = _parameters(init)
     unknown = sorted(set(given) - set(known))
@@ -69,6 +104,7 @@ def checked_arguments(init: Callable[..., None], given: Mapping[str, Any]) -> di
         )
     found = _typed(init, given)
     _check_ranges(init, found)
+    _refuse_idle(init, needs, found)
     return found
 
 

@@ -10,16 +10,11 @@ import tensorflow as tf
 
 import tfrec_zoo.optimizers  # noqa: F401 (registers their names with `compile`)
 from tfrec_zoo.draws import at_step
-from tfrec_zoo.features import (
-    Encoded,
-    Features,
-    FeatureSpec,
-    RawFeature,
-    request_arrays,
-)
-from tfrec_zoo.models.arguments import checked_arguments, checks_arguments
+from tfrec_zoo.features import Encoded, Features, FeatureSpec, RawFeature, request_arrays
+from tfrec_zoo.models.arguments import OF_TOWER, checked_arguments, checks_arguments
 from tfrec_zoo.models.inputs import feature_arrays, is_raw, label_array, preprocessor_for
 from tfrec_zoo.models.keras_methods import KerasMethods, plain
+from tfrec_zoo.needs import Need, allow_idle
 
 
 class RecommenderModel(KerasMethods):
@@ -64,8 +59,12 @@ class RecommenderModel(KerasMethods):
     takes_all_at_once: ClassVar[bool] = False
     #: Whether `adapt` has to learn from the training examples before the first step.
     adapts: ClassVar[bool] = False
+    #: Whether it may have two optimizers, the first of a wide side.
+    has_wide_side: ClassVar[bool] = False
     #: Arguments with which it trains in seconds on a small log.
     quick_arguments: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+    #: What arguments take to have an effect, asked of all of them by name.
+    needs: ClassVar[tuple[Need, ...]] = (OF_TOWER,)
 
     @classmethod
     def learns_from_pairs(cls, arguments: Mapping[str, Any]) -> bool:
@@ -133,10 +132,10 @@ class RecommenderModel(KerasMethods):
 
         Raises:
             TypeError: If there is no such argument.
-            ValueError: If a value is of another type or out of range; says what is allowed.
+            ValueError: If a value is of another type or out of range, or has no effect.
         """
         try:
-            return checked_arguments(cls.__init__, arguments)
+            return checked_arguments(cls.__init__, arguments, cls.needs)
         except (TypeError, ValueError) as error:
             raise type(error)(f"{cls.__name__}: {error}") from None
 
@@ -390,7 +389,8 @@ class RecommenderModel(KerasMethods):
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
         """Returns an untrained model with the configuration that `get_config` returned."""
         config = plain(config)
-        return cls(**{**config, "features": Features.from_config(config["features"])})
+        with allow_idle():
+            return cls(**{**config, "features": Features.from_config(config["features"])})
 
 
 def _for_each(values: tf.Tensor, weight: Any) -> tf.Tensor:

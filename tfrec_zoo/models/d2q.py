@@ -18,6 +18,7 @@ from tfrec_zoo.layers import Logit, Normalization, Tower, WatchTimeQuantiles, be
 from tfrec_zoo.losses import Squared
 from tfrec_zoo.models.embedding_ranking import EmbeddingRankingModel
 from tfrec_zoo.models.inputs import label_array
+from tfrec_zoo.needs import Need
 
 #: The least watch time that is predicted, of which there is a logarithm.
 _LEAST = 1e-6
@@ -81,6 +82,19 @@ class D2Q(EmbeddingRankingModel):
     default_task = "watch-time"
     arguments_to_predict = MappingProxyType({"watch time": MappingProxyType({})})
     quick_arguments = MappingProxyType({"hidden_units": (128, 64), "dropout": 0.1})
+    needs = (
+        *EmbeddingRankingModel.needs,
+        Need(
+            ("num_groups", "num_quantiles"),
+            lambda given: given["target"] == "quantile",
+            'is for the target "quantile": leave it out',
+        ),
+        Need(
+            ("duration",),
+            lambda given: given["target"] != "seconds",
+            "makes no difference to seconds: leave it out, or give another target",
+        ),
+    )
     adapts = True
 
     def __init__(

@@ -1,14 +1,16 @@
 """Base of the ranking models that are built on embeddings."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import tensorflow as tf
 
 from tfrec_zoo.features import DenseFeatures, Features, make_embedding_tables, seeded
 from tfrec_zoo.layers import FieldEmbeddings, LinearFeatures
 from tfrec_zoo.losses import Logistic
+from tfrec_zoo.models.arguments import DROPOUT_OF_TOWER, OF_TOWER
 from tfrec_zoo.models.ranking import RankingModel
+from tfrec_zoo.needs import Need
 
 
 class EmbeddingRankingModel(RankingModel):
@@ -32,6 +34,8 @@ class EmbeddingRankingModel(RankingModel):
             default the width grows with the logarithm.
         name: Name of the model.
     """
+
+    needs: ClassVar[tuple[Need, ...]] = (OF_TOWER, DROPOUT_OF_TOWER)
 
     def __init__(
         self,

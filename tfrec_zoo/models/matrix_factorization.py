@@ -17,6 +17,7 @@ from tfrec_zoo.losses import BPR, WARP, Logistic, Squared
 from tfrec_zoo.models.inputs import label_array
 from tfrec_zoo.models.keras_metrics import of_impressions
 from tfrec_zoo.models.retrieval import NegativesLike, RetrievalModel
+from tfrec_zoo.needs import Need
 from tfrec_zoo.recommenders import tfrs
 
 
@@ -64,6 +65,7 @@ class MatrixFactorization(RetrievalModel):
     """
 
     reads = "ids"
+    needs = (Need(("margin",), lambda given: given["loss"] == "warp", 'is of the loss "warp"'),)
     arguments_to_predict = MappingProxyType(
         {
             "rating": MappingProxyType({"loss": "squared"}),

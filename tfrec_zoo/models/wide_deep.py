@@ -15,6 +15,7 @@ from tfrec_zoo import optimizers
 from tfrec_zoo.features import Features, NumberColumn, seed_after
 from tfrec_zoo.layers import LinearFeatures, Logit, Normalization, Tower, beside, sum_fields
 from tfrec_zoo.models.embedding_ranking import EmbeddingRankingModel
+from tfrec_zoo.needs import Need
 
 
 class WideDeep(EmbeddingRankingModel):
@@ -60,6 +61,18 @@ class WideDeep(EmbeddingRankingModel):
         Cheng et al., DLRS 2016, equations 1 to 3 and §4.2.
     """
 
+    has_wide_side = True
+    needs = (
+        *EmbeddingRankingModel.needs,
+        Need(
+            (
+                *("hidden_units", "embedding_dim", "embedding_initializer"),
+                *("dropout", "activation", "normalization", "l2", "batch_l2"),
+            ),
+            lambda given: given["sides"] != "wide",
+            'is of the deep side, which sides="wide" leaves out: leave it at its default',
+        ),
+    )
     quick_arguments = MappingProxyType({"hidden_units": (128, 64), "dropout": 0.1})
 
     def __init__(

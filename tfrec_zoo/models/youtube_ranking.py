@@ -14,6 +14,7 @@ import tensorflow as tf
 from tfrec_zoo.features import DenseFeatures, Features, make_embedding_tables, seed_after, seeded
 from tfrec_zoo.layers import Dropout, Normalization, Tower, TwoSidedDense, UnitNormalization
 from tfrec_zoo.losses import WeightedLogistic
+from tfrec_zoo.models.arguments import DROPOUT_OF_TOWER, OF_TOWER
 from tfrec_zoo.models.ranking import RankingModel
 
 
@@ -62,6 +63,7 @@ class YouTubeRanking(RankingModel):
     arguments_to_predict = MappingProxyType(
         {"watch time": MappingProxyType({}), "probability": MappingProxyType({"weighted": False})}
     )
+    needs = (OF_TOWER, DROPOUT_OF_TOWER)
     quick_arguments = MappingProxyType({"hidden_units": (128, 64), "dropout": 0.1})
 
     @classmethod

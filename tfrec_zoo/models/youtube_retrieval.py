@@ -27,7 +27,9 @@ from tfrec_zoo.layers import (
     huffman_leaves,
     zipf_counts,
 )
+from tfrec_zoo.models.arguments import OF_TOWER
 from tfrec_zoo.models.retrieval import NegativesLike, RetrievalModel
+from tfrec_zoo.needs import Need
 
 
 def _initializer(seed: int | None) -> tf.keras.initializers.Initializer:
@@ -86,6 +88,14 @@ class YouTubeRetrieval(RetrievalModel):
         softmax: Morin & Bengio, AISTATS 2005, and Mikolov et al., NIPS 2013.
     """
 
+    needs = (
+        OF_TOWER,
+        Need(
+            ("embedding_dim",),
+            lambda given: not given["hidden_units"],
+            "is the width at depth 0, at others the last of `hidden_units` is: set those",
+        ),
+    )
     _HIDDEN_UNITS = (1024, 512, 256)
     _EMBEDDING_DIM = 256
 

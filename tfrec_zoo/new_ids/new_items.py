@@ -10,6 +10,7 @@ from tfrec_zoo.features.more_items import item_ids, with_items
 from tfrec_zoo.models.base import RecommenderModel
 from tfrec_zoo.models.keras_methods import plain
 from tfrec_zoo.models.retrieval import RetrievalModel
+from tfrec_zoo.needs import allow_idle
 from tfrec_zoo.new_ids.new_rows import Content, Rule
 from tfrec_zoo.new_ids.warm_starts import warm_start
 
@@ -63,9 +64,15 @@ def add_items(model: Any, items: Any, new_rows: Rule = "content") -> Any:
         for layer in (model, *model.submodules)
         for rows in getattr(layer, "id_rows", ())
     )
+    if not has_vectors and new_rows != "content" and not isinstance(new_rows, Content):
+        raise ValueError(
+            f"`new_rows` is what vectors of new ids start from, and {type(model).__name__} has "
+            f"none: leave it out. Received: {new_rows!r}"
+        )
     if has_vectors and isinstance(new_rows, Content) and new_rows.items is frame:
         _require_known(model.features, frame)
-    made = type(model)(**{**plain(model.get_config()), "features": features})
+    with allow_idle():
+        made = type(model)(**{**plain(model.get_config()), "features": features})
     warm_start(made, model, {features.spec.item.space: new_rows})
     return made
 

@@ -146,11 +146,11 @@ WITHOUT_IDS = (
 
 
 def _wide_deep(row: str, training: Training, sides: str = "both") -> Preset:
-    tower = {"embedding_dim": 16, "hidden_units": (128, 128, 128), "dropout": 0.2}
+    deep: dict[str, Any] = {"embedding_dim": 16, "hidden_units": (128, 128, 128)}
+    deep.update(dropout=0.2, batch_l2=0.001)
     crossed = {"crosses": _CROSSES}
-    return _row(
-        "wide-deep", row, "WideDeep", training, crossed, sides=sides, batch_l2=0.001, **tower
-    )
+    own = {} if sides == "wide" else deep
+    return _row("wide-deep", row, "WideDeep", training, crossed, sides=sides, **own)
 
 
 def _with_l1(l1: float) -> Training:

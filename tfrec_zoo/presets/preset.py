@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from tfrec_zoo import tasks
@@ -57,9 +58,18 @@ class Preset:
         """Whether the data set has to be brought along, as a folder."""
         return self.dataset != "simulated" and not self.dataset.startswith("movielens/")
 
-    def options_of(self, seed: int) -> dict[str, Any]:
-        """The options of the task of a training with a seed."""
-        return {**self.options, **({"seed": seed} if self.moves_split else {})}
+    def options_of(
+        self, seed: int, others: Mapping[str, Any] = MappingProxyType({})
+    ) -> dict[str, Any]:
+        """The options of the task of a training.
+
+        Args:
+            seed: Seed of the training.
+            others: Options in place of the preset's, such as a split that draws nothing.
+        """
+        split = {**self.options, **others}.get("split", "random")
+        moves = self.moves_split and split == "random"
+        return {**self.options, **({"seed": seed} if moves else {})}
 
     def make_task(self, log: Log, training_seed: int = 0, **options: Any) -> Task:
         """The task on a log.
@@ -69,7 +79,7 @@ class Preset:
             training_seed: Seed of the training that it is for.
             **options: Options in place of the preset's.
         """
-        return tasks.make(self.task, log, **{**self.options_of(training_seed), **options})
+        return tasks.make(self.task, log, **{**self.options_of(training_seed, options), **options})
 
     def is_baseline(self, task: Task) -> bool:
         """Whether the row is a baseline of the task, and no model of the zoo."""

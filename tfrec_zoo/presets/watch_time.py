@@ -28,7 +28,7 @@ WATCH_TIME = (
     _youtube("weighted"),
     _youtube("weighted-exact-odds", exact_odds=True),
     _youtube("unweighted", weighted=False),
-    _youtube("no-hidden-layers", hidden_units=()),
+    _youtube("no-hidden-layers", hidden_units=(), dropout=0.0),
 )
 
 #: A day in the whole data, midnight of 1 May 2022 where the app is used, in Unix time. The last
@@ -65,7 +65,7 @@ KUAIRAND = (
     _kuairand("median", "median", Training()),
     _kuairand("duration-means", "duration-means", Training()),
     _kuairand("item-means", "item-means", Training()),
-    _network("no-hidden-layers", "YouTubeRanking", 0.01, hidden_units=()),
+    _network("no-hidden-layers", "YouTubeRanking", 0.01, hidden_units=(), dropout=0.0),
     _network("unweighted", "YouTubeRanking", 0.003, weighted=False),
     _network("weighted", "YouTubeRanking", 0.003),
     _network("weighted-exact-odds", "YouTubeRanking", 0.003, exact_odds=True),

@@ -9,7 +9,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfrec_zoo import presets, registry
+from tfrec_zoo import presets, registry, tasks
+from tfrec_zoo.needs import Need, allow_idle, refuse_idle
 from tfrec_zoo.presets import Preset
 from tfrec_zoo.searching.spaces import (
     Space,
@@ -24,10 +25,18 @@ from tfrec_zoo.training import Training
 from tfrec_zoo.training.large_tables import suited_negatives
 from tfrec_zoo.training.precision import half_precision
 from tfrec_zoo.training.resuming import unfinished
+from tfrec_zoo.training.runs import require_used
 from tfrec_zoo.training.trainer import Trainer
 
 #: Epochs to wait for an improvement, where neither the preset nor its task says.
 _PATIENCE = 2
+#: Fields of `Training` that are the search's.
+_OWN = Need(
+    ("grid", "seed", "verbose", "checkpoint_dir"),
+    lambda _: False,
+    "is a matter of the search: leave it out of `training` (`space` says what is searched, and "
+    "`seed` is of all trainings)",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,6 +125,7 @@ def search(
     """
     if trials < 1:
         raise ValueError(f"`trials` must be a positive whole number. Received: {trials!r}")
+    refuse_idle([_OWN], training or {}, None)
     start = presets.get(preset) if isinstance(preset, str) else preset
     given = {**(training or {}), **(arguments or {})}
     grid = {name: v for name, v in start.training.grid.items() if name not in given}
@@ -132,6 +142,9 @@ def search(
         raise ValueError(f"A baseline has no settings to search. Received: {start.name!r}")
     cls = registry.get(start.model).load()
     cls.checked_arguments(start.arguments)
+    patience = start.training.patience or _PATIENCE
+    tasks.require_used_options(task, options or {}, cls, start.arguments, patience)
+    require_used(cls, start.training, Training())
     if space is None:
         found = default_space(cls, start.training)
         space = {name: one for name, one in found.items() if name not in given}
@@ -160,7 +173,7 @@ def search(
         with unfinished(output, True, f"trial-{number}") as state:
             kept = dataclasses.replace(tried, checkpoint_dir=state)
             try:
-                with half_precision(kept.mixed_precision):
+                with half_precision(kept.mixed_precision), allow_idle():
                     metrics, _ = Trainer().validated(cls, task, kept, made, watch)
             except (Pruned, ValueError) as error:
                 ended = error  # It is not going on.

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 from tfrec_zoo.models import RecommenderModel
+from tfrec_zoo.needs import allow_idle
 from tfrec_zoo.training import Training
 
 #: Fields of `Training` that say nothing of how well a model is going to be trained.
@@ -204,5 +205,6 @@ def changed(
     fields = {field.name for field in dataclasses.fields(Training)}
     own = {name: value for name, value in parameters.items() if name in fields}
     arguments = {name: value for name, value in parameters.items() if name not in fields}
-    cls.checked_arguments(arguments)
-    return dataclasses.replace(training, grid={}, **own), arguments
+    with allow_idle():  # What one trial has may make no difference beside what another has.
+        cls.checked_arguments(arguments)
+        return dataclasses.replace(training, grid={}, **own), arguments

@@ -16,6 +16,7 @@ from tfrec_zoo.features import RawFeature
 from tfrec_zoo.models.base import RecommenderModel
 from tfrec_zoo.models.ranking import RankingModel
 from tfrec_zoo.models.retrieval import RetrievalModel
+from tfrec_zoo.needs import Need, refuse_idle
 from tfrec_zoo.serving.beam_index import BeamIndex
 from tfrec_zoo.serving.filters import ItemFilters
 from tfrec_zoo.serving.funnel import Funnel
@@ -46,6 +47,9 @@ from tfrec_zoo.serving.weights import (
 )
 from tfrec_zoo.serving.whole_catalogue import ServedCatalogue
 
+#: Share of the exact best items that an index finds where nothing else is asked for.
+_TARGET_RECALL = 0.95
+
 
 class ServedRetrieval(ServedRecommender):
     """Serves a retrieval model.
@@ -70,12 +74,19 @@ class ServedRetrieval(ServedRecommender):
         k: int = 100,
         index: IndexKind | Literal["beam"] = "auto",
         log: Log | None = None,
-        target_recall: float = 0.95,
+        target_recall: float = _TARGET_RECALL,
         filters: Sequence[str] = (),
     ) -> None:
         super().__init__()
         if k < 1:
             raise ValueError(f"`k` must be positive. Received: {k!r}")
+        of_recall = Need(
+            ("target_recall",),
+            lambda index: index not in ("exact", "beam"),
+            "is for an approximate index: leave it out, or give another `index`",
+        )
+        given = {} if target_recall == _TARGET_RECALL else {"target_recall": target_recall}
+        refuse_idle([of_recall], given, index)
         self._model = ServedWeights(model)
         self.k = k
         self.index: Index

@@ -7,13 +7,14 @@ from typing import Any
 from tfrec_zoo.data import Log, SampledTest
 from tfrec_zoo.features import FeatureSpec
 from tfrec_zoo.models import RecommenderModel
+from tfrec_zoo.needs import allow_idle, refuse_idle
 from tfrec_zoo.tasks.choice import Choice
 from tfrec_zoo.tasks.clicks import Clicks
 from tfrec_zoo.tasks.item_task import ItemTask
 from tfrec_zoo.tasks.ncf import NCF
 from tfrec_zoo.tasks.next_watch import NextWatch
 from tfrec_zoo.tasks.ratings import Ratings
-from tfrec_zoo.tasks.task import Task, TaskExamples, is_error
+from tfrec_zoo.tasks.task import OfModel, Task, TaskExamples, is_error
 from tfrec_zoo.tasks.watch_time import WatchTime
 from tfrec_zoo.typed_fields import checked
 
@@ -33,6 +34,7 @@ __all__ = [
     "is_error",
     "make",
     "make_again",
+    "require_used_options",
 ]
 
 #: Tasks by name.
@@ -59,6 +61,34 @@ def checked_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     if unknown:
         raise ValueError(f"The task {name!r} has the options {known}. Received: {unknown}")
     return checked(TASKS[name], options)
+
+
+def require_used_options(
+    task: Task,
+    given: Mapping[str, Any],
+    model: type[RecommenderModel],
+    arguments: Mapping[str, Any],
+    patience: int | None = None,
+) -> None:
+    """Refuses options of a task that make no difference to the one model that it is made for.
+
+    Args:
+        task: The task.
+        given: The options that were given, by name.
+        model: Class of the model.
+        arguments: Arguments the model is made with.
+        patience: Epochs without a better metric after which training ends; None for the task's.
+
+    Raises:
+        ValueError: If an option has no effect; says what it is for.
+    """
+    options = {name: getattr(task, name) for name in task.option_names()}
+    patience = task.patience if patience is None else patience
+    of = OfModel(model, {**task.arguments(model), **arguments}, options, patience)
+    try:
+        refuse_idle(task.needs_of_model, given, of)
+    except ValueError as error:
+        raise ValueError(f"{model.__name__} on the task {task.name!r}: {error}") from None
 
 
 def default_task(model: type[RecommenderModel], log: Log | SampledTest) -> str:
@@ -108,4 +138,5 @@ def make_again(result: Mapping[str, Any], log: Log | SampledTest) -> Task:
     }
     if options.get("spec") is not None:
         options["spec"] = FeatureSpec.from_json(json.dumps(options["spec"]))
-    return make(result["task"], log, **options)
+    with allow_idle():
+        return make(result["task"], log, **options)

@@ -8,6 +8,7 @@ import numpy as np
 from tfrec_zoo.data import Examples, interaction_examples
 from tfrec_zoo.data.derived import MAX_HISTORY
 from tfrec_zoo.features import FeatureSpec
+from tfrec_zoo.needs import Need
 from tfrec_zoo.tasks.item_task import ItemTask
 from tfrec_zoo.tasks.specs import choice_spec, next_watch_spec
 
@@ -26,6 +27,14 @@ class Choice(ItemTask):
     """
 
     name = "choice"
+    needs_of_model = (
+        *ItemTask.needs_of_model,
+        Need(
+            ("max_history",),
+            lambda of: of.reads_features and (of.options["spec"] or not of.learns_from_pairs),
+            "is for models that read the bag of the other items: leave it out",
+        ),
+    )
     _predicts = "choice"
 
     max_history: int = MAX_HISTORY

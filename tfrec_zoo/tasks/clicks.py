@@ -16,9 +16,10 @@ import numpy as np
 from tfrec_zoo.data import Examples, Log, labelled_examples
 from tfrec_zoo.evaluation import Outcomes, pointwise_metrics, predict, predict_recorded
 from tfrec_zoo.models import RecommenderModel
+from tfrec_zoo.needs import Need
 from tfrec_zoo.tasks.impressions import with_impressions
 from tfrec_zoo.tasks.specs import click_spec, id_spec
-from tfrec_zoo.tasks.task import Task, TaskExamples
+from tfrec_zoo.tasks.task import INSTEAD_OF_SPEC, NO_FEATURES, Task, TaskExamples
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +58,24 @@ class Clicks(Task):
     name = "clicks"
     metric = "auc"
     training = MappingProxyType({"plateau": 0.2})
+    needs = (
+        Need(("ids", "profile", "crosses"), lambda task: task.spec is None, INSTEAD_OF_SPEC),
+        Need(
+            ("negatives",),
+            lambda task: task.is_sampled,
+            "is for a log without labels, whose impressions are sampled: leave it out",
+        ),
+        Need(
+            ("seed",),
+            lambda task: task.is_sampled or task.split == "random",
+            "is for random splits and sampled impressions: leave it out (the seed of a training "
+            "is its own)",
+        ),
+    )
+    needs_of_model = (
+        *Task.needs_of_model,
+        Need(("ids", "profile", "crosses"), lambda of: of.reads_features, NO_FEATURES),
+    )
 
     label: str | None = None
     threshold: float | None = None
@@ -86,13 +105,18 @@ class Clicks(Task):
         if self.crosses is not None and self.crosses < 1:
             raise ValueError(f"`crosses` must be positive. Received: {self.crosses!r}")
 
+    @property
+    def is_sampled(self) -> bool:
+        """Whether the log has no labels, so that impressions are sampled."""
+        has_weights = self.log.roles.weight in self.log.interactions
+        return not (self.label or self.log.impressions is not None or has_weights)
+
     @functools.cached_property
     def _labelled(self) -> tuple[Log, bool]:
         """The log that has the labels, and whether its impressions are sampled."""
-        log, r = self.log, self.log.roles
-        if self.label or log.impressions is not None or r.weight in log.interactions:
-            return log, False
-        return with_impressions(log, self.negatives, self.seed), True
+        if not self.is_sampled:
+            return self.log, False
+        return with_impressions(self.log, self.negatives, self.seed), True
 
     @functools.cached_property
     def parts(self) -> tuple[Examples, Examples, Examples]:

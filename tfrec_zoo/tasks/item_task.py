@@ -23,10 +23,11 @@ from tfrec_zoo.data.sharded import ShardedLog
 from tfrec_zoo.evaluation import Outcomes, evaluate_lists, full_ranking
 from tfrec_zoo.features import FeatureSpec
 from tfrec_zoo.models import RecommenderModel
+from tfrec_zoo.needs import Need
 from tfrec_zoo.tasks.sharded import ShardedTask
 from tfrec_zoo.tasks.specs import history_spec, id_spec, longest_history, of_items
-from tfrec_zoo.tasks.splits import SplitName, make_split
-from tfrec_zoo.tasks.task import Task, TaskExamples
+from tfrec_zoo.tasks.splits import OF_SHARES, SplitName, make_split
+from tfrec_zoo.tasks.task import NO_FEATURES, Task, TaskExamples
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +55,25 @@ class ItemTask(Task):
     """
 
     metric = "hit_rate_at_10"
+    needs: ClassVar[tuple[Need, ...]] = (
+        OF_SHARES,
+        Need(
+            ("seed",),
+            lambda task: task.draws,
+            "is for random splits and for examples that are drawn: leave it out, or give "
+            'split="random-out" or "random" (the seed of a training is its own)',
+        ),
+    )
+    needs_of_model: ClassVar[tuple[Need, ...]] = (
+        *Task.needs_of_model,
+        Need(
+            ("negatives", "exponent"),
+            lambda of: of.learns_from_pairs,
+            "is for models that learn from pairs; this one learns which of all items was taken: "
+            "leave it out",
+        ),
+        Need(("profile",), lambda of: of.reads_features, NO_FEATURES),
+    )
     #: What is predicted, in words.
     _predicts: ClassVar[str]
     #: What the item is ranked among, in words.
@@ -71,6 +91,13 @@ class ItemTask(Task):
         super().__post_init__()
         if self.negatives < 1:
             raise ValueError(f"`negatives` must be positive. Received: {self.negatives!r}")
+
+    @property
+    def draws(self) -> bool:
+        """Whether rows or examples are drawn by the seed."""
+        if self.split == "auto":
+            return not self.log.has_times
+        return self.split in ("random", "random-out")
 
     @functools.cached_property
     def rows(self) -> Split:

@@ -16,6 +16,7 @@ import numpy as np
 from tfrec_zoo.data import Examples, SampledTest, Split, interaction_examples
 from tfrec_zoo.evaluation import Outcomes, full_ranking, sample_negatives, sampled_ranking
 from tfrec_zoo.models import RecommenderModel
+from tfrec_zoo.needs import Need, not_default, refuse_idle
 from tfrec_zoo.tasks.choice import Choice
 from tfrec_zoo.tasks.next_watch import NextWatch
 from tfrec_zoo.tasks.task import TaskExamples
@@ -47,6 +48,14 @@ class NCF(NextWatch):
     metric = "sampled_hit_rate_at_10"
     refits = True
     training = MappingProxyType({"decay": False, "optimizer": "lazy_adam", "learning_rate": 0.001})
+    needs = (
+        *NextWatch.needs,
+        Need(
+            ("label", "examples_per_user", "last_watched", "example_age", "order"),
+            lambda task: task.log.has_times,
+            "is of the order of events, which a log without times doesn't tell: leave it out",
+        ),
+    )
     _predicts = "NCF"
     _needs_times = False
 
@@ -58,6 +67,12 @@ class NCF(NextWatch):
     def __post_init__(self) -> None:
         if isinstance(self.log, SampledTest):
             given = self.log
+            its_own = Need(
+                ("split", "others", "validation_fraction", "test_fraction"),
+                lambda _: False,
+                "comes with the files of the NCF paper: leave it out",
+            )
+            refuse_idle([its_own], not_default(self), self)
             object.__setattr__(self, "log", given.log)
             object.__setattr__(self, "split", given.split)
             object.__setattr__(self, "others", given.negatives)

@@ -23,9 +23,10 @@ from tfrec_zoo.data import (
 from tfrec_zoo.data.derived import MAX_HISTORY, longest_bag
 from tfrec_zoo.features import FeatureSpec
 from tfrec_zoo.models import RecommenderModel
+from tfrec_zoo.needs import Need
 from tfrec_zoo.tasks.item_task import ItemTask
 from tfrec_zoo.tasks.specs import history_spec, next_watch_spec
-from tfrec_zoo.tasks.task import TaskExamples
+from tfrec_zoo.tasks.task import INSTEAD_OF_SPEC, NO_FEATURES, TaskExamples
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +69,37 @@ class NextWatch(ItemTask):
     """
 
     name = "next-watch"
+    needs: ClassVar[tuple[Need, ...]] = (
+        *ItemTask.needs,
+        Need(
+            ("last_watched", "profile", "example_age", "half_lives"),
+            lambda task: task.spec is None,
+            INSTEAD_OF_SPEC,
+        ),
+        Need(
+            ("bags",),
+            lambda task: task.spec is None or not longest_bag(task.spec),
+            "is for the task's own features: the bags of `spec` say how long they are",
+        ),
+        Need(
+            ("last_watched",),
+            lambda task: task.order,
+            "says what came last, which order=False withholds: leave one of the two out",
+        ),
+    )
+    needs_of_model: ClassVar[tuple[Need, ...]] = (
+        *ItemTask.needs_of_model,
+        Need(
+            ("bags", "last_watched", "example_age", "order", "half_lives"),
+            lambda of: of.reads_features,
+            NO_FEATURES,
+        ),
+        Need(
+            ("moment",),
+            lambda of: of.reads_features or of.history_length is not None,
+            "is for models of features and of sequences; this one reads neither: leave it out",
+        ),
+    )
     _predicts = "next watch"
     #: Whether it can't do without the order of events.
     _needs_times: ClassVar[bool] = True
@@ -151,7 +183,21 @@ class NextWatch(ItemTask):
         """The watches to learn from and to be measured on, as the model reads them."""
         if not self.order and model.history_length(arguments) is not None:
             raise self._refuse(model, "it reads the order of the history. Received: order=False")
+        if model.reads != "features" and not (
+            self.label == "future" and not self.examples_per_user
+        ):
+            raise self._refuse(
+                model,
+                "`label` and `examples_per_user` are for models of features, which learn from "
+                "windows of the history: leave them out. Received: "
+                f"label={self.label!r}, examples_per_user={self.examples_per_user}",
+            )
         return super().examples(model, arguments)
+
+    @property
+    def draws(self) -> bool:
+        """Whether rows or examples are drawn by the seed."""
+        return super().draws or self.label == "held-out" or self.examples_per_user is not None
 
     def _spec(self, width: int | None, pairs: bool, items: bool) -> FeatureSpec:
         return next_watch_spec(

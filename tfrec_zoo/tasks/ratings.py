@@ -14,9 +14,10 @@ import numpy as np
 from tfrec_zoo.data import Examples, Log, Split, interaction_examples
 from tfrec_zoo.evaluation import Outcomes, predict
 from tfrec_zoo.models import RecommenderModel
+from tfrec_zoo.needs import Need
 from tfrec_zoo.tasks.specs import choice_spec, id_spec
-from tfrec_zoo.tasks.splits import SplitName, make_split
-from tfrec_zoo.tasks.task import Task, TaskExamples
+from tfrec_zoo.tasks.splits import OF_SHARES, SplitName, make_split
+from tfrec_zoo.tasks.task import INSTEAD_OF_SPEC, NO_FEATURES, Task, TaskExamples
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +40,22 @@ class Ratings(Task):
 
     name = "ratings"
     metric = "rmse"
+    needs = (
+        OF_SHARES,
+        Need(
+            ("seed",),
+            lambda task: (
+                task.split in ("random", "random-out")
+                or (task.split == "auto" and not task.log.has_times)
+            ),
+            "is for random splits: leave it out (the seed of a training is its own)",
+        ),
+        Need(("profile",), lambda task: task.spec is None, INSTEAD_OF_SPEC),
+    )
+    needs_of_model = (
+        *Task.needs_of_model,
+        Need(("profile",), lambda of: of.reads_features, NO_FEATURES),
+    )
     refits = True
 
     label: str | None = None

@@ -14,6 +14,7 @@ from tfrec_zoo.data.sharded import ShardedExamples, ShardedLog
 from tfrec_zoo.data.sharded.ranks import value_of_rank
 from tfrec_zoo.data.splits import cut_ranks, split_at
 from tfrec_zoo.models import RecommenderModel
+from tfrec_zoo.needs import allow_idle
 
 logger = logging.getLogger(__name__)
 
@@ -84,7 +85,8 @@ class ShardedTask:
             end: Moment that the ages of training examples count to.
         """
         split = dataclasses.replace(self._split(shard), end=end)
-        return dataclasses.replace(self._task, log=shard, split=split)
+        with allow_idle():  # The shares and the seed have had their effect on the split.
+            return dataclasses.replace(self._task, log=shard, split=split)
 
     @functools.cached_property
     def _totals(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:

@@ -11,6 +11,14 @@ from tfrec_zoo.data import (
     next_day,
     random_leaky,
 )
+from tfrec_zoo.needs import Need
+
+#: What the shares of a split take to have an effect.
+OF_SHARES = Need(
+    ("validation_fraction", "test_fraction"),
+    lambda task: task.split in ("time", "random"),
+    'is for splits by share: leave it out, or give split="time" or "random"',
+)
 
 SplitName = Literal["auto", "last-out", "random-out", "time", "next-day", "random"]
 

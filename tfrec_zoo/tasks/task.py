@@ -16,12 +16,21 @@ from tfrec_zoo.data import Examples, Log, NegativeSampling, Split
 from tfrec_zoo.evaluation import Outcomes
 from tfrec_zoo.features import Features, FeatureSpec, Vocabulary
 from tfrec_zoo.models import RecommenderModel
+from tfrec_zoo.needs import Need, not_default, refuse_idle
 from tfrec_zoo.typed_fields import check
 
 logger = logging.getLogger(__name__)
 
 #: Metrics of which less is better.
 _ERRORS = ("loss", "rmse", "mae", "bias")
+
+#: Why an option has no effect on models of ids and of histories.
+NO_FEATURES = "is for models of features; this one reads ids or the history alone: leave it out"
+
+#: Why an option has no effect beside a spec.
+INSTEAD_OF_SPEC = (
+    "is for the task's own features, in whose place `spec` is: leave one of the two out"
+)
 
 
 def is_error(metric: str) -> bool:
@@ -61,6 +70,39 @@ class TaskExamples:
 
 
 @dataclasses.dataclass(frozen=True)
+class OfModel:
+    """What decides which options of a task have an effect.
+
+    Args:
+        model: Class of the model.
+        arguments: Arguments it is made with.
+        options: Options of the task by name, those that have their defaults included.
+        patience: Epochs without a better metric after which training ends, if it does.
+    """
+
+    model: type[RecommenderModel]
+    arguments: Mapping[str, Any]
+    options: Mapping[str, Any]
+    patience: int | None
+
+    @property
+    def reads_features(self) -> bool:
+        """Whether the model reads more than ids or the history."""
+        return self.model.reads == "features"
+
+    @property
+    def history_length(self) -> int | None:
+        """The number of last items that a model of sequences reads; None for other models."""
+        is_of_history = self.model.reads == "history"
+        return self.model.history_length(self.arguments) if is_of_history else None
+
+    @property
+    def learns_from_pairs(self) -> bool:
+        """Whether the model learns from pairs of a user and an item."""
+        return self.model.reads != "history" and self.model.learns_from_pairs(self.arguments)
+
+
+@dataclasses.dataclass(frozen=True)
 class Task(abc.ABC):
     """Examples, split, default features, negatives, metrics and the words for all of them.
 
@@ -85,6 +127,27 @@ class Task(abc.ABC):
     training: ClassVar[Mapping[str, Any]] = MappingProxyType({})
     #: Whether a model is trained again on the validation examples once the epoch is chosen.
     refits: ClassVar[bool] = False
+    #: What options take to have an effect, asked of the task.
+    needs: ClassVar[tuple[Need, ...]] = ()
+    #: What options take to have an effect on a model, asked of `OfModel`. A task serves every
+    #: model: they are asked where there is one alone, as on the command line.
+    needs_of_model: ClassVar[tuple[Need, ...]] = (
+        Need(
+            ("monitor", "patience"),
+            lambda of: of.model.is_iterative,
+            "is for models that learn in epochs: leave it out",
+        ),
+        Need(
+            ("monitor",),
+            lambda of: of.patience is not None,
+            "tells the best epoch: give `patience` as well",
+        ),
+        Need(
+            ("spec",),
+            lambda of: of.model.reads == "features",
+            NO_FEATURES,
+        ),
+    )
 
     log: Log
     spec: FeatureSpec | None = dataclasses.field(default=None, kw_only=True)
@@ -98,6 +161,7 @@ class Task(abc.ABC):
         check(self)
         if self.patience is not None and self.patience < 1:
             raise ValueError(f"`patience` must be positive. Received: {self.patience!r}")
+        refuse_idle(self.needs, not_default(self), self)
 
     @abc.abstractmethod
     def examples(

@@ -27,9 +27,10 @@ from tfrec_zoo.evaluation import (
 )
 from tfrec_zoo.features import Vocabulary
 from tfrec_zoo.models import RecommenderModel, RetrievalModel
+from tfrec_zoo.needs import Need
 from tfrec_zoo.tasks.impressions import with_impressions
 from tfrec_zoo.tasks.specs import id_spec, impression_spec
-from tfrec_zoo.tasks.task import Task, TaskExamples
+from tfrec_zoo.tasks.task import NO_FEATURES, Task, TaskExamples
 from tfrec_zoo.tasks.watch_time_baselines import mean_baselines
 
 
@@ -68,6 +69,33 @@ class WatchTime(Task):
     name = "watch-time"
     metric = "weighted_per_user_loss"
     refits = True
+    needs = (
+        Need(
+            ("negatives", "seed"),
+            lambda task: task.is_sampled,
+            "is for a log without impressions, which are sampled: leave it out (the seed of a "
+            "training is its own)",
+        ),
+        Need(
+            ("validation_fraction", "test_fraction", "test_from"),
+            lambda task: task.split == "time",
+            "is for the split by time: `split` says it already",
+        ),
+        Need(
+            ("test_fraction",),
+            lambda task: task.test_from is None,
+            "is in place of `test_from`: leave one of the two out",
+        ),
+        Need(
+            ("num_candidates",),
+            lambda task: bool(task.sources),
+            "is for `sources`, which nominate candidates: give both",
+        ),
+    )
+    needs_of_model = (
+        *Task.needs_of_model,
+        Need(("max_history",), lambda of: of.reads_features, NO_FEATURES),
+    )
 
     split: Literal["time"] | Split = "time"
     validation_fraction: float = 0.1

@@ -10,11 +10,12 @@ import tensorflow as tf
 
 from tfrec_zoo import checkpoints, tasks
 from tfrec_zoo.data import Log, SampledTest
+from tfrec_zoo.needs import allow_idle
 from tfrec_zoo.new_ids.new_rows import NewRowsLike
 from tfrec_zoo.tasks import Task
 from tfrec_zoo.training import Training, compile_
 from tfrec_zoo.training.precision import half_precision
-from tfrec_zoo.training.runs import Run, run_of
+from tfrec_zoo.training.runs import Run, require_used, run_of
 from tfrec_zoo.training.trainer import Trainer
 
 #: What a run says of the one that it started from.
@@ -70,13 +71,19 @@ def retrain(
         task = _task_on(task, result)
     if training is None:
         training = dataclasses.replace(before, grid={})
+    require_used(type(model), training, before)
+    if new_rows != "initial" and not model.is_iterative:
+        raise ValueError(
+            f"`new_rows` is for models that are trained further; {type(model).__name__} is made "
+            f"from the new log alone: leave it out. Received: new_rows={new_rows!r}"
+        )
     # Models that it once started from have had their part.
     training = dataclasses.replace(training, pretraining=None)
     config = model.get_config()
     arguments = {name: value for name, value in config.items() if name not in ("features", "name")}
     trainer = Trainer(model, new_rows) if model.is_iterative else Trainer()
     started_from = {key: result[key] for key in _KEPT}
-    with half_precision(training.mixed_precision):
+    with half_precision(training.mixed_precision), allow_idle():
         if training.grid:
             training, arguments = trainer.choose(type(model), task, training, arguments)
         return run_of(trainer, type(model), task, training, arguments, started_from, callbacks)

@@ -1,5 +1,6 @@
 """Runs: `train` trains a model on a task, and returns what came of it."""
 
+import contextlib
 import dataclasses
 import pathlib
 import time
@@ -16,6 +17,7 @@ from tfrec_zoo.distribution.strategies import join, sizes
 from tfrec_zoo.evaluation import Outcomes, Result
 from tfrec_zoo.generations import generation_of, next_generation
 from tfrec_zoo.models import RecommenderModel
+from tfrec_zoo.needs import Need, allow_idle, not_default, refuse_idle
 from tfrec_zoo.plots import require_matplotlib
 from tfrec_zoo.reports import FIGURES, Page, training_report
 from tfrec_zoo.serving import Served, export, serve
@@ -201,6 +203,51 @@ def _but_history(result: Result) -> dict[str, Any]:
     return dataclasses.replace(result, history=()).to_dict()
 
 
+#: Fields of `Training` that say how gradients are followed.
+_BY_GRADIENT = (
+    *("learning_rate", "optimizer", "wide", "decay", "plateau", "warmup", "clipping", "strategy"),
+)
+#: What fields of `Training` take to have an effect, asked of the model's class and the training.
+_NEEDS = (
+    Need(
+        ("epochs", "patience", "checkpoint_minutes", *_BY_GRADIENT),
+        lambda of: of[0].is_iterative,
+        "is for models that learn in epochs; this one counts or solves in a single pass: leave it "
+        "out",
+    ),
+    Need(
+        _BY_GRADIENT,
+        lambda of: not of[0].takes_all_at_once,
+        "is for models that learn by gradients; an epoch of this one solves: leave it out",
+    ),
+    Need(
+        ("checkpoint_minutes",),
+        lambda of: of[1].checkpoint_dir is not None,
+        "says how often a state is kept: give the folder as `checkpoint_dir`",
+    ),
+)
+
+
+def require_used(cls: type[RecommenderModel], training: Training, but: Training) -> None:
+    """Refuses fields of `Training` that make no difference to a model.
+
+    Args:
+        cls: Class of the model.
+        training: How it is to be trained.
+        but: How it is trained where nothing is given; what is the same was not given.
+
+    Raises:
+        ValueError: If a field that was given has no effect; says what it is for.
+    """
+    same = {f.name for f in dataclasses.fields(training)
+            if getattr(training, f.name) == getattr(but, f.name)}  # fmt: skip
+    given = {name: value for name, value in not_default(training).items() if name not in same}
+    try:
+        refuse_idle(_NEEDS, given, (cls, training))
+    except ValueError as error:
+        raise ValueError(f"{cls.__name__}: {error}") from None
+
+
 def train(
     model: str | type[RecommenderModel],
     task: Task | Log,
@@ -222,7 +269,7 @@ def train(
 
     Raises:
         KeyError: If there is no model of that name.
-        ValueError: If the model can't do the task.
+        ValueError: If the model can't do the task, or what is given has no effect on it.
         TypeError: If the model has no such argument.
 
     Example:
@@ -239,12 +286,16 @@ def train(
     cls = registry.get(model).load() if isinstance(model, str) else model
     if isinstance(task, Log):
         task = tasks.make(tasks.default_task(cls, task), task)
-    training = Training(**task.training) if training is None else training
+    usual = Training(**task.training)
+    training = usual if training is None else training
+    require_used(cls, training, usual)
     join(training.strategy)
     arguments = {**task.arguments(cls), **arguments}
     arguments = suited_negatives(cls, arguments, task.num_items)
     trainer = Trainer()
-    with half_precision(training.mixed_precision):
+    # A combination of a grid may have what makes no difference in it.
+    is_of_grid = allow_idle() if training.grid else contextlib.nullcontext()
+    with half_precision(training.mixed_precision), is_of_grid:
         if training.grid:
             training, arguments = trainer.choose(cls, task, training, arguments)
         return run_of(trainer, cls, task, training, arguments, callbacks=callbacks)

@@ -16,6 +16,7 @@ from tfrec_zoo.distribution.distributed_fit import DistributedFit
 from tfrec_zoo.distribution.strategies import is_chief, join, name_of
 from tfrec_zoo.models import RecommenderModel
 from tfrec_zoo.models.inputs import label_array, weight_array
+from tfrec_zoo.needs import Need, not_default, refuse_idle
 from tfrec_zoo.new_ids.warm_starts import carry_optimizer
 from tfrec_zoo.training.divergence import StopDiverging
 from tfrec_zoo.training.early_stopping import early_stopping
@@ -27,6 +28,25 @@ logger = logging.getLogger(__name__)
 
 #: Training steps between two looks at the clock, the progress bar and callbacks.
 STEPS_PER_EXECUTION = 32
+#: What fields take to have an effect.
+_NEEDS = (
+    Need(
+        ("warmup",),
+        lambda training: training.decay and training.plateau is None,
+        "begins the cosine that `decay` asks for and `plateau` replaces: leave it out",
+    ),
+    Need(
+        ("wide",),
+        lambda training: "+" in (training.optimizer or ""),
+        'is of the first of two optimizers: give these as well, such as optimizer="ftrl+adagrad"',
+    ),
+)
+#: Fields that `pretraining` has from the whole training.
+_SHARED = Need(
+    ("grid", "pretraining", "seed", "strategy", "verbose"),
+    lambda _: False,
+    "is that of the whole training: leave it out of `pretraining`",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,6 +143,12 @@ class Training:
             if name in {field.name for field in dataclasses.fields(self)}:
                 for value in values:
                     dataclasses.replace(self, grid={}, **{name: value})
+        given = not_default(self)
+        refuse_idle(_NEEDS, {n: value for n, value in given.items() if n not in self.grid}, self)
+        if self.pretraining is not None:
+            first = not_default(self.pretraining)
+            others = {n: value for n, value in first.items() if value != getattr(self, n)}
+            refuse_idle([_SHARED], others, self)
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the fields as a JSON-serializable dict, but where and when state is kept."""
@@ -320,6 +346,12 @@ def _optimizer(model: RecommenderModel, training: Training, steps: int, begin: i
         rate = cosine(rate, steps, int(training.warmup * steps))
         rate = Later(rate, begin) if begin else rate
     *wide, name = suited_optimizer(model, training.optimizer).split("+")
+    if len(wide) > model.has_wide_side:
+        allowed = "two, the wide side's first" if model.has_wide_side else "one: it has one side"
+        raise ValueError(
+            f"The optimizers of {type(model).__name__} must be {allowed}. "
+            f"Received: {training.optimizer!r}"
+        )
     clip = {} if training.clipping is None else {"global_clipnorm": training.clipping}
     optimizer = optimizers.make(name, learning_rate=rate, **clip)
     if not wide:

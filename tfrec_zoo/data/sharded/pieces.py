@@ -13,7 +13,7 @@ import pyarrow.parquet
 
 from tfrec_zoo.data.frames import Frame, read_columns
 from tfrec_zoo.data.ids import Ids
-from tfrec_zoo.data.read import kind_of, read_pieces, text_columns
+from tfrec_zoo.data.read import kind_of, read_pieces, require_text, text_columns
 from tfrec_zoo.data.roles import Roles
 from tfrec_zoo.data.times import TimeUnit
 
@@ -84,6 +84,7 @@ class Pieces:
         bad_rows: Any = "error",
         **text: Any,
     ) -> None:
+        require_text(files, **text)
         self._files, self._roles = files, roles
         self._time_unit, self._time_format = time_unit, time_format
         self._bad_rows, self._text = bad_rows, text

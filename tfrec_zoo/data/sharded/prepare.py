@@ -113,7 +113,7 @@ def prepare(
         )
     if bad_rows not in ("error", "skip"):
         raise ValueError(f'`bad_rows` must be "error" or "skip". Received: {bad_rows!r}')
-    check_unit(time_unit)
+    check_unit(time_unit, time_format)
     if roles is None and files:
         columns = {**read_roles(files[0].parent / "roles.json", ROLES), **columns}
     chosen = dataclasses.replace(roles or Roles(), **columns)

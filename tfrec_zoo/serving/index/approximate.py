@@ -18,6 +18,12 @@ logger = logging.getLogger(__name__)
 _WIDER = 4
 
 
+def check_target_recall(share: float) -> None:
+    """Raises an error for what is no share of items to find."""
+    if not 0 < share <= 1:
+        raise ValueError(f"`target_recall` must be above 0 and at most 1. Received: {share!r}")
+
+
 class ApproximateIndex(Index):
     """Finds most of the best items, in time sublinear in their number.
 
@@ -62,10 +68,7 @@ class ApproximateIndex(Index):
                 f"{self.title} needs at least {self.MIN_ITEMS} items; use an ExactIndex. "
                 f"Received: {self.num_items}"
             )
-        if not 0 < target_recall <= 1:
-            raise ValueError(
-                f"`target_recall` must be above 0 and at most 1. Received: {target_recall!r}"
-            )
+        check_target_recall(target_recall)
         self.spare, self.target_recall = spare, float(target_recall)
         candidates = tf.cast(candidates, tf.float32)
         if queries is not None and queries.shape[0] < 2:

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import tensorflow as tf
 
-from tfrec_zoo.serving.index.approximate import ApproximateIndex
+from tfrec_zoo.serving.index.approximate import ApproximateIndex, check_target_recall
 from tfrec_zoo.serving.index.base import Index
 from tfrec_zoo.serving.index.exact import ExactIndex
 from tfrec_zoo.serving.index.ivf import IvfIndex
@@ -55,6 +55,8 @@ def build_index(
             '`kind` must be "auto", "exact", "ivf", "scann", or a subclass of `ApproximateIndex`. '
             f"Received: {kind!r}"
         )
+    if "target_recall" in kwargs:
+        check_target_recall(kwargs["target_recall"])
     if candidates is None:
         if cls is not None:
             logger.warning("Searching exactly instead of with %s: items have no vectors", cls.title)

@@ -1,0 +1,283 @@
+"""Needs: an option without effect is refused, by all that has options, and saved ones are read."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tfrec_zoo import registry, tasks
+from tfrec_zoo.data import Log, SampledTest
+from tfrec_zoo.features import BagColumn, EmbeddingColumn, Features, FeatureSpec, VocabularyColumn
+from tfrec_zoo.losses import Negatives
+from tfrec_zoo.needs import Need, allow_idle, not_default, refuse_idle
+from tfrec_zoo.training import Training
+from tfrec_zoo.training.runs import require_used
+
+EVENTS = pd.DataFrame(
+    {"user_id": list("aaabbb"), "item_id": list("xyzxzy"), "time": range(6), "weight": 2.0}
+)
+RATED = Log("rated", EVENTS)
+PLAYED = Log("played", EVENTS.drop(columns="weight"))
+UNORDERED = Log("unordered", EVENTS.drop(columns=["time", "weight"]))
+SPEC = FeatureSpec(
+    (EmbeddingColumn(BagColumn(VocabularyColumn("history", space="item_id"), 3)),),
+    (VocabularyColumn("item_id"),),
+)
+
+
+def test_the_first_option_without_effect_is_named() -> None:
+    need = Need(("a", "b"), lambda of: of == "used", "is for others")
+    refuse_idle([need], {"a": 1}, "used")
+    refuse_idle([need], {"c": 1}, "unused")
+    with pytest.raises(ValueError, match=r"^`b` is for others\. Received: b='x'$"):
+        refuse_idle([need], {"b": "x"}, "unused")
+    with pytest.raises(ValueError, match=r"^`--an-a` is for others\. Received: --an-a 1$"):
+        refuse_idle([need], {"a": 1}, "unused", {"a": "--an-a"})
+    with pytest.raises(ValueError, match=r"Received: --flag$"):
+        refuse_idle([need], {"a": True}, "unused", {"a": "--flag"})
+    with allow_idle():
+        refuse_idle([need], {"b": "x"}, "unused")
+    with pytest.raises(ValueError, match="`b`"):
+        refuse_idle([need], {"b": "x"}, "unused")
+
+
+def test_what_differs_from_its_default_was_given() -> None:
+    @dataclasses.dataclass
+    class Options:
+        number: int = 1
+        names: list[str] = dataclasses.field(default_factory=list)
+        rows: Any = None
+
+    assert not_default(Options()) == {}
+    assert not_default(Options(1, [], None)) == {}
+    found = not_default(Options(2, ["a"], np.zeros(2)))
+    assert list(found) == ["number", "names", "rows"]
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"kind": "in-batch", "number": 5}, "number"),
+        ({"kind": "column", "number": 5}, "number"),
+        ({"kind": "uniform", "exponent": 0.5}, "exponent"),
+        ({"kind": "mixed", "key": "passed_over"}, "key"),
+        ({"kind": "uniform", "share": 0.2}, "share"),
+        ({"kind": "uniform", "temperature": 0.0}, "temperature"),
+        ({"kind": "popularity", "pool": 9}, "pool"),
+    ],
+)
+def test_negatives(options: dict[str, Any], named: str) -> None:
+    with pytest.raises(ValueError, match=rf"^`{named}` is for .*Received: {named}="):
+        Negatives(**options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"kind": "hard", "number": 5, "share": 0.2, "temperature": 0.0, "pool": 9},
+        {"kind": "popularity", "number": 5, "exponent": 0.5},
+        {"kind": "column", "key": "passed_over"},
+        {"kind": "in-batch", "correction": "all", "mask_known": True},
+    ],
+)
+def test_negatives_with_effect(options: dict[str, Any]) -> None:
+    assert Negatives.of(Negatives(**options).to_config()) == Negatives(**options)
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"warmup": 0.1, "decay": False}, "warmup"),
+        ({"warmup": 0.1, "plateau": 0.5}, "warmup"),
+        ({"wide": {"learning_rate": 0.1}}, "wide"),
+        ({"wide": {"learning_rate": 0.1}, "optimizer": "adam"}, "wide"),
+        ({"pretraining": Training(seed=2)}, "seed"),
+        ({"pretraining": Training(verbose=0), "verbose": 2}, "verbose"),
+        ({"pretraining": Training(grid={"epochs": (1, 2)})}, "grid"),
+    ],
+)
+def test_training(fields: dict[str, Any], named: str) -> None:
+    with pytest.raises(ValueError, match=rf"^`{named}` .*leave|^`{named}` .*give"):
+        Training(**fields)
+
+
+def test_training_with_effect() -> None:
+    Training(warmup=0.1)
+    Training(wide={"learning_rate": 0.1}, optimizer="ftrl+adagrad")
+    Training(pretraining=Training(epochs=2, verbose=0, seed=3), verbose=0, seed=3)
+
+
+@pytest.mark.parametrize(
+    ("model", "fields", "named"),
+    [
+        *(
+            ("EASE", {name: value}, name)
+            for name, value in {
+                "epochs": 3, "learning_rate": 0.1, "optimizer": "adam", "clipping": 1.0,
+                "patience": 2, "decay": False, "strategy": "mirrored", "checkpoint_minutes": 1.0,
+            }.items()
+        ),
+        ("iALS", {"learning_rate": 0.1}, "learning_rate"),
+        ("MatrixFactorization", {"checkpoint_minutes": 1.0}, "checkpoint_minutes"),
+    ],
+)  # fmt: skip
+def test_training_of_a_model(model: str, fields: dict[str, Any], named: str) -> None:
+    cls = registry.get(model).load()
+    with pytest.raises(ValueError, match=rf"^{model}: `{named}` .*Received: {named}="):
+        require_used(cls, Training(**fields), Training())
+    # What the task has was not given.
+    require_used(cls, Training(**fields), Training(**fields))
+
+
+def test_training_of_a_model_with_effect() -> None:
+    require_used(registry.get("iALS").load(), Training(epochs=2), Training())
+    require_used(registry.get("EASE").load(), Training(batch_size=8, seed=2), Training())
+
+
+@pytest.mark.parametrize(
+    ("model", "arguments", "named"),
+    [
+        ("MatrixFactorization", {"margin": 2.0}, "margin"),
+        ("MatrixFactorization", {"margin": 2.0, "loss": "bpr"}, "margin"),
+        ("YouTubeRetrieval", {"embedding_dim": 8}, "embedding_dim"),
+        ("YouTubeRetrieval", {"hidden_units": (), "activation": "tanh"}, "activation"),
+        ("YouTubeRanking", {"hidden_units": (), "dropout": 0.5}, "dropout"),
+        ("AutoInt", {"dropout": 0.5}, "dropout"),
+        ("DeepFM", {"hidden_units": [], "normalization": "batch"}, "normalization"),
+        ("WideDeep", {"sides": "wide", "l2": 0.1}, "l2"),
+        ("D2Q", {"target": "seconds", "num_groups": 3}, "num_groups"),
+        ("D2Q", {"target": "seconds", "duration": "minutes"}, "duration"),
+    ],
+)
+def test_arguments_of_models(model: str, arguments: dict[str, Any], named: str) -> None:
+    with pytest.raises(ValueError, match=rf"^{model}: `{named}` .*Received: {named}="):
+        registry.get(model).load().checked_arguments(arguments)
+
+
+@pytest.mark.parametrize(
+    ("model", "arguments"),
+    [
+        ("MatrixFactorization", {"margin": 2.0, "loss": "warp"}),
+        ("YouTubeRetrieval", {"hidden_units": (), "embedding_dim": 8, "dropout": 0.5}),
+        ("YouTubeRetrieval", {"embedding_dim": 256}),
+        ("AutoInt", {"hidden_units": (8,), "dropout": 0.5}),
+        ("D2Q", {"target": "completion", "duration": "minutes"}),
+    ],
+)
+def test_arguments_of_models_with_effect(model: str, arguments: dict[str, Any]) -> None:
+    registry.get(model).load().checked_arguments(arguments)
+
+
+def test_a_saved_model_may_have_arguments_without_effect() -> None:
+    cls = registry.get("YouTubeRetrieval").load()
+    features = Features.fit(SPEC, {"item_id": ["x", "y"]})
+    with pytest.raises(ValueError, match="`embedding_dim` is the width at depth 0"):
+        cls(features, hidden_units=(4,), embedding_dim=8)
+    with allow_idle():
+        model = cls(features, hidden_units=(4,), embedding_dim=8)
+    assert cls.from_config(model.get_config()).embedding_dim == 8
+
+
+CASES: list[tuple[str, Log, dict[str, Any], str]] = [
+    ("next-watch", RATED, {"test_fraction": 0.3}, "test_fraction"),
+    ("next-watch", RATED, {"validation_fraction": 0.3, "split": "next-day"}, "validation_fraction"),
+    ("next-watch", RATED, {"seed": 3}, "seed"),
+    ("next-watch", RATED, {"seed": 3, "split": "time"}, "seed"),
+    ("next-watch", RATED, {"spec": SPEC, "bags": (2,)}, "bags"),
+    ("next-watch", RATED, {"spec": SPEC, "profile": False}, "profile"),
+    ("next-watch", RATED, {"spec": SPEC, "half_lives": (3.0,)}, "half_lives"),
+    ("next-watch", RATED, {"order": False, "last_watched": True}, "last_watched"),
+    ("ncf", UNORDERED, {"label": "held-out"}, "label"),
+    ("ncf", UNORDERED, {"order": False}, "order"),
+    ("ratings", RATED, {"split": "last-out", "test_fraction": 0.3}, "test_fraction"),
+    ("ratings", RATED, {"split": "time", "seed": 3}, "seed"),
+    ("ratings", RATED, {"spec": SPEC, "profile": False}, "profile"),
+    ("clicks", RATED, {"negatives": 2}, "negatives"),
+    ("clicks", RATED, {"split": "time", "seed": 3}, "seed"),
+    ("clicks", RATED, {"spec": SPEC, "ids": False}, "ids"),
+    ("watch-time", RATED, {"num_candidates": 5}, "num_candidates"),
+    ("watch-time", RATED, {"test_from": 3.0, "test_fraction": 0.3}, "test_fraction"),
+]
+
+
+@pytest.mark.parametrize(("task", "log", "options", "named"), CASES)
+def test_options_of_tasks(task: str, log: Log, options: dict[str, Any], named: str) -> None:
+    with pytest.raises(ValueError, match=rf"^`{named}` .*Received: {named}="):
+        tasks.make(task, log, **options)
+    # What a result file says was trained so before.
+    config = {"task": task, "config": {"options": {k: v for k, v in options.items() if v != SPEC}}}
+    assert tasks.make_again(config, log).name == task
+
+
+@pytest.mark.parametrize(
+    ("task", "log", "options"),
+    [
+        ("next-watch", RATED, {"split": "random", "seed": 3, "test_fraction": 0.3}),
+        ("next-watch", RATED, {"label": "held-out", "seed": 3}),
+        ("next-watch", RATED, {"spec": SPEC, "moment": True}),
+        ("choice", UNORDERED, {"seed": 3}),
+        ("clicks", PLAYED, {"split": "time", "seed": 3, "negatives": 2}),
+        ("watch-time", RATED, {"test_from": 3.0, "negatives": 2, "seed": 3}),
+    ],
+)
+def test_options_of_tasks_with_effect(task: str, log: Log, options: dict[str, Any]) -> None:
+    assert set(tasks.make(task, log, **options).options) == set(options)
+
+
+def test_what_comes_with_the_files_of_the_ncf_paper() -> None:
+    negatives = np.zeros((2, 3), np.int64)
+    split = tasks.NextWatch(RATED).rows
+    given = SampledTest(RATED, split, negatives)
+    assert tasks.NCF(given).rows is split
+    with pytest.raises(ValueError, match=r"^`split` comes with the files of the NCF paper"):
+        tasks.NCF(given, split="time")
+
+
+@pytest.mark.parametrize(
+    ("model", "task", "options", "named"),
+    [
+        ("EASE", "next-watch", {"negatives": 2}, "negatives"),
+        ("EASE", "next-watch", {"bags": (2,)}, "bags"),
+        ("EASE", "next-watch", {"moment": True}, "moment"),
+        ("EASE", "next-watch", {"patience": 2}, "patience"),
+        ("MatrixFactorization", "next-watch", {"exponent": 0.5}, "exponent"),
+        ("MatrixFactorization", "next-watch", {"monitor": "val_loss"}, "monitor"),
+        ("MatrixFactorization", "next-watch", {"spec": SPEC}, "spec"),
+        ("SASRec", "next-watch", {"profile": False}, "profile"),
+        ("GMF", "choice", {"max_history": 5}, "max_history"),
+        ("DeepFM", "choice", {"max_history": 5}, "max_history"),
+        ("MatrixFactorization", "ratings", {"profile": False}, "profile"),
+        ("GMF", "clicks", {"ids": False}, "ids"),
+    ],
+)
+def test_options_on_one_model(model: str, task: str, options: dict[str, Any], named: str) -> None:
+    made = tasks.make(task, RATED, **options)  # A task serves every model.
+    cls = registry.get(model).load()
+    with pytest.raises(ValueError, match=rf"^{model} on the task '{task}': `{named}` "):
+        tasks.require_used_options(made, options, cls, {})
+
+
+@pytest.mark.parametrize(
+    ("model", "task", "options", "arguments"),
+    [
+        ("MatrixFactorization", "next-watch", {"negatives": 2}, {"loss": "bpr"}),
+        ("MatrixFactorization", "next-watch", {"monitor": "val_loss", "patience": 2}, {}),
+        ("SASRec", "next-watch", {"moment": True}, {}),
+        ("YouTubeRetrieval", "choice", {"max_history": 5}, {}),
+    ],
+)
+def test_options_on_one_model_with_effect(
+    model: str, task: str, options: dict[str, Any], arguments: dict[str, Any]
+) -> None:
+    made = tasks.make(task, RATED, **options)
+    tasks.require_used_options(made, options, registry.get(model).load(), arguments)
+
+
+@pytest.mark.parametrize("options", [{"examples_per_user": 1}, {"label": "held-out"}])
+@pytest.mark.parametrize("model", ["EASE", "SASRec", "MatrixFactorization"])
+def test_a_protocol_says_what_was_learned_from(model: str, options: dict[str, Any]) -> None:
+    task = tasks.NextWatch(RATED, **options)
+    with pytest.raises(ValueError, match="are for models of features"):
+        task.examples(registry.get(model).load())
