@@ -126,6 +126,7 @@ def test_select_by_rows_models_and_factors(monkeypatch: pytest.MonkeyPatch) -> N
         {"models": ["guess"]},
         {"factors": [8]},
         {"rows": ["truth"], "models": ["guess"]},
+        {"models": ["truth", "guess"]},
     ],
 )
 def test_select_says_what_there_is(wanted: dict[str, Any]) -> None:

@@ -96,6 +96,8 @@ def require_own(output: str | pathlib.Path, names: Sequence[str]) -> None:
         OSError: If the folder can't be written, or a part is a mount point.
     """
     output = pathlib.Path(output)
+    if output.exists() and not output.is_dir():
+        raise FileExistsError(f"The output must be a folder; there is a file. Received: {output}")
     output.mkdir(parents=True, exist_ok=True)
     scratch(output, _NEXT).rmdir()
     for name in names:

@@ -4,17 +4,18 @@ Each run leaves a result file; a run whose file is there already is not run agai
 can be resumed and rows added.
 """
 
+import itertools
 import json
 import logging
 import math
 import pathlib
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
 
-from tfrec_zoo import presets, registry
+from tfrec_zoo import presets, registry, tasks
 from tfrec_zoo.evaluation import Result
 from tfrec_zoo.presets import Preset
 from tfrec_zoo.result_cells import markdown_table, provenance, table_cells, values_of
@@ -34,11 +35,11 @@ def select(
     """The presets of a table whose rows are called `<model>` or `<model>-<factors>`; None for any.
 
     Raises:
-        ValueError: If there are none.
+        ValueError: If there are none, or one of the names or sizes is not in the table.
     """
     known = presets.of_table(table)
     found = _matching(known, rows, models, factors)
-    if not found or set(rows or ()) - {preset.row for preset in known}:
+    if not found or not _are_known(known, rows, models, factors):
         raise ValueError(
             f"The table {table!r} has the rows {[preset.row for preset in known]}. "
             f"Received: rows={rows}, models={models}, factors={factors}"
@@ -54,12 +55,13 @@ def select_of_all(
     """The presets of all tables, by table, whose rows are called so; see `select`.
 
     Raises:
-        ValueError: If there are none, or a row is in no table.
+        ValueError: If there are none, or a name or size is in no table.
     """
     known = {name: presets.of_table(name) for name in TABLES}
     every = {preset.row for table in known.values() for preset in table}
     found = {name: _matching(table, rows, models, factors) for name, table in known.items()}
-    if not any(found.values()) or set(rows or ()) - every:
+    every_preset = itertools.chain(*known.values())
+    if not any(found.values()) or not _are_known(every_preset, rows, models, factors):
         raise ValueError(
             f"The tables have the rows {sorted(every)}. "
             f"Received: rows={rows}, models={models}, factors={factors}"
@@ -76,8 +78,7 @@ def _matching(
     """Those of some presets whose rows are called `<model>` or `<model>-<factors>`."""
 
     def is_wanted(row: str) -> bool:
-        model, _, size = row.rpartition("-")
-        model = model if size.isdigit() else row
+        model, size = _model_and_size(row)
         return (
             (rows is None or row in rows)
             and (models is None or model in models)
@@ -85,6 +86,28 @@ def _matching(
         )
 
     return [preset for preset in known if is_wanted(preset.row)]
+
+
+def _model_and_size(row: str) -> tuple[str, str]:
+    """The parts of a row's name `<model>-<factors>`, or the name and nothing."""
+    model, _, size = row.rpartition("-")
+    return (model, size) if size.isdigit() else (row, "")
+
+
+def _are_known(
+    known: Iterable[Preset],
+    rows: Sequence[str] | None,
+    models: Sequence[str] | None,
+    factors: Sequence[int] | None,
+) -> bool:
+    """Whether some preset has each of the names and sizes."""
+    names = [preset.row for preset in known]
+    parts = [_model_and_size(name) for name in names]
+    return (
+        set(rows or ()) <= set(names)
+        and set(models or ()) <= {model for model, _ in parts}
+        and set(map(str, factors or ())) <= {size for _, size in parts}
+    )
 
 
 def run(
@@ -113,15 +136,16 @@ def run(
     Raises:
         ValueError: If a result file is of other data, or of another protocol.
     """
-    tasks: dict[str, Task] = {}
+    _require_used(wanted, log, options)
+    made: dict[str, Task] = {}
     results = []
     for preset in wanted:
         own = TABLES[preset.table].seeds if seeds is None else seeds
         for seed in own if _draws(preset) else own[:1]:
-            key = repr((preset.task, sorted(preset.options_of(seed).items())))
-            if key not in tasks:
-                tasks[key] = preset.make_task(log, seed, **options)
-            task = tasks[key]
+            key = repr((preset.task, sorted(preset.options_of(seed, options).items())))
+            if key not in made:
+                made[key] = preset.make_task(log, seed, **options)
+            task = made[key]
             path = pathlib.Path(output) / f"{preset.row}-{seed}.json"
             if not path.exists():
                 logger.info("%s, seed %d", preset.row, seed)
@@ -136,6 +160,43 @@ def run(
                 )
             results.append({"row": preset.row, **contents})
     return results
+
+
+def require_drawing(wanted: Iterable[Preset], seeds: Sequence[int] | None) -> None:
+    """Refuses several seeds where another seed gives no row another number.
+
+    Args:
+        wanted: The presets.
+        seeds: The seeds that were given, if any.
+
+    Raises:
+        ValueError: If there are several, and none of the presets draws random numbers.
+    """
+    rows = list(wanted)
+    if seeds is not None and len(seeds) > 1 and not any(map(_draws, rows)):
+        raise ValueError(
+            "`seeds` are for rows that draw random numbers; these draw none: give one seed. "
+            f"Received: {list(seeds)} for {[preset.row for preset in rows]}"
+        )
+
+
+def _require_used(wanted: Sequence[Preset], log: Any, options: Mapping[str, Any]) -> None:
+    """Refuses options of the task that make no difference to any of the models.
+
+    Raises:
+        ValueError: If one makes none; says what it is for.
+    """
+    refused = []
+    of_models = [preset for preset in wanted if preset.model in registry.MODELS]
+    for preset in of_models if options else ():
+        cls, patience = registry.get(preset.model).load(), preset.training.patience
+        task = preset.make_task(log, **options)
+        try:
+            tasks.require_used_options(task, options, cls, preset.arguments, patience)
+        except ValueError as error:
+            refused.append(error)
+    if refused and len(refused) == len(of_models):
+        raise refused[0]
 
 
 def _draws(preset: Preset) -> bool:

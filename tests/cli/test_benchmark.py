@@ -89,7 +89,7 @@ def test_all_tables_have_their_own_data(
     [
         ([], "Give the name of a table, one of ['ctr'"),
         (["ctr", "--all"], "Received: 'ctr' and --all"),
-        (["--all", "--dataset", "movielens/1m"], "Received: ['--dataset']"),
+        (["--all", "--dataset", "movielens/1m"], "`--dataset` is for one table"),
         (["--all", "--rows", "truth", "GMF-9"], "rows=['truth', 'GMF-9']"),
         (["--all", "--model", "GPT"], "models=['GPT']"),
         (["--all", "--folder", "DIR"], "Received: 'DIR'"),

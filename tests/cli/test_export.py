@@ -54,7 +54,9 @@ def test_export_of_a_whole_catalogue(
     np.testing.assert_allclose(found["score"], expected["score"], rtol=1e-5)
     other = ("--output", tmp_path / "other", "--whole-catalogue")
     assert "Received: YouTubeRetrieval" in fails("export", retrieval, *other)
-    assert "need no index" in fails("export", ranking, *other, "--index", "exact")
+    assert "`--index` is how a retrieval model searches" in fails(
+        "export", ranking, *other, "--index", "exact"
+    )
     assert not (tmp_path / "other").exists()
 
 

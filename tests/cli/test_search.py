@@ -38,11 +38,11 @@ def test_a_space_of_a_file(dataset: Any, tmp_path: pathlib.Path, run_json: Any, 
     file.write_text('{"max_neighbors": [5, null]}')
     output = tmp_path / "out"
     given = ("search", "next-watch/EASE", "--dataset", dataset, "--output", output, "--trials", 2)
-    found = run_json(*given, "--space", file, "--set", "l2=50.0", "--task-set", "bags=(3,)")
+    found = run_json(*given, "--space", file, "--set", "l2=50.0", "--task-set", "split=last-out")
     assert set(found["parameters"]) == {"max_neighbors"}
     second = json.loads((output / "trial-1.json").read_text())
     assert second["parameters"] == {"max_neighbors": 5}
-    assert "--task-set 'bags=(3,)' --set l2=50.0" in found["command"]
+    assert "--task-set split=last-out --set l2=50.0" in found["command"]
     file.write_text('["l2"]')
     assert "must hold dimensions by name" in fails(*given, "--space", file)
     file.write_text("l2: 3")

@@ -6,9 +6,10 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 from tfrec_zoo.cli.notes import notes
+from tfrec_zoo.cli.parser import Parser, check_needs
 from tfrec_zoo.version import __version__
 
 #: Modules of this package, one for each command.
@@ -33,18 +34,9 @@ COMMANDS = (
 )
 
 
-class _Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line."""
-
-    def error(self, message: str) -> NoReturn:
-        """Ends the program with exit code 2 and one line on stderr."""
-        line = " ".join(message.split())
-        self.exit(2, f"{self.prog}: {line} (see: {self.prog} --help)\n")
-
-
 def make_parser() -> argparse.ArgumentParser:
     """Makes the parser of all commands."""
-    parser = _Parser(
+    parser = Parser(
         prog="tfrec-zoo", description="A zoo of recommender models.", allow_abbrev=False
     )
     parser.add_argument("--version", action="version", version=f"tfrec-zoo {__version__}")
@@ -85,7 +77,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = make_parser().parse_args(argv)
     try:
         with notes() as lines:
-            code = _module(arguments.command).run(arguments)
+            module = _module(arguments.command)
+            check_needs(arguments, getattr(module, "NEEDS", ()))
+            code = module.run(arguments)
         if lines and not arguments.json:
             print("", *lines, sep="\n")
     except _errors() as error:

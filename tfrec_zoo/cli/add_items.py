@@ -50,7 +50,8 @@ def run(arguments: argparse.Namespace) -> None:
     frame = read_frame(
         pathlib.Path(arguments.items), ids=[n for n in names if n], bags=arguments.bags
     )
-    missing = sorted(n for n in (arguments.item, arguments.title) if n and n not in frame)
+    named = (arguments.item, arguments.title, *arguments.bags)
+    missing = sorted(n for n in named if n and n not in frame)
     if missing:
         raise ValueError(
             f"{arguments.items} must have the columns that are named. Received none of {missing}"

@@ -12,6 +12,22 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tfrec_zoo.cli.choices import STRATEGIES
+from tfrec_zoo.cli.parser import given_flags
+from tfrec_zoo.needs import Need
+
+#: What --resume takes, asked of the arguments.
+RESUMED_STATE = Need(
+    ("resume",),
+    lambda given: "checkpoint_dir" not in dict(given.training),
+    "is for a state in --output; from one in `checkpoint_dir` a training goes on by itself: "
+    "leave it out",
+)
+#: What --resume takes, asked of whether the model learns in epochs.
+RESUME = Need(
+    ("resume",),
+    bool,
+    "is for models that learn in epochs; this one counts or solves in a single pass: leave it out",
+)
 
 
 def name_and_value(text: str) -> tuple[str, Any]:
@@ -112,14 +128,20 @@ def given_training(arguments: argparse.Namespace) -> dict[str, Any]:
     """The fields of `Training` that were given.
 
     Raises:
-        ValueError: If there is no such field; names those there are.
+        ValueError: If there is no such field, or one is given twice; names those there are.
     """
     from tfrec_zoo.training import Training
 
     flags = ("epochs", "batch_size", "learning_rate", "optimizer", "seed", "strategy")
     found = vars(arguments)
     given = {name: found[name] for name in flags if found.get(name) is not None}
-    given.update(arguments.training)
+    others = dict(arguments.training)
+    for name in given_flags(arguments).keys() & others.keys():
+        raise ValueError(
+            f"Give --{name.replace('_', '-')} once. Received: {given[name]!r} and "
+            f"--training {name}={others[name]!r}"
+        )
+    given.update(others)
     known = [field.name for field in dataclasses.fields(Training)]
     unknown = sorted(set(given) - set(known))
     if unknown:

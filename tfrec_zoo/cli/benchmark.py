@@ -8,13 +8,28 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tfrec_zoo.cli.arguments import add_plot, add_values, given_options, show, written_parts
-from tfrec_zoo.cli.datasets import add_dataset, given_reading, load_dataset
+from tfrec_zoo.cli.datasets import (
+    DATASET_ARGUMENTS,
+    add_dataset,
+    given_reading,
+    is_of_tfds,
+    load_dataset,
+)
+from tfrec_zoo.needs import Need
 
 HELP = "make a table of results over seeds"
 TABLE_NAMES = (
     *("ctr", "ctr-without-ids", "kuairand", "movielens-100k", "ncf", "ncf-ablations"),
     *("next-watch", "next-watch-by-time", "next-watch-in-file-order"),
     *("ratings", "watch-time", "wide-deep"),
+)
+NEEDS = (
+    Need(("folder",), lambda given: given.all, "is for --all: give the folder as --dataset"),
+    Need(
+        ("dataset", *DATASET_ARGUMENTS[2:], "task_set", "metrics"),
+        lambda given: not given.all,
+        "is for one table: with --all tables have their own data and options",
+    ),
 )
 
 logger = logging.getLogger(__name__)
@@ -62,10 +77,6 @@ def run(arguments: argparse.Namespace) -> None:
             f"Received: {arguments.table!r}{' and --all' if arguments.all else ''}"
         )
     parts = written_parts(arguments, ())
-    if arguments.folder and not arguments.all:
-        raise ValueError(
-            f"`--folder` is for --all: give the folder as --dataset. Received: {arguments.folder}"
-        )
     if not arguments.json:
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     if arguments.all:
@@ -81,6 +92,7 @@ def _run_table(arguments: argparse.Namespace, parts: Sequence[str]) -> None:
     from tfrec_zoo.tasks import checked_options
 
     wanted = tables.select(arguments.table, arguments.rows, arguments.model, arguments.factors)
+    tables.require_drawing(wanted, arguments.seeds)
     options = given_options(arguments.task_set)
     for preset in wanted:
         checked_options(preset.task, options)
@@ -126,18 +138,20 @@ def _run_all(arguments: argparse.Namespace, parts: Sequence[str]) -> None:
     from tfrec_zoo.generations import require_own
     from tfrec_zoo.table_layouts import TABLES
 
-    one_table = {
-        "--dataset": arguments.dataset != "simulated" or given_reading(arguments),
-        "--task-set": arguments.task_set,
-        "--metrics": arguments.metrics,
-    }
-    given = [name for name, value in one_table.items() if value]
-    if given:
-        raise ValueError(f"With --all tables have their own data and options. Received: {given}")
     folders = _given_folders(arguments.folder)
     output, runs = pathlib.Path(arguments.output), {}
     wanted = tables.select_of_all(arguments.rows, arguments.model, arguments.factors)
-    load = functools.cache(functools.partial(load_dataset, data_dir=arguments.data_dir))
+    tables.require_drawing([preset for rows in wanted.values() for preset in rows], arguments.seeds)
+    if arguments.data_dir and not any(is_of_tfds(made[0].dataset) for made in wanted.values()):
+        raise ValueError(
+            "`--data-dir` is for tables of data sets of tensorflow-datasets. "
+            f"Received: --data-dir {arguments.data_dir} and the tables {list(wanted)}"
+        )
+
+    @functools.cache
+    def load(dataset: str) -> Any:
+        return load_dataset(dataset, arguments.data_dir if is_of_tfds(dataset) else None)
+
     for name, presets in wanted.items():
         dataset = presets[0].dataset
         if presets[0].reads_folder and dataset not in folders:

@@ -63,7 +63,9 @@ def add_dataset(
 ) -> None:
     """Adds the arguments that name a data set."""
     parser.add_argument("--dataset", default=default, help=f"{DATASETS} (default: {default_words})")
-    parser.add_argument("--data-dir", help="where tensorflow-datasets keeps its data")
+    parser.add_argument(
+        "--data-dir", help="where tensorflow-datasets keeps its data, for movielens/…"
+    )
     group = parser.add_argument_group("columns and files of a data set of one's own")
     for role, column in ROLES.items():
         group.add_argument(f"--{role}", metavar="COLUMN", help=f"the {role} (default: {column})")
@@ -71,10 +73,16 @@ def add_dataset(
         group.add_argument(f"--{name}", help=words, **options)
 
 
+#: Names of all that `add_dataset` adds.
+DATASET_ARGUMENTS = (
+    *("dataset", "data_dir", *ROLES),
+    *(name.replace("-", "_") for name in READING),
+)
+
+
 def given_reading(arguments: argparse.Namespace) -> dict[str, Any]:
     """What was given about columns and files, as arguments of `Log.read`."""
-    names = [*ROLES, *(name.replace("-", "_") for name in READING)]
-    given = {name: getattr(arguments, name) for name in names}
+    given = {name: getattr(arguments, name) for name in DATASET_ARGUMENTS[2:]}
     given = {name: value for name, value in given.items() if value is not None}
     if "bags" in given:
         given["bags"] = {
@@ -93,6 +101,9 @@ def load_dataset(
         name: Name of the data set, a file or a folder.
         data_dir: Where tensorflow-datasets keeps its data.
         reading: Arguments of `Log.read`.
+
+    Raises:
+        ValueError: If there is no such data set, or it takes no `data_dir` or `reading`.
     """
     from tfrec_zoo import data
     from tfrec_zoo.data.kuairand import is_kuairand
@@ -102,16 +113,21 @@ def load_dataset(
     reading = dict(reading or {})
     path = pathlib.Path(name)
     is_ncf = any(path.glob("*.train.rating*"))
-    is_known = name == "simulated" or name.startswith("movielens/")
+    is_known = name == "simulated" or is_of_tfds(name)
     is_own = not (is_known or is_ncf or is_kuairand(path) or is_movielens(path))
     if reading and not is_own:
         raise ValueError(
             f"Columns and files are given for a data set of one's own; {name!r} knows them. "
             f"Received: {sorted(reading)}"
         )
+    if data_dir is not None and not is_of_tfds(name):
+        raise ValueError(
+            "`--data-dir` is for data sets of tensorflow-datasets, such as movielens/100k; others "
+            f"are where --dataset says. Received: --data-dir {data_dir} and --dataset {name}"
+        )
     if name == "simulated":
         return data.simulate(seed=0)
-    if name.startswith("movielens/"):
+    if is_of_tfds(name):
         return data.movielens(name.removeprefix("movielens/"), data_dir)
     if is_ncf:
         return data.read_ncf(path)
@@ -131,6 +147,11 @@ def load_dataset(
     return data.Log.read(path, **reading)
 
 
+def is_of_tfds(name: str) -> bool:
+    """Whether a data set is one of tensorflow-datasets."""
+    return name.startswith("movielens/")
+
+
 def load_given(arguments: argparse.Namespace) -> Any:
     """Loads the log that the arguments of `add_dataset` name."""
     found = load_dataset(arguments.dataset, arguments.data_dir, given_reading(arguments))
@@ -147,6 +168,8 @@ def load_again(given: Mapping[str, Any], arguments: argparse.Namespace) -> Any:
         arguments: Arguments of `add_dataset`.
     """
     name = arguments.dataset or given["dataset"]
-    data_dir = arguments.data_dir or (None if arguments.dataset else given["data_dir"])
+    data_dir = arguments.data_dir
+    if data_dir is None and arguments.dataset is None and is_of_tfds(name):
+        data_dir = given["data_dir"]
     reading = given.get("reading", {}) if pathlib.Path(name).exists() else {}
     return load_dataset(name, data_dir, {**reading, **given_reading(arguments)})

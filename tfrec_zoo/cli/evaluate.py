@@ -8,7 +8,9 @@ from typing import Any
 from tfrec_zoo.cli.arguments import add_plot, add_values, given_options, lines, show, written_parts
 from tfrec_zoo.cli.choices import TASKS
 from tfrec_zoo.cli.datasets import add_dataset, given_reading, load_again, load_dataset
+from tfrec_zoo.cli.parser import check_needs
 from tfrec_zoo.cli.trained import read_result
+from tfrec_zoo.needs import Need
 
 HELP = "evaluate what `train` left, or lists of recommendations, on the test part of the data"
 EPILOG = """Lists that anyone made (--lists) have a row for each recommendation: the user, the item,
@@ -17,6 +19,40 @@ and rank, from 1. The first two are called as in the data, or the item id, as in
 or by --task on --dataset:
   tfrec-zoo evaluate DIR --lists lists.csv
   tfrec-zoo evaluate --lists lists.csv --dataset purchases.csv --task-set split=time --k 5 10"""
+
+NEEDS = (
+    Need(
+        ("k", "attributes", "task", "task_set"),
+        lambda given: given.lists is not None,
+        "is for --lists: leave it out",
+    ),
+    Need(
+        ("task", "task_set"),
+        lambda given: given.directory is None,
+        "is that of the model where its folder is given: leave it out",
+    ),
+    Need(
+        ("other_data",),
+        lambda given: given.directory is not None,
+        "is for the folder of a model, which was trained on some data: leave it out",
+    ),
+    Need(
+        ("plot",),
+        lambda given: not given.other_data and given.lists is None,
+        "draws what belongs to a training, of its own data: leave out --other-data and --lists",
+    ),
+)
+
+#: Options of tasks that matter to lists: which items are to be found.
+_MATTERS = frozenset(
+    ("split", "validation_fraction", "test_fraction", "seed", "min_watch_share", "held_out")
+)
+_OF_LISTS = Need(
+    ("task_set",),
+    bool,
+    f"says what lists are measured on, by {', '.join(sorted(_MATTERS))}: leave out what models "
+    "learn from",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -63,32 +99,16 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _check(arguments: argparse.Namespace) -> None:
-    """Raises an error for arguments that do not go together."""
-    if arguments.plot and (arguments.other_data or arguments.lists is not None):
-        other = "--other-data" if arguments.lists is None else "--lists"
-        raise ValueError(
-            "--plot draws what belongs to the training, of its own data: leave out one of the two. "
-            f"Received: --plot and {other}"
-        )
-    given = vars(arguments)
-    others: tuple[str, ...] = ("task", "task_set")
+    """Raises an error if there is nothing to measure, or nothing to measure it on."""
+    if arguments.directory is not None:
+        return
     if arguments.lists is None:
-        if arguments.directory is None:
-            raise ValueError("Give the folder that `train` left, or --lists. Received: neither")
-        others, what = ("k", "attributes", *others), "are for --lists"
-    elif arguments.directory is not None:
-        what = "are those of the model where its folder is given"
-    elif arguments.dataset is None:
+        raise ValueError("Give the folder that `train` left, or --lists. Received: neither")
+    if arguments.dataset is None:
         raise ValueError(
             "--lists are measured on a data set: name it by --dataset, or give the folder of a "
             f"model that was trained on it. Received: --lists {arguments.lists} alone"
         )
-    else:
-        return
-    flags = [f"--{name.replace('_', '-')}" for name in others]
-    found = [flag for flag, name in zip(flags, others, strict=True) if given[name]]
-    if found:
-        raise ValueError(f"{', '.join(flags)} {what}: leave them out. Received: {found}")
 
 
 def _of_model(arguments: argparse.Namespace, parts: Sequence[str]) -> tuple[Any, dict[str, float]]:
@@ -124,6 +144,7 @@ def _of_lists(arguments: argparse.Namespace) -> tuple[Any, dict[str, float]]:
         options = given_options(arguments.task_set)
         if arguments.task is not None:
             options = tasks.checked_options(arguments.task, options)
+        check_needs(arguments, [_OF_LISTS], {*options} <= _MATTERS)
         data = load_dataset(arguments.dataset, arguments.data_dir, given_reading(arguments))
         name = arguments.task or tasks.default_task(get("EASE").load(), data)
         task = tasks.make(name, data, **options)

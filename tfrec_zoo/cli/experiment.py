@@ -5,9 +5,17 @@ import logging
 import pathlib
 
 from tfrec_zoo.cli.arguments import show
-from tfrec_zoo.cli.datasets import add_dataset, given_reading, load_dataset
+from tfrec_zoo.cli.datasets import DATASET_ARGUMENTS, add_dataset, load_given
+from tfrec_zoo.needs import Need
 
 HELP = "re-run a figure, a table or a claim of the YouTube paper"
+NEEDS = (
+    Need(
+        DATASET_ARGUMENTS[1:],
+        lambda given: given.dataset != "simulated",
+        "says how --dataset is read, and nothing is read of the simulated one",
+    ),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,10 +48,8 @@ def run(arguments: argparse.Namespace) -> None:
     new_figure()  # Better now than after measuring.
     if not arguments.json:
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    log = None
-    if arguments.dataset != "simulated":
-        found = load_dataset(arguments.dataset, arguments.data_dir, given_reading(arguments))
-        log = getattr(found, "log", found)
+    # Every seed and size has a simulated world of its own.
+    log = None if arguments.dataset == "simulated" else load_given(arguments)
     experiment = experiments.get(arguments.name)(arguments.size, log)
     folder = f"{experiment.dataset.replace('/', '-')}-{arguments.size}"
     output = pathlib.Path(arguments.output) / arguments.name / folder

@@ -5,10 +5,32 @@ import pathlib
 from typing import Any
 
 from tfrec_zoo.cli.arguments import show
-from tfrec_zoo.cli.datasets import add_dataset
+from tfrec_zoo.cli.datasets import DATASET_ARGUMENTS, add_dataset
+from tfrec_zoo.cli.parser import check_needs
 from tfrec_zoo.cli.trained import log_of_training, read_result
+from tfrec_zoo.needs import Need
 
 HELP = "export what `train` left, with another index or list length"
+
+NEEDS = (
+    Need(
+        ("index", "target_recall"),
+        lambda given: not given.whole_catalogue,
+        "is how a retrieval model searches; --whole-catalogue scores every item: leave it out",
+    ),
+    Need(
+        ("target_recall",),
+        lambda given: given.index not in ("exact", "beam"),
+        "is for an approximate index: leave it out, or give another --index",
+    ),
+)
+#: What a data set is given for, asked of whether one is read.
+_DATA = Need(
+    DATASET_ARGUMENTS,
+    bool,
+    "is for indexes that are measured, for --filters and for --whole-catalogue: this export reads "
+    "no data",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -79,8 +101,12 @@ def run(arguments: argparse.Namespace) -> None:
     kind = arguments.index or "auto"
     if arguments.whole_catalogue:
         options["whole_catalogue"] = True
-        log = log_of_training(result, arguments)
-    elif model.family == "retrieval" and (arguments.filters or is_measured(kind, model.num_items)):
+    is_retrieval = model.family == "retrieval"
+    reads = arguments.whole_catalogue or (
+        is_retrieval and (arguments.filters or is_measured(kind, model.num_items))
+    )
+    check_needs(arguments, [_DATA], reads)
+    if reads:
         log = log_of_training(result, arguments)
     earlier = directory / "model"
     like = earlier if (earlier / MANIFEST).is_file() else None

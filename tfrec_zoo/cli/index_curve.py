@@ -9,7 +9,15 @@ from typing import Any
 from tfrec_zoo.cli.arguments import show
 from tfrec_zoo.cli.datasets import add_dataset
 from tfrec_zoo.cli.trained import log_of_training, read_result
+from tfrec_zoo.needs import Need
 
+NEEDS = (
+    Need(
+        ("target_recall",),
+        lambda given: given.indexes != ["exact"],
+        "is what approximate indexes are chosen by: leave it out, or give others as --indexes",
+    ),
+)
 HELP = "measure the recall and the latency of each index of what `train` left, and draw them"
 
 
@@ -42,7 +50,14 @@ def run(arguments: argparse.Namespace) -> None:
 
     k = checked_k(arguments.k)
     if arguments.output is not None:
-        new_figure()  # Better now than after measuring.
+        # Better now than after measuring.
+        figure, _ = new_figure()
+        known, end = figure.canvas.get_supported_filetypes(), pathlib.Path(arguments.output).suffix
+        if end.removeprefix(".") not in known:
+            raise ValueError(
+                "`--output` must be a picture, such as curve.png, of the kinds "
+                f"{sorted(known)}. Received: {arguments.output}"
+            )
     directory = pathlib.Path(arguments.directory)
     model: Any = checkpoints.restore(directory / "checkpoint")
     candidates = model.candidates() if model.family == "retrieval" else None

@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> None:
         from tfrec_zoo import registry
 
         if arguments.markdown:
-            print(registry.markdown())
+            show(arguments, {"markdown": registry.markdown()}, registry.markdown())
             return
         rows = [
             {"name": entry.name, "family": entry.family, "task": entry.task, "paper": entry.paper}

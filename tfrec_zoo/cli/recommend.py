@@ -7,14 +7,32 @@ import sys
 from typing import Any
 
 from tfrec_zoo.cli.arguments import show
-from tfrec_zoo.cli.datasets import add_dataset, load_again, load_given
+from tfrec_zoo.cli.datasets import DATASET_ARGUMENTS, add_dataset, load_again, load_given
 from tfrec_zoo.cli.trained import read_result
+from tfrec_zoo.needs import Need
 
 HELP = "ask an exported model for recommendations"
 EPILOG = """Files of requests have a row for each: columns named as the features, bags as lists, as
 JSON text or as a|b. They and the answers are Parquet, CSV or JSON lines by the ends of their names
 (.parquet, .csv, .jsonl; the latter two also with .gz). A run that was killed goes on where it was
 if it is started again."""
+NEEDS = (
+    Need(
+        ("output", "keep", "shard_size"),
+        lambda given: given.request is None,
+        "is for the answers to many, see --requests, --all-users and --test-users",
+    ),
+    Need(
+        ("candidates",),
+        lambda given: given.request is not None,
+        "is for one request; many have a column of that name",
+    ),
+    Need(
+        DATASET_ARGUMENTS,
+        lambda given: given.all_users or given.test_users,
+        "is for --all-users and --test-users, whose requests are made of a data set",
+    ),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,14 +84,14 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.request is None:
         _answer_many(arguments)
         return
-    if arguments.output is not None:
-        raise ValueError(
-            "`--output` is for the answers to many, see --requests, --all-users and --test-users. "
-            f"Received: --output {arguments.output}"
-        )
     request = _json("--request", arguments.request)
     if not isinstance(request, dict):
         raise ValueError(f"`--request` must be a JSON object. Received: {arguments.request}")
+    if arguments.include_history and "history" not in request:
+        raise ValueError(
+            "`--include-history` is for requests with a history, whose items are left out "
+            f"otherwise: leave it out. Received: --request {arguments.request}"
+        )
     candidates = None
     if arguments.candidates is not None:
         candidates = _json("--candidates", arguments.candidates)
@@ -104,11 +122,6 @@ def _answer_many(arguments: argparse.Namespace) -> None:
 
     if arguments.output is None:
         raise ValueError("`--output` must say which file the answers go to. Received: none")
-    if arguments.candidates is not None:
-        raise ValueError(
-            "`--candidates` is for one request; many have a column of that name. "
-            f"Received: --candidates {arguments.candidates}"
-        )
     format_of(arguments.output)  # Better now than after loading.
     output = pathlib.Path(arguments.output)
     output.parent.mkdir(parents=True, exist_ok=True)

@@ -4,8 +4,10 @@ import argparse
 import pathlib
 
 from tfrec_zoo.cli.arguments import show
+from tfrec_zoo.needs import Need
 
 HELP = "render the tables of a folder of result files as Markdown"
+NEEDS = (Need(("paper",), lambda given: bool(given.fill), "is for --fill"),)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,8 +34,6 @@ def run(arguments: argparse.Namespace) -> None:
     directory = pathlib.Path(arguments.directory)
     if not directory.is_dir():
         raise FileNotFoundError(f"There is no such folder. Received: {directory}")
-    if arguments.paper is not None and not arguments.fill:
-        raise ValueError(f"`--paper` is for --fill. Received: {arguments.paper!r} without")
     if arguments.fill:
         pages = {path: pathlib.Path(path).read_text(encoding="utf-8") for path in arguments.fill}
         pages = {

@@ -6,6 +6,8 @@ import pathlib
 from typing import Any
 
 from tfrec_zoo.cli.arguments import (
+    RESUME,
+    RESUMED_STATE,
     add_plot,
     add_tensorboard,
     add_training,
@@ -20,9 +22,21 @@ from tfrec_zoo.cli.arguments import (
 )
 from tfrec_zoo.cli.choices import TASKS, train_epilog
 from tfrec_zoo.cli.datasets import add_dataset, given_reading, load_dataset
+from tfrec_zoo.cli.parser import check_needs
+from tfrec_zoo.needs import Need
 
 HELP = "train a model, or a preset, evaluate and export it"
 EPILOG = train_epilog()
+NEEDS = (RESUMED_STATE,)
+#: What is for trainings, asked of whether there is one.
+_TRAINING = Need(
+    (
+        *("epochs", "batch_size", "learning_rate", "optimizer", "training", "resume"),
+        *("strategy", "tensorboard", "set"),
+    ),
+    bool,
+    "is for models; this preset is a baseline, which is measured and not trained: leave it out",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -78,11 +92,11 @@ def run(arguments: argparse.Namespace) -> None:
         grid = {k: v for k, v in preset.training.grid.items() if k not in {**given, **made}}
         training = dataclasses.replace(preset.training, **{"grid": grid, **given})
         name = arguments.task or preset.task
-        options = {**preset.options_of(training.seed), **options}
+        options = {**preset.options_of(training.seed, options), **options}
         model, made = preset.model, {**preset.arguments, **made}
         dataset = dataset or preset.dataset
-    if arguments.set and (arguments.preset is None or model in registry.MODELS):
-        cls = registry.get(model).load() if isinstance(model, str) else model
+    cls: Any = registry.get(model).load() if model in registry.MODELS else model
+    if arguments.set and not isinstance(cls, str):
         try:
             cls.checked_arguments(made)
         except (TypeError, ValueError) as error:
@@ -100,14 +114,17 @@ def run(arguments: argparse.Namespace) -> None:
         "given": {"dataset": dataset, "data_dir": arguments.data_dir, "reading": reading},
     }
     if arguments.preset and preset.is_baseline(task):
-        if made:
-            raise ValueError(f"The baseline {model!r} has no arguments. Received: --set {made}")
+        check_needs(arguments, [_TRAINING], False)
         if is_chief:
             result = result_of(preset, task, training.seed)
             with next_generation(output, optional=[FIGURES]) as folder:
                 result.write(folder / "result.json")
                 training_report(result.to_dict(), task.metric).write(folder, arguments.plot)
     else:
+        chosen = {name: options[name] for name, _ in arguments.task_set}
+        tasks.require_used_options(task, chosen, cls, made, training.patience)
+        if training.strategy == "none":  # Clusters resume whatever they train.
+            check_needs(arguments, [RESUME], cls.is_iterative)
         try:
             with unfinished(output, arguments.resume, is_own=is_chief) as state:
                 kept = dataclasses.replace(

@@ -55,7 +55,13 @@ def run(command: Sequence[str], workers: int, parameter_servers: int = 0) -> int
         )
     strategy = "parameter-server" if parameter_servers else "multi-worker"
     command = list(command)
-    if not any(word.partition("=")[0] == "--strategy" for word in command):
+    given = _strategy_of(command)
+    if given not in (None, strategy):
+        raise ValueError(
+            f"Such a cluster trains by the strategy {strategy!r}: leave --strategy out"
+            f"{'' if parameter_servers else ', or give parameter servers'}. Received: {given!r}"
+        )
+    if given is None:
         command += ["--strategy", strategy]
     jobs = {"worker": workers, "ps": parameter_servers, "chief": 1}
     if not parameter_servers:
@@ -67,8 +73,21 @@ def run(command: Sequence[str], workers: int, parameter_servers: int = 0) -> int
                 code, restarts = cluster.watch(restarts)
             if code is not None:
                 return 128 - code if code < 0 else code
-            if "--resume" not in command:
+            has_own_state = any("checkpoint_dir=" in word for word in command)
+            if "--resume" not in command and not has_own_state:
                 command.append("--resume")
+
+
+def _strategy_of(command: Sequence[str]) -> str | None:
+    """The strategy that a command names; None if it names none."""
+    words = iter(command)
+    for word in words:
+        flag, is_joined, value = word.partition("=")
+        if flag == "--strategy":
+            return value if is_joined else next(words, None)
+        if word.removeprefix("--training=").startswith("strategy="):
+            return word.rpartition("=")[2]
+    return None
 
 
 class _Cluster:
