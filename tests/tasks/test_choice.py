@@ -63,6 +63,11 @@ def test_rankers_read_ids_and_columns_of_both_sides(small_log: Log) -> None:
     assert [column.categorical.key for column in bag] == ["history"]  # type: ignore[union-attr]
 
 
+def test_without_profiles_rankers_read_the_ids_alone(small_log: Log) -> None:
+    columns = Choice(small_log, profile=False).examples(DeepFM).spec.columns
+    assert [column.name for column in columns] == ["user_id_embedding", "item_id_embedding"]
+
+
 def test_it_differs_from_the_next_watch_in_what_is_known() -> None:
     # q is a's second: the next watch knows p alone.
     given = NextWatch(LOG, split=SPLIT, bags=(50,)).examples(YouTubeRetrieval)

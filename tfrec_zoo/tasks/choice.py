@@ -53,7 +53,7 @@ class Choice(ItemTask):
 
     def _spec(self, width: int | None, pairs: bool, items: bool) -> FeatureSpec:
         if pairs:
-            return choice_spec(self.log, width)
+            return choice_spec(self.log, width, self.profile)
         return next_watch_spec(
             self.log,
             bags=(self.max_history,),

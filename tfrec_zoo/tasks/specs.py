@@ -74,12 +74,13 @@ def history_spec(log: Log, length: int, ages: bool = False) -> FeatureSpec:
     return FeatureSpec((EmbeddingColumn(bag),), (VocabularyColumn(r.item, **item),))
 
 
-def choice_spec(log: Log, embedding_dim: int | None = None) -> FeatureSpec:
+def choice_spec(log: Log, embedding_dim: int | None = None, profile: bool = True) -> FeatureSpec:
     """The ids and columns of users and items, for ranking models on `interaction_examples`.
 
     Args:
         log: The log.
         embedding_dim: Width of the embeddings of ids.
+        profile: Whether the columns are fed besides the ids.
     """
     user, item = (
         EmbeddingColumn(column, embedding_dim)
@@ -87,7 +88,7 @@ def choice_spec(log: Log, embedding_dim: int | None = None) -> FeatureSpec:
         for column in side
         if isinstance(column, VocabularyColumn)
     )
-    users, items = _profiles(log)
+    users, items = _profiles(log) if profile else ([], [])
     return FeatureSpec((user, *users), (item, *items, *_matches(users, items)))
 
 
