@@ -169,29 +169,26 @@ class D2Q(EmbeddingRankingModel):
         """Returns the watch times that predictions of the network stand for, [...]."""
         if self.target == "quantile":
             return self.quantiles((y, durations))  # F_g⁻¹(y)
-        return y * (self.means[0] if self.target == "seconds" else durations)
+        return y * self.unit(durations)
 
     def targets(self, watch_times: tf.Tensor, durations: tf.Tensor) -> tf.Tensor:
         """Returns what the network should have predicted for watch times, [...]."""
         if self.target == "quantile":
             return self.quantiles.quantiles(watch_times, durations)  # F_g(T)
-        return watch_times / (self.means[0] if self.target == "seconds" else durations)
+        return watch_times / self.unit(durations)
+
+    def unit(self, durations: tf.Tensor) -> tf.Tensor:
+        """Returns the watch time that a regressed 1 stands for: the mean one, or the duration."""
+        if self.target == "seconds":
+            return self.means[0]
+        is_known = tf.math.is_finite(durations) & (durations > 0)
+        return tf.where(is_known, durations, self.means[1])  # [...]
 
     def durations(self, encoded: Encoded, like: tf.Tensor) -> tf.Tensor:
-        """Returns durations in the shape of other numbers; NaN, or if need be a mean, is unknown.
-
-        Args:
-            encoded: Encoded features.
-            like: Numbers, [batch] or [batch, candidates].
-        """
+        """Returns durations in the shape of other numbers, [...]; NaN is unknown."""
         if not self.has_duration:
             return tf.fill(tf.shape(like), np.float32(np.nan))
-        durations = tf.cast(encoded["values"][self.duration], tf.float32)
-        durations = tf.reshape(durations, tf.shape(like))
-        if self.target == "completion":
-            is_known = tf.math.is_finite(durations) & (durations > 0)
-            durations = tf.where(is_known, durations, self.means[1])
-        return durations
+        return tf.reshape(tf.cast(encoded["values"][self.duration], tf.float32), tf.shape(like))
 
     def adapt(self, x: Any, y: Any = None) -> None:
         """Learns the groups of durations, and how watch times are distributed in each.
@@ -205,11 +202,7 @@ class D2Q(EmbeddingRankingModel):
         durations, watched, number = [], [], 0
         for features, label, *_ in batches:
             label = tf.cast(label, tf.float32)
-            found = (
-                self.encode(features)["values"].get(self.duration) if self.has_duration else None
-            )
-            found = tf.fill(tf.shape(label), np.nan) if found is None else found
-            durations.append(np.ravel(found).astype(np.float32))
+            durations.append(np.ravel(self.durations(self.encode(features), label)))
             watched.append(np.ravel(label))
             number += len(watched[-1])
             if number >= _EXAMPLES:
