@@ -83,7 +83,7 @@ class DenseFeatures(tf.keras.layers.Layer):
         if name in self._normalizations:
             return tf.cast(self._normalizations[name](number), self.compute_dtype)
         number = tf.where(tf.math.is_finite(number), number, tf.zeros([], number.dtype))
-        return tf.cast(number, self.compute_dtype)[..., None]
+        return tf.expand_dims(tf.cast(number, self.compute_dtype), -1)
 
     def call(self, encoded: Encoded) -> tf.Tensor:
         """Returns the vectors of all columns, concatenated."""
@@ -159,7 +159,7 @@ class DenseFeatures(tf.keras.layers.Layer):
         if is_list:
             bag = bag[:, None, :]
         # [batch, length] or [batch, candidates, length]
-        match = (bag == candidate[..., None]) & (bag > 0)
+        match = (bag == tf.expand_dims(candidate, -1)) & (bag > 0)
         count = tf.reduce_sum(tf.cast(match, tf.float32), axis=-1)
         vectors = [self._normalized(column.statistics[0], count)]
         if column.ages:

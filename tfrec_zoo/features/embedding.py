@@ -77,7 +77,7 @@ class EmbeddingTable(tf.keras.layers.Layer):
     def call(self, ids: tf.Tensor) -> tf.Tensor:
         """Returns the vectors of ids of any shape, [..., dimension]."""
         known = tf.cast(ids > 0, self.compute_dtype)
-        rows = self._rows(ids) * known[..., None]
+        rows = self._rows(ids) * tf.expand_dims(known, -1)
         self._penalise(rows)
         return rows
 
@@ -110,7 +110,7 @@ class EmbeddingTable(tf.keras.layers.Layer):
             known = tf.math.divide_no_nan(known, count)
         elif combiner == "sqrtn":
             known = tf.math.divide_no_nan(known, tf.sqrt(count))
-        return tf.reduce_sum(known[..., None] * rows, axis=-2)
+        return tf.reduce_sum(tf.expand_dims(known, -1) * rows, axis=-2)
 
     def _penalise(self, rows: tf.Tensor, is_bag: bool = False) -> None:
         if not self.batch_l2:

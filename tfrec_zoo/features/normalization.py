@@ -96,10 +96,11 @@ class Normalization(tf.keras.layers.Layer):
     def _with_powers(self, x: tf.Tensor) -> tf.Tensor:
         """Returns `x~`, [..., 1], or with x~**2 and its root (-sqrt(-x~) below 0), [..., 3]."""
         if not self.powers:
-            return x[..., tf.newaxis]
+            return tf.expand_dims(x, -1)
         # The root has an infinite derivative at 0; the inner `where` makes the gradient 0 there.
-        root = tf.sqrt(tf.where(x != 0, tf.abs(x), 1.0))
-        return tf.stack([x, tf.square(x), tf.where(x != 0, tf.sign(x) * root, 0.0)], axis=-1)
+        is_zero = tf.equal(x, 0)
+        root = tf.sqrt(tf.where(is_zero, 1.0, tf.abs(x)))
+        return tf.stack([x, tf.square(x), tf.where(is_zero, 0.0, tf.sign(x) * root)], axis=-1)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor arguments as a JSON-serializable dict."""

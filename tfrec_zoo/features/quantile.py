@@ -122,11 +122,15 @@ class QuantileNormalization(Normalization):
         self._check_adapted("quantiles", "boundaries")
         learned = [self.boundaries] if self.mass is None else [self.boundaries, self.mass]
         x, (boundaries, *mass) = rounded_alike(inputs, [tf.convert_to_tensor(v) for v in learned])
+        zero = tf.constant(0, x.dtype)
         missing = tf.math.is_nan(x)
-        x = tf.where(missing, tf.zeros([], x.dtype), x)
+        x = tf.where(missing, zero, x)
 
-        # lower <= x < upper; outside the range both are the boundary at that end.
-        above = tf.searchsorted(boundaries, tf.reshape(x, [-1]), side="right")
+        # lower <= x < upper; outside the range both are the boundary at that end. (The operation of
+        # `tf.searchsorted`, without the dozen others that it needs for more axes.)
+        above = tf.raw_ops.UpperBound(
+            sorted_inputs=tf.reshape(boundaries, [1, -1]), values=tf.reshape(x, [1, -1])
+        )
         above = tf.reshape(above, tf.shape(x))
         index = tf.maximum(above - 1, 0)
         lower = tf.gather(boundaries, index)
@@ -138,7 +142,7 @@ class QuantileNormalization(Normalization):
         for value in mass:
             share = tf.where(value >= boundaries[0], tf.constant(_MASS_SHARE, x.dtype), 0)
             cdf = (1 - share) * cdf + share * tf.cast(x >= value, x.dtype)
-        cdf = tf.cast(tf.where(missing, tf.zeros([], x.dtype), cdf), tf.float32)
+        cdf = tf.cast(tf.where(missing, zero, cdf), tf.float32)
         return self._with_powers(tf.minimum(cdf, _BELOW_ONE))
 
     def _below(self, x: tf.Tensor, boundaries: tf.Tensor) -> tf.Tensor:
