@@ -217,9 +217,12 @@ class Data:
         return Raw(self.features, {"label": self.label}).ids("label", "video") - 1
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")
 def seed() -> None:
-    """Shuffling is the same each time."""
+    """Shuffling is the same each time that a file is run.
+
+    It is seeded no more often, because TensorFlow then forgets the operations that it has made.
+    """
     tf.keras.utils.set_random_seed(0)
 
 
