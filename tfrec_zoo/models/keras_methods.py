@@ -17,6 +17,7 @@ from tfrec_zoo.models.inputs import (
     weight_array,
     without_column,
 )
+from tfrec_zoo.models.step_loops import loop_of
 from tfrec_zoo.recommenders import tfrs
 
 logger = logging.getLogger(__name__)
@@ -48,6 +49,9 @@ class KerasMethods(tfrs.models.Model):
 
     Subclasses say what they read: see `RecommenderModel`.
     """
+
+    train_function: Any
+    test_function: Any
 
     fit = _on_arrays("fit")
     evaluate = _on_arrays("evaluate")
@@ -113,6 +117,35 @@ class KerasMethods(tfrs.models.Model):
             )  # fmt: skip
         metrics, weighted_metrics = self.suited_metrics((metrics, weighted_metrics))
         super().compile(optimizer, metrics=metrics, weighted_metrics=weighted_metrics, **kwargs)
+
+    def make_train_function(self, force: bool = False) -> Any:
+        """Keras's function of an iterator that trains, which traces a step once."""
+        if self._has_plain_loop and (force or self.train_function is None):
+            self.train_function = loop_of(
+                self.train_step, self._train_counter, self._steps_per_execution
+            )
+        return super().make_train_function(force and not self._has_plain_loop)
+
+    def make_test_function(self, force: bool = False) -> Any:
+        """Keras's function of an iterator that evaluates, which traces a step once."""
+        if self._has_plain_loop and (force or self.test_function is None):
+            self.test_function = loop_of(
+                self.test_step, self._test_counter, self._steps_per_execution
+            )
+        return super().make_test_function(force and not self._has_plain_loop)
+
+    @property
+    def _has_plain_loop(self) -> bool:
+        """Whether several steps are taken at once, by one process as they are written."""
+        return not (
+            self._steps_per_execution is None
+            or self._steps_per_execution.numpy() == 1
+            or self.autotune_steps_per_execution
+            or self.run_eagerly
+            or self.jit_compile
+            or self._cluster_coordinator
+            or tf.distribute.has_strategy()
+        )
 
     def suited_metrics(self, metrics: Any) -> Any:
         """Returns the metrics to compile; subclasses refuse those that would see something else."""
