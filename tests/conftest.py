@@ -36,8 +36,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Leaves what was imported alone when garbage is collected, which TensorFlow makes a lot of."""
+    """Spares what costs a test more than it gains: tests run a graph once or twice.
+
+    Garbage, of which TensorFlow makes a lot, is collected without looking at what was imported, and
+    TensorFlow runs graphs as they were traced. In processes of their own, which ask the export of
+    every model, run commands, notebooks and servers, it optimizes graphs as ever.
+    """
     gc.freeze()
+    if "tensorflow" in sys.modules:
+        optimizer = sys.modules["tensorflow"].config.optimizer
+        optimizer.set_experimental_options({"disable_meta_optimizer": True})
 
 
 def _group(nodeid: str) -> str:
