@@ -86,6 +86,16 @@ def test_negatives_with_effect(options: dict[str, Any]) -> None:
     assert Negatives.of(Negatives(**options).to_config()) == Negatives(**options)
 
 
+def test_limits_of_a_server() -> None:
+    pytest.importorskip("uvicorn", reason='the server needs pip install "tfrec_zoo[serve]"')
+    from tfrec_zoo.serving.server import ServerOptions
+
+    ServerOptions(max_bytes=100)
+    ServerOptions(max_body=1 << 27, max_bytes=1 << 28)
+    with pytest.raises(ValueError, match="^`max_body` is more than `max_bytes` lets in"):
+        ServerOptions(max_body=1 << 27)
+
+
 @pytest.mark.parametrize(
     ("fields", "named"),
     [

@@ -18,6 +18,7 @@ _LIMITS = {
     "max_requests": (int, "requests at once; further ones get 503 (default: 512)"),
     "max_rows": (int, "rows of one request (default: 1024)"),
     "max_body": (int, "bytes of one request (default: 8388608)"),
+    "max_bytes": (int, "bytes of all requests that are held at once (default: 67108864)"),
     "timeout": (float, "seconds until a request gets 504 (default: 30)"),
     "read_timeout": (float, "seconds that a client may take to send a request (default: 10)"),
     "poll": (float, "seconds between two looks for another version (default: 1)"),

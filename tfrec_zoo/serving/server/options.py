@@ -2,7 +2,17 @@
 
 import dataclasses
 
+from tfrec_zoo.needs import Need, not_default, refuse_idle
 from tfrec_zoo.typed_fields import check
+
+#: What fields take to have an effect.
+_NEEDS = (
+    Need(
+        ("max_body",),
+        lambda options: options.max_body <= options.max_bytes,
+        "is more than `max_bytes` lets in of all bodies together: raise that as well",
+    ),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,7 +33,8 @@ class ServerOptions:
         poll: Seconds between two looks at the folder for another version.
 
     Raises:
-        ValueError: If a value is of another type or not positive.
+        ValueError: If a value is of another type or not positive, or `max_body` is given and more
+            than `max_bytes`.
     """
 
     name: str = "model"
@@ -48,3 +59,4 @@ class ServerOptions:
             value = getattr(self, field.name)
             if field.name != "name" and not value > 0:
                 raise ValueError(f"`{field.name}` must be positive. Received: {value!r}")
+        refuse_idle(_NEEDS, not_default(self), self)
