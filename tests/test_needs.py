@@ -1,6 +1,8 @@
-"""Needs: an option without effect is refused, by all that has options, and saved ones are read."""
+"""Needs: what makes no difference is told of, by all that has settings, and saved ones are read."""
 
 import dataclasses
+import logging
+import re
 from typing import Any
 
 import numpy as np
@@ -11,9 +13,9 @@ from tfrec_zoo import registry, tasks
 from tfrec_zoo.data import Log, SampledTest
 from tfrec_zoo.features import BagColumn, EmbeddingColumn, Features, FeatureSpec, VocabularyColumn
 from tfrec_zoo.losses import Negatives
-from tfrec_zoo.needs import Need, allow_idle, not_default, refuse_idle
+from tfrec_zoo.needs import Need, allow_idle, not_default, refuse_idle, tell_idle
 from tfrec_zoo.training import Training
-from tfrec_zoo.training.runs import require_used
+from tfrec_zoo.training.runs import tell_unused, train
 
 EVENTS = pd.DataFrame(
     {"user_id": list("aaabbb"), "item_id": list("xyzxzy"), "time": range(6), "weight": 2.0}
@@ -43,6 +45,30 @@ def test_the_first_option_without_effect_is_named() -> None:
         refuse_idle([need], {"b": "x"}, "unused")
 
 
+@pytest.fixture
+def told(caplog: pytest.LogCaptureFixture) -> Any:
+    """Returns what a call told of, in one line."""
+
+    def lines(call: Any) -> str:
+        caplog.clear()
+        with caplog.at_level(logging.WARNING, "tfrec_zoo"):
+            call()
+        return " ".join(record.getMessage() for record in caplog.records)
+
+    return lines
+
+
+def test_every_setting_without_effect_is_told_of(told: Any) -> None:
+    need = Need(("a", "b"), lambda of: of == "used", "is for others")
+    given = {"a": 1, "b": 2, "c": 3}
+    assert told(lambda: tell_idle([need], given, "used", "who")) == ""
+    assert told(lambda: tell_idle([need], given, "unused", "who")) == (
+        "who: no effect: `a` is for others. Received: a=1 "
+        "who: no effect: `b` is for others. Received: b=2"
+    )
+    assert told(lambda: tell_idle([need], {"b": 2}, "")).startswith("no effect: `b` is for")
+
+
 def test_what_differs_from_its_default_was_given() -> None:
     @dataclasses.dataclass
     class Options:
@@ -68,9 +94,9 @@ def test_what_differs_from_its_default_was_given() -> None:
         ({"kind": "popularity", "pool": 9}, "pool"),
     ],
 )
-def test_negatives(options: dict[str, Any], named: str) -> None:
-    with pytest.raises(ValueError, match=rf"^`{named}` is for .*Received: {named}="):
-        Negatives(**options)
+def test_negatives(options: dict[str, Any], named: str, told: Any) -> None:
+    line = told(lambda: Negatives(**options))
+    assert re.search(rf"^negatives '.*': no effect: `{named}` is for .*Received: {named}=", line)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +108,8 @@ def test_negatives(options: dict[str, Any], named: str) -> None:
         {"kind": "in-batch", "correction": "all", "mask_known": True},
     ],
 )
-def test_negatives_with_effect(options: dict[str, Any]) -> None:
+def test_negatives_with_effect(options: dict[str, Any], told: Any) -> None:
+    assert told(lambda: Negatives(**options)) == ""
     assert Negatives.of(Negatives(**options).to_config()) == Negatives(**options)
 
 
@@ -103,20 +130,32 @@ def test_limits_of_a_server() -> None:
         ({"warmup": 0.1, "plateau": 0.5}, "warmup"),
         ({"wide": {"learning_rate": 0.1}}, "wide"),
         ({"wide": {"learning_rate": 0.1}, "optimizer": "adam"}, "wide"),
+    ],
+)
+def test_training(fields: dict[str, Any], named: str, told: Any) -> None:
+    assert re.search(rf"^no effect: `{named}` .*Received: ", told(lambda: Training(**fields)))
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
         ({"pretraining": Training(seed=2)}, "seed"),
         ({"pretraining": Training(verbose=0), "verbose": 2}, "verbose"),
         ({"pretraining": Training(grid={"epochs": (1, 2)})}, "grid"),
     ],
 )
-def test_training(fields: dict[str, Any], named: str) -> None:
-    with pytest.raises(ValueError, match=rf"^`{named}` .*leave|^`{named}` .*give"):
+def test_what_pretraining_has_from_the_whole(fields: dict[str, Any], named: str) -> None:
+    with pytest.raises(ValueError, match=rf"^`{named}` is that of the whole training: leave"):
         Training(**fields)
 
 
-def test_training_with_effect() -> None:
-    Training(warmup=0.1)
-    Training(wide={"learning_rate": 0.1}, optimizer="ftrl+adagrad")
-    Training(pretraining=Training(epochs=2, verbose=0, seed=3), verbose=0, seed=3)
+def test_training_with_effect(told: Any) -> None:
+    for fields in (
+        {"warmup": 0.1},
+        {"wide": {"learning_rate": 0.1}, "optimizer": "ftrl+adagrad"},
+        {"pretraining": Training(epochs=2, verbose=0, seed=3), "verbose": 0, "seed": 3},
+    ):
+        assert told(lambda fields=fields: Training(**fields)) == ""
 
 
 @pytest.mark.parametrize(
@@ -133,17 +172,32 @@ def test_training_with_effect() -> None:
         ("MatrixFactorization", {"checkpoint_minutes": 1.0}, "checkpoint_minutes"),
     ],
 )  # fmt: skip
-def test_training_of_a_model(model: str, fields: dict[str, Any], named: str) -> None:
-    cls = registry.get(model).load()
-    with pytest.raises(ValueError, match=rf"^{model}: `{named}` .*Received: {named}="):
-        require_used(cls, Training(**fields), Training())
+def test_training_of_a_model(model: str, fields: dict[str, Any], named: str, told: Any) -> None:
+    cls, training = registry.get(model).load(), Training(**fields)
+    line = told(lambda: tell_unused(cls, training, Training()))
+    assert re.search(rf"^{model}: no effect: `{named}` .*Received: {named}=", line)
     # What the task has was not given.
-    require_used(cls, Training(**fields), Training(**fields))
+    assert told(lambda: tell_unused(cls, training, Training(**fields))) == ""
 
 
-def test_training_of_a_model_with_effect() -> None:
-    require_used(registry.get("iALS").load(), Training(epochs=2), Training())
-    require_used(registry.get("EASE").load(), Training(batch_size=8, seed=2), Training())
+def test_training_of_a_model_with_effect(told: Any) -> None:
+    for model, training in (
+        ("iALS", Training(epochs=2)),
+        ("EASE", Training(batch_size=8, seed=2)),
+    ):
+        cls = registry.get(model).load()
+        assert told(lambda c=cls, t=training: tell_unused(c, t, Training())) == ""
+
+
+@pytest.mark.usefixtures("eagerly")
+def test_one_training_for_every_model_is_told_of_once(told: Any) -> None:
+    training = Training(epochs=1, optimizer="adam", verbose=0)
+    task = tasks.NextWatch(RATED)
+    assert told(lambda: train("SASRec", task, training, embedding_dim=4)) == ""
+    line = told(lambda: train("EASE", task, training))
+    assert line.count("`epochs`") == line.count("`optimizer`") == 1
+    line = told(lambda: train("YouTubeRetrieval", task, training, embedding_dim=4))
+    assert line.count("`embedding_dim` is the width at depth 0") == 1
 
 
 @pytest.mark.parametrize(
@@ -161,9 +215,9 @@ def test_training_of_a_model_with_effect() -> None:
         ("D2Q", {"target": "seconds", "duration": "minutes"}, "duration"),
     ],
 )
-def test_arguments_of_models(model: str, arguments: dict[str, Any], named: str) -> None:
-    with pytest.raises(ValueError, match=rf"^{model}: `{named}` .*Received: {named}="):
-        registry.get(model).load().checked_arguments(arguments)
+def test_arguments_of_models(model: str, arguments: dict[str, Any], named: str, told: Any) -> None:
+    line = told(lambda: registry.get(model).load().checked_arguments(arguments))
+    assert re.search(rf"^{model}: no effect: `{named}` .*Received: {named}=", line)
 
 
 @pytest.mark.parametrize(
@@ -176,18 +230,18 @@ def test_arguments_of_models(model: str, arguments: dict[str, Any], named: str) 
         ("D2Q", {"target": "completion", "duration": "minutes"}),
     ],
 )
-def test_arguments_of_models_with_effect(model: str, arguments: dict[str, Any]) -> None:
-    registry.get(model).load().checked_arguments(arguments)
+def test_arguments_of_models_with_effect(model: str, arguments: dict[str, Any], told: Any) -> None:
+    assert told(lambda: registry.get(model).load().checked_arguments(arguments)) == ""
 
 
-def test_a_saved_model_may_have_arguments_without_effect() -> None:
+def test_a_saved_model_may_have_arguments_without_effect(told: Any) -> None:
     cls = registry.get("YouTubeRetrieval").load()
     features = Features.fit(SPEC, {"item_id": ["x", "y"]})
-    with pytest.raises(ValueError, match="`embedding_dim` is the width at depth 0"):
-        cls(features, hidden_units=(4,), embedding_dim=8)
-    with allow_idle():
-        model = cls(features, hidden_units=(4,), embedding_dim=8)
-    assert cls.from_config(model.get_config()).embedding_dim == 8
+    made = []
+    line = told(lambda: made.append(cls(features, hidden_units=(4,), embedding_dim=8)))
+    assert line.startswith("YouTubeRetrieval: no effect: `embedding_dim` is the width at depth 0")
+    assert told(lambda: made.append(cls.from_config(made[0].get_config()))) == ""
+    assert made[1].embedding_dim == 8
 
 
 CASES: list[tuple[str, Log, dict[str, Any], str]] = [
@@ -213,12 +267,14 @@ CASES: list[tuple[str, Log, dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("task", "log", "options", "named"), CASES)
-def test_options_of_tasks(task: str, log: Log, options: dict[str, Any], named: str) -> None:
-    with pytest.raises(ValueError, match=rf"^`{named}` .*Received: {named}="):
-        tasks.make(task, log, **options)
+def test_options_of_tasks(
+    task: str, log: Log, options: dict[str, Any], named: str, told: Any
+) -> None:
+    line = told(lambda: tasks.make(task, log, **options))
+    assert re.search(rf"^task '.*': no effect: `{named}` .*Received: {named}=", line)
     # What a result file says was trained so before.
     config = {"task": task, "config": {"options": {k: v for k, v in options.items() if v != SPEC}}}
-    assert tasks.make_again(config, log).name == task
+    assert told(lambda: tasks.make_again(config, log)) == ""
 
 
 @pytest.mark.parametrize(
@@ -232,7 +288,10 @@ def test_options_of_tasks(task: str, log: Log, options: dict[str, Any], named: s
         ("watch-time", RATED, {"test_from": 3.0, "negatives": 2, "seed": 3}),
     ],
 )
-def test_options_of_tasks_with_effect(task: str, log: Log, options: dict[str, Any]) -> None:
+def test_options_of_tasks_with_effect(
+    task: str, log: Log, options: dict[str, Any], told: Any
+) -> None:
+    assert told(lambda: tasks.make(task, log, **options)) == ""
     assert set(tasks.make(task, log, **options).options) == set(options)
 
 
@@ -262,11 +321,13 @@ def test_what_comes_with_the_files_of_the_ncf_paper() -> None:
         ("GMF", "clicks", {"ids": False}, "ids"),
     ],
 )
-def test_options_on_one_model(model: str, task: str, options: dict[str, Any], named: str) -> None:
+def test_options_on_one_model(
+    model: str, task: str, options: dict[str, Any], named: str, told: Any
+) -> None:
     made = tasks.make(task, RATED, **options)  # A task serves every model.
     cls = registry.get(model).load()
-    with pytest.raises(ValueError, match=rf"^{model} on the task '{task}': `{named}` "):
-        tasks.require_used_options(made, options, cls, {})
+    line = told(lambda: tasks.tell_unused_options(made, options, cls, {}))
+    assert line.startswith(f"{model} on the task '{task}': no effect: `{named}` ")
 
 
 @pytest.mark.parametrize(
@@ -279,10 +340,10 @@ def test_options_on_one_model(model: str, task: str, options: dict[str, Any], na
     ],
 )
 def test_options_on_one_model_with_effect(
-    model: str, task: str, options: dict[str, Any], arguments: dict[str, Any]
+    model: str, task: str, options: dict[str, Any], arguments: dict[str, Any], told: Any
 ) -> None:
-    made = tasks.make(task, RATED, **options)
-    tasks.require_used_options(made, options, registry.get(model).load(), arguments)
+    made, cls = tasks.make(task, RATED, **options), registry.get(model).load()
+    assert told(lambda: tasks.tell_unused_options(made, options, cls, arguments)) == ""
 
 
 @pytest.mark.parametrize("options", [{"examples_per_user": 1}, {"label": "held-out"}])

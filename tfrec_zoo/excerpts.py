@@ -33,7 +33,6 @@ _WORDS = re.compile(r" (?P<name>[\w/.-]+)(?:: (?P<rows>[^|]*))?(?: ?\|(?P<column
 _HEADLINES = (
     ("next-watch", "HR@10", "popularity", "bags-1-3-10-50"),
     ("ncf", "HR@10", "Popularity", "EASE"),
-    ("ctr", "AUC", "item-rates", "LogisticRegression"),
     ("ctr", "AUC", "item-rates", "FactorizationMachine"),
     ("ctr", "AUC", "item-rates", "DeepFM"),
     ("watch-time", "weighted per-user loss", "no-hidden-layers", "weighted"),

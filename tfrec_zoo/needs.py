@@ -1,17 +1,24 @@
-"""Needs: what options take to have an effect, so that none that is given is ignored."""
+"""Needs: what options take to have an effect, so that none that is given is ignored in silence.
+
+An option of a form of a command that has no use for it is refused. Settings of models, tasks and
+trainings, which one loop may give to many of them, are told of where they make no difference.
+"""
 
 import contextlib
 import contextvars
 import dataclasses
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
+
+logger = logging.getLogger(__name__)
 
 _IS_ALLOWED = contextvars.ContextVar("is_allowed", default=False)
 
 
 @contextlib.contextmanager
 def allow_idle() -> Iterator[None]:
-    """Within, options without effect are let through: nobody gave them, they were saved."""
+    """Within, options without effect are let through: they were saved, or told of before."""
     token = _IS_ALLOWED.set(True)
     try:
         yield
@@ -70,6 +77,23 @@ def refuse_idle(
         words = ("=".join(map(str, v)) if isinstance(v, tuple) else str(v) for v in values)
         shown = "" if value is True else f" {' '.join(words)}"
         raise ValueError(f"`{flag}` {need.words}. Received: {flag}{shown:.200}")
+
+
+def tell_idle(needs: Iterable[Need], given: Mapping[str, Any], of: Any, who: str = "") -> None:
+    """Tells of settings that were given and make no difference, in a warning each.
+
+    Args:
+        needs: What settings take to have an effect.
+        given: The settings that were given, by name.
+        of: What they are settings of.
+        who: For whom they make no difference.
+    """
+    for need in needs:
+        for name in need.names:
+            try:
+                refuse_idle([need], {n: given[n] for n in (name,) if n in given}, of)
+            except ValueError as error:
+                logger.warning("%sno effect: %s", f"{who}: " if who else "", error)
 
 
 def not_default(instance: Any) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfrec_zoo import presets, registry, tasks
+from tfrec_zoo import presets, registry
 from tfrec_zoo.evaluation import Result
 from tfrec_zoo.presets import Preset
 from tfrec_zoo.result_cells import markdown_table, provenance, table_cells, values_of
@@ -136,7 +136,6 @@ def run(
     Raises:
         ValueError: If a result file is of other data, or of another protocol.
     """
-    _require_used(wanted, log, options)
     made: dict[str, Task] = {}
     results = []
     for preset in wanted:
@@ -160,43 +159,6 @@ def run(
                 )
             results.append({"row": preset.row, **contents})
     return results
-
-
-def require_drawing(wanted: Iterable[Preset], seeds: Sequence[int] | None) -> None:
-    """Refuses several seeds where another seed gives no row another number.
-
-    Args:
-        wanted: The presets.
-        seeds: The seeds that were given, if any.
-
-    Raises:
-        ValueError: If there are several, and none of the presets draws random numbers.
-    """
-    rows = list(wanted)
-    if seeds is not None and len(seeds) > 1 and not any(map(_draws, rows)):
-        raise ValueError(
-            "`seeds` are for rows that draw random numbers; these draw none: give one seed. "
-            f"Received: {list(seeds)} for {[preset.row for preset in rows]}"
-        )
-
-
-def _require_used(wanted: Sequence[Preset], log: Any, options: Mapping[str, Any]) -> None:
-    """Refuses options of the task that make no difference to any of the models.
-
-    Raises:
-        ValueError: If one makes none; says what it is for.
-    """
-    refused = []
-    of_models = [preset for preset in wanted if preset.model in registry.MODELS]
-    for preset in of_models if options else ():
-        cls, patience = registry.get(preset.model).load(), preset.training.patience
-        task = preset.make_task(log, **options)
-        try:
-            tasks.require_used_options(task, options, cls, preset.arguments, patience)
-        except ValueError as error:
-            refused.append(error)
-    if refused and len(refused) == len(of_models):
-        raise refused[0]
 
 
 def _draws(preset: Preset) -> bool:

@@ -33,8 +33,6 @@ CASES = [
     ("benchmark --all --output o --rows truth --data-dir d", "tables of data sets of tensorflow"),
     ("benchmark ncf --output o --model EASE GPT", "models=['EASE', 'GPT']"),
     ("benchmark ncf --output o --model GMF --factors 8 9", "factors=[8, 9]"),
-    ("benchmark ncf --output o --rows EASE --seeds 0 1", "`seeds` are for rows that draw random"),
-    ("benchmark --all --output o --rows truth mean --seeds 0 1", "these draw none: give one seed"),
     ("benchmark ncf --output o --seeds 1 1", "--seeds: must be of different values. Twice: ['1']"),
     ("experiment combiners --output o --user u", "`--user` says how --dataset is read"),
     ("experiment combiners --output o --data-dir d", "`--data-dir` says how --dataset is read"),
@@ -107,14 +105,8 @@ def test_given_flags_are_those_that_were_given() -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("EASE --epochs 3", "EASE: `epochs` is for models that learn in epochs"),
-        ("EASE --resume", "`--resume` is for models that learn in epochs"),
-        ("EASE --training checkpoint_minutes=1", "`checkpoint_minutes` is for models that learn"),
-        ("EASE --task-set negatives=3", "`negatives` is for models that learn from pairs"),
-        ("EASE --task-set test_fraction=0.3", "`test_fraction` is for splits by share"),
         ("GMF --optimizer ftrl+adagrad", "must be one: it has one side. Received: 'ftrl+adagrad'"),
         ("WideDeep --optimizer ftrl+adam+sgd", "must be two, the wide side's first"),
-        ("--preset ncf/EASE --learning-rate 0.1", "`learning_rate` is for models that learn in"),
         ("--preset ratings/damped-means --epochs 2", "`--epochs` is for models; this preset is a"),
         ("--preset ratings/damped-means --tensorboard t", "`--tensorboard` is for models"),
         ("--preset ratings/damped-means --set l2=1", "`--set` is for models"),
@@ -129,6 +121,24 @@ def test_train_in_vain(
     if "damped-means" in words:
         given += ["--weight", "rating"]
     assert message in fails("train", *given)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--epochs 3 --resume", "EASE: no effect: `epochs` is for models that learn in epochs"),
+        ("--training checkpoint_minutes=1", "`checkpoint_minutes` is for models that learn"),
+        ("--task-set negatives=3", "`negatives` is for models that learn from pairs"),
+        ("--task-set test_fraction=0.3", "`test_fraction` is for splits by share"),
+    ],
+)
+def test_what_makes_no_difference_to_one_model_is_told_of(
+    words: str, message: str, dataset: Any, run: Any, tmp_path: pathlib.Path
+) -> None:
+    """A loop over models gives all of them the same settings."""
+    out = run("train", "EASE", *words.split(), "--dataset", dataset, "--output", tmp_path / "o")
+    assert out.count(message) == 1
+    assert (tmp_path / "o" / "result.json").is_file()
 
 
 @pytest.mark.usefixtures("eagerly")

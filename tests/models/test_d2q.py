@@ -38,8 +38,8 @@ def trained(target, **arguments):
         Features.fit(SPEC, raw),
         target=target,
         hidden_units=(16,),
+        num_groups=2,
         seed=1,
-        **({"num_groups": 2} if target == "quantile" else {}),
         **arguments,
     )
     model.compile(tf.keras.optimizers.Adam(0.02))
@@ -86,8 +86,9 @@ def test_losses_by_hand():
     }
     for target, (targets, predicted, seconds) in expected.items():
         # A spec without the length has one group; completion needs it.
-        groups = {"num_groups": 1, "num_quantiles": 3} if target == "quantile" else {}
-        model = D2Q(features, target=target, embedding_initializer="zeros", **groups)
+        model = D2Q(
+            features, target=target, num_groups=1, num_quantiles=3, embedding_initializer="zeros"
+        )
         model.compile("sgd")
         one = {**raw, "length": [10.0, 10.0, 10.0]} if target == "quantile" else raw
         one = {

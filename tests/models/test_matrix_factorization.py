@@ -154,8 +154,7 @@ def test_only_ids_are_read():
 
 @pytest.mark.parametrize("loss", LOSSES[1:])
 def test_saved_and_restored(loss, tmp_path):
-    margin = {"margin": 0.5} if loss == "warp" else {}
-    model = make(loss, stddev=0.2, l2=0.1, batch_l2=0.2, **margin)
+    model = make(loss, margin=0.5, stddev=0.2, l2=0.1, batch_l2=0.2)
     checkpoints.save(model, tmp_path)
     restored = checkpoints.restore(tmp_path)
     assert restored.get_config() == model.get_config()

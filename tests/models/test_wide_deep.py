@@ -69,8 +69,7 @@ def test_the_wide_side_memorises_what_no_feature_says_alone():
 
 def test_a_side_alone_has_the_weights_of_that_side():
     def weights(sides):
-        deep = {} if sides == "wide" else {"hidden_units": (2,)}
-        model = WideDeep(FEATURES, sides=sides, seed=0, **deep)
+        model = WideDeep(FEATURES, hidden_units=(2,), sides=sides, seed=0)
         model.build_weights()
         return [len(part) for part in (model.wide_variables, model.deep_variables)]
 

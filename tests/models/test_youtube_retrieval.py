@@ -39,8 +39,7 @@ def widths(model, raw):
     ],
 )
 def test_depths_of_the_paper(chosen, hidden_units, expected):
-    width = {} if hidden_units else {"embedding_dim": 5}
-    model = YouTubeRetrieval(chosen.features, hidden_units=hidden_units, seed=1, **width)
+    model = YouTubeRetrieval(chosen.features, hidden_units=hidden_units, embedding_dim=5, seed=1)
     assert widths(model, chosen.raw) == expected
     query = model(chosen.raw)
     assert query.shape == (60, 5)
@@ -51,8 +50,7 @@ def test_depths_of_the_paper(chosen, hidden_units, expected):
 
 @pytest.mark.parametrize("hidden_units", [(), (32, 16, 8, 5)])
 def test_the_shallowest_and_the_deepest_learn(chosen, hidden_units):
-    width = {} if hidden_units else {"embedding_dim": 5}
-    model = YouTubeRetrieval(chosen.features, hidden_units=hidden_units, seed=1, **width)
+    model = YouTubeRetrieval(chosen.features, hidden_units=hidden_units, embedding_dim=5, seed=1)
     model.compile(tf.keras.optimizers.Adam(0.02))
     losses = model.fit(chosen.raw, chosen.label, epochs=6, verbose=0).history["loss"]
     assert losses[-1] < losses[0]

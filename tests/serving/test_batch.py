@@ -34,8 +34,7 @@ def exported(small_log: Log, tmp_path_factory: pytest.TempPathFactory) -> Any:
 
     @functools.cache
     def exported(name: str) -> pathlib.Path:
-        training = Training(verbose=0) if name == "EASE" else TRAINING
-        run = tfrec_zoo.train(name, small_log, training, **arguments.get(name, {}))
+        run = tfrec_zoo.train(name, small_log, TRAINING, **arguments.get(name, {}))
         return run.export(tmp_path_factory.mktemp("batch") / "model")
 
     return exported

@@ -28,7 +28,7 @@ def memory(small_log: Log, ranker: Any) -> Served:
 
 
 def test_a_model_in_memory_answers_like_its_export(small_log: Log, tmp_path: Any) -> None:
-    model = tfrec_zoo.train("EASE", small_log, Training(verbose=0), l2=1.0).model
+    model = tfrec_zoo.train("EASE", small_log, TRAINING, l2=1.0).model
     request = {"history": [["i1", "i2"], ["i3"]], "exclude": [["i1"], []]}
     memory = serve(model, k=5)
     assert memory.manifest["model"] == "EASE" and memory.items is None

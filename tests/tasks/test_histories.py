@@ -104,7 +104,7 @@ def test_requests_give_the_ages_that_a_model_reads(name: str, small_log: Log) ->
     task = tasks.NextWatch(small_log, moment=True)
     assert "with query time" in task.protocol
     arguments = {"embedding_dim": 2} if name == "SASRec" else {}
-    training = Training(epochs=1 if name == "SASRec" else None, verbose=0)
+    training = Training(epochs=1, verbose=0)
     run = tfrec_zoo.train(name, task, training, **arguments)
     item = small_log.interactions["item_id"][0]
     request = {"history": [[item, item], [item]], "history_age": [[90.0, 5.0], [2.0]]}

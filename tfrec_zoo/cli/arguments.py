@@ -22,12 +22,6 @@ RESUMED_STATE = Need(
     "is for a state in --output; from one in `checkpoint_dir` a training goes on by itself: "
     "leave it out",
 )
-#: What --resume takes, asked of whether the model learns in epochs.
-RESUME = Need(
-    ("resume",),
-    bool,
-    "is for models that learn in epochs; this one counts or solves in a single pass: leave it out",
-)
 
 
 def name_and_value(text: str) -> tuple[str, Any]:

@@ -92,7 +92,6 @@ def _run_table(arguments: argparse.Namespace, parts: Sequence[str]) -> None:
     from tfrec_zoo.tasks import checked_options
 
     wanted = tables.select(arguments.table, arguments.rows, arguments.model, arguments.factors)
-    tables.require_drawing(wanted, arguments.seeds)
     options = given_options(arguments.task_set)
     for preset in wanted:
         checked_options(preset.task, options)
@@ -141,7 +140,6 @@ def _run_all(arguments: argparse.Namespace, parts: Sequence[str]) -> None:
     folders = _given_folders(arguments.folder)
     output, runs = pathlib.Path(arguments.output), {}
     wanted = tables.select_of_all(arguments.rows, arguments.model, arguments.factors)
-    tables.require_drawing([preset for rows in wanted.values() for preset in rows], arguments.seeds)
     if arguments.data_dir and not any(is_of_tfds(made[0].dataset) for made in wanted.values()):
         raise ValueError(
             "`--data-dir` is for tables of data sets of tensorflow-datasets. "

@@ -5,7 +5,6 @@ import pathlib
 from typing import Any
 
 from tfrec_zoo.cli.arguments import (
-    RESUME,
     RESUMED_STATE,
     add_plot,
     add_tensorboard,
@@ -18,7 +17,6 @@ from tfrec_zoo.cli.arguments import (
     written_parts,
 )
 from tfrec_zoo.cli.datasets import add_dataset, given_reading, load_again
-from tfrec_zoo.cli.parser import check_needs
 from tfrec_zoo.cli.trained import read_result
 
 HELP = "train what `train` left further, on data that has grown"
@@ -48,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Runs the command."""
-    from tfrec_zoo import registry, tasks
+    from tfrec_zoo import tasks
     from tfrec_zoo.generations import require_own
     from tfrec_zoo.training import Training
     from tfrec_zoo.training.resuming import unfinished
@@ -59,9 +57,6 @@ def run(arguments: argparse.Namespace) -> None:
     directory, output = pathlib.Path(arguments.directory), pathlib.Path(arguments.output)
     result = read_result(directory)
     before, given = result["config"]["given"], given_training(arguments)
-    if given.get("strategy", "none") == "none":  # Clusters resume whatever they train.
-        is_iterative = registry.get(result["model"]).load().is_iterative
-        check_needs(arguments, [RESUME], is_iterative)
     given.setdefault("verbose", verbosity(arguments))
     # What it was trained on need not be there today.
     anew: dict[str, Any] = {"grid": {}, "pretraining": None, "strategy": "none"}

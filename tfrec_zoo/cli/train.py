@@ -6,7 +6,6 @@ import pathlib
 from typing import Any
 
 from tfrec_zoo.cli.arguments import (
-    RESUME,
     RESUMED_STATE,
     add_plot,
     add_tensorboard,
@@ -122,9 +121,7 @@ def run(arguments: argparse.Namespace) -> None:
                 training_report(result.to_dict(), task.metric).write(folder, arguments.plot)
     else:
         chosen = {name: options[name] for name, _ in arguments.task_set}
-        tasks.require_used_options(task, chosen, cls, made, training.patience)
-        if training.strategy == "none":  # Clusters resume whatever they train.
-            check_needs(arguments, [RESUME], cls.is_iterative)
+        tasks.tell_unused_options(task, chosen, cls, made, training.patience)
         try:
             with unfinished(output, arguments.resume, is_own=is_chief) as state:
                 kept = dataclasses.replace(

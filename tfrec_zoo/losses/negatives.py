@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
-from tfrec_zoo.needs import Need, not_default, refuse_idle
+from tfrec_zoo.needs import Need, not_default, tell_idle
 from tfrec_zoo.typed_fields import check, checked
 
 Kind = Literal["in-batch", "uniform", "log-uniform", "popularity", "mixed", "column", "hard"]
@@ -81,7 +81,7 @@ class Negatives:
             raise ValueError(f"`share` must be in (0, 1]. Received: {self.share}")
         if not 0 <= self.temperature < float("inf"):
             raise ValueError(f"`temperature` must be at least 0. Received: {self.temperature}")
-        refuse_idle(_NEEDS, not_default(self), self)
+        tell_idle(_NEEDS, not_default(self), self, f"negatives {self.kind!r}")
 
     @property
     def has_batch(self) -> bool:

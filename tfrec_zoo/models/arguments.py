@@ -4,13 +4,13 @@ import functools
 import inspect
 import math
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import tensorflow as tf
 
 from tfrec_zoo.losses import Negatives
-from tfrec_zoo.needs import Need, refuse_idle
+from tfrec_zoo.needs import Need, tell_idle
 from tfrec_zoo.typed_fields import checked_by
 
 #: Ranges of numbers by the name of the argument, in words.
@@ -55,21 +55,19 @@ def checks_arguments(init: Callable[..., None]) -> Callable[..., None]:
             _in_words_of_its_own(init, given)
             raise
         if type(self).__init__ is checking:  # Those of a base class are not what was given.
-            _refuse_idle(init, type(self).needs, values)
+            _tell_idle(type(self), init, values)
         init(*given.args, **given.kwargs)
 
     return checking
 
 
-def _refuse_idle(
-    init: Callable[..., None], needs: Sequence[Need], given: Mapping[str, Any]
-) -> None:
-    """Refuses arguments that differ from their defaults and have no effect beside the others."""
+def _tell_idle(cls: Any, init: Callable[..., None], given: Mapping[str, Any]) -> None:
+    """Tells of arguments that differ from their defaults and make no difference beside others."""
     signature = inspect.signature(init).parameters
     defaults = {name: _plain(signature[name].default) for name in _parameters(init)}
     values = {name: _plain(value) for name, value in given.items()}
     changed = {n: v for n, v in values.items() if n in defaults and not _is_same(v, defaults[n])}
-    refuse_idle(needs, changed, {**defaults, **values})
+    tell_idle(cls.needs, changed, {**defaults, **values}, cls.__name__)
 
 
 def _plain(value: Any) -> Any:
@@ -80,21 +78,26 @@ def _is_same(value: Any, default: Any) -> bool:
     return type(value) is type(default) and bool(value == default)
 
 
-def checked_arguments(
-    init: Callable[..., None], given: Mapping[str, Any], needs: Sequence[Need] = ()
-) -> dict[str, Any]:
+def checked_arguments(cls: Any, given: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments as the types that a constructor declares, once they are in their ranges.
 
     Args:
-        init: The constructor.
+        cls: Class of a model.
         given: Arguments by name, besides the features.
-        needs: What arguments take to have an effect.
 
     Raises:
         TypeError: If there is no such argument; names those there are.
-        ValueError: If a value is of another type or out of range, or has no effect; says what is
-            allowed, or what it is for.
+        ValueError: If a value is of another type or out of range; says what is allowed.
     """
+    try:
+        found = _checked(cls.__init__, given)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{cls.__name__}: {error}") from None
+    _tell_idle(cls, cls.__init__, found)
+    return found
+
+
+def _checked(init: Callable[..., None], given: Mapping[str, Any]) -> dict[str, Any]:
     known = _parameters(init)
     unknown = sorted(set(given) - set(known))
     if unknown:
@@ -104,7 +107,6 @@ def checked_arguments(
         )
     found = _typed(init, given)
     _check_ranges(init, found)
-    _refuse_idle(init, needs, found)
     return found
 
 

@@ -127,17 +127,16 @@ class RecommenderModel(KerasMethods):
     def checked_arguments(cls, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the arguments as the types that the constructor declares.
 
+        Those that make no difference beside the others are told of.
+
         Args:
             arguments: Arguments by name, besides the features.
 
         Raises:
             TypeError: If there is no such argument.
-            ValueError: If a value is of another type or out of range, or has no effect.
+            ValueError: If a value is of another type or out of range.
         """
-        try:
-            return checked_arguments(cls.__init__, arguments, cls.needs)
-        except (TypeError, ValueError) as error:
-            raise type(error)(f"{cls.__name__}: {error}") from None
+        return checked_arguments(cls, arguments)
 
     @property
     def raw_keys(self) -> frozenset[str]:

@@ -25,7 +25,7 @@ from tfrec_zoo.training import Training
 from tfrec_zoo.training.large_tables import suited_negatives
 from tfrec_zoo.training.precision import half_precision
 from tfrec_zoo.training.resuming import unfinished
-from tfrec_zoo.training.runs import require_used
+from tfrec_zoo.training.runs import tell_unused
 from tfrec_zoo.training.trainer import Trainer
 
 #: Epochs to wait for an improvement, where neither the preset nor its task says.
@@ -143,8 +143,8 @@ def search(
     cls = registry.get(start.model).load()
     cls.checked_arguments(start.arguments)
     patience = start.training.patience or _PATIENCE
-    tasks.require_used_options(task, options or {}, cls, start.arguments, patience)
-    require_used(cls, start.training, Training())
+    tasks.tell_unused_options(task, options or {}, cls, start.arguments, patience)
+    tell_unused(cls, start.training, Training())
     if space is None:
         found = default_space(cls, start.training)
         space = {name: one for name, one in found.items() if name not in given}

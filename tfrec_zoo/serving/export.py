@@ -16,7 +16,7 @@ from tfrec_zoo.features import RawFeature
 from tfrec_zoo.models.base import RecommenderModel
 from tfrec_zoo.models.ranking import RankingModel
 from tfrec_zoo.models.retrieval import RetrievalModel
-from tfrec_zoo.needs import Need, refuse_idle
+from tfrec_zoo.needs import Need, tell_idle
 from tfrec_zoo.serving.beam_index import BeamIndex
 from tfrec_zoo.serving.filters import ItemFilters
 from tfrec_zoo.serving.funnel import Funnel
@@ -86,7 +86,7 @@ class ServedRetrieval(ServedRecommender):
             "is for an approximate index: leave it out, or give another `index`",
         )
         given = {} if target_recall == _TARGET_RECALL else {"target_recall": target_recall}
-        refuse_idle([of_recall], given, index)
+        tell_idle([of_recall], given, index)
         self._model = ServedWeights(model)
         self.k = k
         self.index: Index

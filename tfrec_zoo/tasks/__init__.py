@@ -7,7 +7,7 @@ from typing import Any
 from tfrec_zoo.data import Log, SampledTest
 from tfrec_zoo.features import FeatureSpec
 from tfrec_zoo.models import RecommenderModel
-from tfrec_zoo.needs import allow_idle, refuse_idle
+from tfrec_zoo.needs import allow_idle, tell_idle
 from tfrec_zoo.tasks.choice import Choice
 from tfrec_zoo.tasks.clicks import Clicks
 from tfrec_zoo.tasks.item_task import ItemTask
@@ -34,7 +34,7 @@ __all__ = [
     "is_error",
     "make",
     "make_again",
-    "require_used_options",
+    "tell_unused_options",
 ]
 
 #: Tasks by name.
@@ -63,14 +63,14 @@ def checked_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     return checked(TASKS[name], options)
 
 
-def require_used_options(
+def tell_unused_options(
     task: Task,
     given: Mapping[str, Any],
     model: type[RecommenderModel],
     arguments: Mapping[str, Any],
     patience: int | None = None,
 ) -> None:
-    """Refuses options of a task that make no difference to the one model that it is made for.
+    """Tells of options of a task that make no difference to the one model that it is made for.
 
     Args:
         task: The task.
@@ -78,17 +78,12 @@ def require_used_options(
         model: Class of the model.
         arguments: Arguments the model is made with.
         patience: Epochs without a better metric after which training ends; None for the task's.
-
-    Raises:
-        ValueError: If an option has no effect; says what it is for.
     """
     options = {name: getattr(task, name) for name in task.option_names()}
     patience = task.patience if patience is None else patience
     of = OfModel(model, {**task.arguments(model), **arguments}, options, patience)
-    try:
-        refuse_idle(task.needs_of_model, given, of)
-    except ValueError as error:
-        raise ValueError(f"{model.__name__} on the task {task.name!r}: {error}") from None
+    who = f"{model.__name__} on the task {task.name!r}"
+    tell_idle(task.needs_of_model, given, of, who)
 
 
 def default_task(model: type[RecommenderModel], log: Log | SampledTest) -> str:

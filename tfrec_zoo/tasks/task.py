@@ -16,7 +16,7 @@ from tfrec_zoo.data import Examples, Log, NegativeSampling, Split
 from tfrec_zoo.evaluation import Outcomes
 from tfrec_zoo.features import Features, FeatureSpec, Vocabulary
 from tfrec_zoo.models import RecommenderModel
-from tfrec_zoo.needs import Need, not_default, refuse_idle
+from tfrec_zoo.needs import Need, not_default, tell_idle
 from tfrec_zoo.typed_fields import check
 
 logger = logging.getLogger(__name__)
@@ -161,7 +161,7 @@ class Task(abc.ABC):
         check(self)
         if self.patience is not None and self.patience < 1:
             raise ValueError(f"`patience` must be positive. Received: {self.patience!r}")
-        refuse_idle(self.needs, not_default(self), self)
+        tell_idle(self.needs, not_default(self), self, f"task {self.name!r}")
 
     @abc.abstractmethod
     def examples(

@@ -15,7 +15,7 @@ from tfrec_zoo.new_ids.new_rows import NewRowsLike
 from tfrec_zoo.tasks import Task
 from tfrec_zoo.training import Training, compile_
 from tfrec_zoo.training.precision import half_precision
-from tfrec_zoo.training.runs import Run, require_used, run_of
+from tfrec_zoo.training.runs import Run, run_of, tell_unused
 from tfrec_zoo.training.trainer import Trainer
 
 #: What a run says of the one that it started from.
@@ -71,7 +71,7 @@ def retrain(
         task = _task_on(task, result)
     if training is None:
         training = dataclasses.replace(before, grid={})
-    require_used(type(model), training, before)
+    tell_unused(type(model), training, before)
     if new_rows != "initial" and not model.is_iterative:
         raise ValueError(
             f"`new_rows` is for models that are trained further; {type(model).__name__} is made "

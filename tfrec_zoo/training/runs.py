@@ -1,6 +1,5 @@
 """Runs: `train` trains a model on a task, and returns what came of it."""
 
-import contextlib
 import dataclasses
 import pathlib
 import time
@@ -17,7 +16,7 @@ from tfrec_zoo.distribution.strategies import join, sizes
 from tfrec_zoo.evaluation import Outcomes, Result
 from tfrec_zoo.generations import generation_of, next_generation
 from tfrec_zoo.models import RecommenderModel
-from tfrec_zoo.needs import Need, allow_idle, not_default, refuse_idle
+from tfrec_zoo.needs import Need, allow_idle, not_default, tell_idle
 from tfrec_zoo.plots import require_matplotlib
 from tfrec_zoo.reports import FIGURES, Page, training_report
 from tfrec_zoo.serving import Served, export, serve
@@ -212,13 +211,12 @@ _NEEDS = (
     Need(
         ("epochs", "patience", "checkpoint_minutes", *_BY_GRADIENT),
         lambda of: of[0].is_iterative,
-        "is for models that learn in epochs; this one counts or solves in a single pass: leave it "
-        "out",
+        "is for models that learn in epochs; this one counts or solves in a single pass",
     ),
     Need(
         _BY_GRADIENT,
         lambda of: not of[0].takes_all_at_once,
-        "is for models that learn by gradients; an epoch of this one solves: leave it out",
+        "is for models that learn by gradients; an epoch of this one solves",
     ),
     Need(
         ("checkpoint_minutes",),
@@ -228,24 +226,18 @@ _NEEDS = (
 )
 
 
-def require_used(cls: type[RecommenderModel], training: Training, but: Training) -> None:
-    """Refuses fields of `Training` that make no difference to a model.
+def tell_unused(cls: type[RecommenderModel], training: Training, but: Training) -> None:
+    """Tells of fields of `Training` that make no difference to a model.
 
     Args:
         cls: Class of the model.
         training: How it is to be trained.
         but: How it is trained where nothing is given; what is the same was not given.
-
-    Raises:
-        ValueError: If a field that was given has no effect; says what it is for.
     """
     same = {f.name for f in dataclasses.fields(training)
             if getattr(training, f.name) == getattr(but, f.name)}  # fmt: skip
     given = {name: value for name, value in not_default(training).items() if name not in same}
-    try:
-        refuse_idle(_NEEDS, given, (cls, training))
-    except ValueError as error:
-        raise ValueError(f"{cls.__name__}: {error}") from None
+    tell_idle(_NEEDS, given, (cls, training), cls.__name__)
 
 
 def train(
@@ -258,7 +250,8 @@ def train(
     """Trains a model on a task, and measures it on the test examples.
 
     Where the task validates, training ends when the validation examples say so. Where it `refits`,
-    the model is then trained again on those as well, for as many epochs.
+    the model is then trained again on those as well, for as many epochs. What is given and makes no
+    difference to the model, such as `epochs` to a closed form, is told of in a warning.
 
     Args:
         model: A model's class, or its name in the registry.
@@ -269,7 +262,7 @@ def train(
 
     Raises:
         KeyError: If there is no model of that name.
-        ValueError: If the model can't do the task, or what is given has no effect on it.
+        ValueError: If the model can't do the task.
         TypeError: If the model has no such argument.
 
     Example:
@@ -288,14 +281,14 @@ def train(
         task = tasks.make(tasks.default_task(cls, task), task)
     usual = Training(**task.training)
     training = usual if training is None else training
-    require_used(cls, training, usual)
+    tell_unused(cls, training, usual)
     join(training.strategy)
     arguments = {**task.arguments(cls), **arguments}
     arguments = suited_negatives(cls, arguments, task.num_items)
+    if not training.grid:  # A combination of a grid may have what makes no difference in it.
+        cls.checked_arguments(arguments)
     trainer = Trainer()
-    # A combination of a grid may have what makes no difference in it.
-    is_of_grid = allow_idle() if training.grid else contextlib.nullcontext()
-    with half_precision(training.mixed_precision), is_of_grid:
+    with half_precision(training.mixed_precision), allow_idle():
         if training.grid:
             training, arguments = trainer.choose(cls, task, training, arguments)
         return run_of(trainer, cls, task, training, arguments, callbacks=callbacks)

@@ -16,7 +16,7 @@ from tfrec_zoo.distribution.distributed_fit import DistributedFit
 from tfrec_zoo.distribution.strategies import is_chief, join, name_of
 from tfrec_zoo.models import RecommenderModel
 from tfrec_zoo.models.inputs import label_array, weight_array
-from tfrec_zoo.needs import Need, not_default, refuse_idle
+from tfrec_zoo.needs import Need, not_default, refuse_idle, tell_idle
 from tfrec_zoo.new_ids.warm_starts import carry_optimizer
 from tfrec_zoo.training.divergence import StopDiverging
 from tfrec_zoo.training.early_stopping import early_stopping
@@ -144,7 +144,7 @@ class Training:
                 for value in values:
                     dataclasses.replace(self, grid={}, **{name: value})
         given = not_default(self)
-        refuse_idle(_NEEDS, {n: value for n, value in given.items() if n not in self.grid}, self)
+        tell_idle(_NEEDS, {n: value for n, value in given.items() if n not in self.grid}, self)
         if self.pretraining is not None:
             first = not_default(self.pretraining)
             others = {n: value for n, value in first.items() if value != getattr(self, n)}
