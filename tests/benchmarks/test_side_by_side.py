@@ -56,3 +56,11 @@ def test_page_of_a_report(side_by_side, monkeypatch, tmp_path, capsys):
     assert "```bash\npython benchmarks/indexes.py --sizes 10x2 'a b'\n```\n" in section
     assert table in section
     assert section.rstrip().endswith(f"numpy {written['versions']['numpy']}")
+
+
+def test_page_of_results_is_rendered_from_their_files(tmp_path):
+    page = tmp_path / "page.md"
+    folder = REPOSITORY / "docs" / "benchmarks"
+    command = [sys.executable, SCRIPT.with_name("page.py"), folder, "--output", page]
+    subprocess.run([*map(str, command)], check=True)
+    assert page.read_text() == (REPOSITORY / "docs" / "benchmark-results.md").read_text()
