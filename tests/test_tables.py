@@ -9,6 +9,7 @@ import pytest
 from tfrec_zoo import presets, tables, tasks
 from tfrec_zoo.data import Log, simulate
 from tfrec_zoo.presets import Preset
+from tfrec_zoo.result_cells import provenance
 from tfrec_zoo.table_layouts import TABLES
 from tfrec_zoo.training import Training
 
@@ -239,3 +240,10 @@ def test_a_page_has_every_row_and_marks_those_without_files(tmp_path: pathlib.Pa
     expected = [preset.row for name in TABLES for preset in presets.of_table(name)]
     assert [name for name in rows if name != "row"] == expected
     assert page.count("†") == len(expected) - 1 + 1  # And once where it is explained.
+
+
+def test_protocols_that_differ_by_the_seed_of_their_split_are_said_once() -> None:
+    made = {"dataset": "mine", "data_checksum": 32 * "a", "versions": {"numpy": "2"}}
+    results = [{**made, "protocol": f"random split of seed {n}, 10 examples"} for n in range(12)]
+    data = f"mine (sha256 {16 * 'a'}…)"
+    assert provenance(results) == f"{data}; random split of each seed, 10 examples; numpy 2"

@@ -1,6 +1,7 @@
 """Cells of a table of results: means and standard deviations over seeds, as text."""
 
 import math
+import re
 import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -91,7 +92,10 @@ def mean_and_deviation(values: Sequence[float]) -> str:
 
 
 def provenance(results: Sequence[Mapping[str, Any]]) -> str:
-    """The data, the protocols and the versions that results were made with, each once."""
+    """The data, the protocols and the versions that results were made with, each once.
+
+    Protocols that differ by the seed of their split alone are one.
+    """
     parts = []
     for name in ("dataset", "protocol", "versions"):
         words = (_words(result, name) for result in results)
@@ -104,4 +108,4 @@ def _words(result: Mapping[str, Any], name: str) -> str:
         return f"{result['dataset']} (sha256 {result['data_checksum'][:16]}…)"
     if name == "versions":
         return ", ".join(f"{package} {version}" for package, version in result[name].items())
-    return result[name]
+    return re.sub(r"\bof seed \d+", "of each seed", result[name])
