@@ -14,7 +14,9 @@ from tfrec_zoo.data import Log, SampledTest
 from tfrec_zoo.features import BagColumn, EmbeddingColumn, Features, FeatureSpec, VocabularyColumn
 from tfrec_zoo.losses import Negatives
 from tfrec_zoo.needs import Need, allow_idle, not_default, refuse_idle, tell_idle
+from tfrec_zoo.new_ids.new_items import add_items
 from tfrec_zoo.training import Training
+from tfrec_zoo.training.retraining import retrain
 from tfrec_zoo.training.runs import tell_unused, train
 
 EVENTS = pd.DataFrame(
@@ -198,6 +200,17 @@ def test_one_training_for_every_model_is_told_of_once(told: Any) -> None:
     assert line.count("`epochs`") == line.count("`optimizer`") == 1
     line = told(lambda: train("YouTubeRetrieval", task, training, embedding_dim=4))
     assert line.count("`embedding_dim` is the width at depth 0") == 1
+
+
+@pytest.mark.usefixtures("eagerly")
+def test_what_new_ids_start_from_where_nothing_does(told: Any) -> None:
+    task = tasks.NextWatch(RATED)
+    run = train("EASE", task, Training(verbose=0))
+    line = told(lambda: retrain(run, task, new_rows="mean"))
+    assert line.startswith("EASE: no effect: `new_rows` is for models that are trained further")
+    line = told(lambda: add_items(run.model, {"item_id": ["new"]}, "mean"))
+    assert line.startswith("EASE: no effect: `new_rows` is what vectors of new ids start from")
+    assert told(lambda: add_items(run.model, {"item_id": ["new"]})) == ""
 
 
 @pytest.mark.parametrize(

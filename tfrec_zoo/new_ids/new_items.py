@@ -10,9 +10,12 @@ from tfrec_zoo.features.more_items import item_ids, with_items
 from tfrec_zoo.models.base import RecommenderModel
 from tfrec_zoo.models.keras_methods import plain
 from tfrec_zoo.models.retrieval import RetrievalModel
-from tfrec_zoo.needs import allow_idle
+from tfrec_zoo.needs import Need, allow_idle, tell_idle
 from tfrec_zoo.new_ids.new_rows import Content, Rule
 from tfrec_zoo.new_ids.warm_starts import warm_start
+
+#: What `new_rows` takes, asked of whether there are vectors of items.
+_NEW_ROWS = Need(("new_rows",), bool, "is what vectors of new ids start from; this model has none")
 
 
 def add_items(model: Any, items: Any, new_rows: Rule = "content") -> Any:
@@ -64,11 +67,9 @@ def add_items(model: Any, items: Any, new_rows: Rule = "content") -> Any:
         for layer in (model, *model.submodules)
         for rows in getattr(layer, "id_rows", ())
     )
-    if not has_vectors and new_rows != "content" and not isinstance(new_rows, Content):
-        raise ValueError(
-            f"`new_rows` is what vectors of new ids start from, and {type(model).__name__} has "
-            f"none: leave it out. Received: {new_rows!r}"
-        )
+    is_given = new_rows != "content" and not isinstance(new_rows, Content)
+    given = {"new_rows": new_rows} if is_given else {}
+    tell_idle([_NEW_ROWS], given, has_vectors, type(model).__name__)
     if has_vectors and isinstance(new_rows, Content) and new_rows.items is frame:
         _require_known(model.features, frame)
     with allow_idle():

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tfrec_zoo import checkpoints, tasks
 from tfrec_zoo.data import Log, SampledTest
-from tfrec_zoo.needs import allow_idle
+from tfrec_zoo.needs import Need, allow_idle, tell_idle
 from tfrec_zoo.new_ids.new_rows import NewRowsLike
 from tfrec_zoo.tasks import Task
 from tfrec_zoo.training import Training, compile_
@@ -20,6 +20,12 @@ from tfrec_zoo.training.trainer import Trainer
 
 #: What a run says of the one that it started from.
 _KEPT = ("dataset", "data_checksum", "checksum", "metrics", "statistics")
+#: What `new_rows` takes, asked of the model.
+_NEW_ROWS = Need(
+    ("new_rows",),
+    lambda model: model.is_iterative,
+    "is for models that are trained further; this one is made from the new log alone",
+)
 
 
 def retrain(
@@ -72,11 +78,8 @@ def retrain(
     if training is None:
         training = dataclasses.replace(before, grid={})
     tell_unused(type(model), training, before)
-    if new_rows != "initial" and not model.is_iterative:
-        raise ValueError(
-            f"`new_rows` is for models that are trained further; {type(model).__name__} is made "
-            f"from the new log alone: leave it out. Received: new_rows={new_rows!r}"
-        )
+    of_rows = {} if new_rows == "initial" else {"new_rows": new_rows}
+    tell_idle([_NEW_ROWS], of_rows, model, type(model).__name__)
     # Models that it once started from have had their part.
     training = dataclasses.replace(training, pretraining=None)
     config = model.get_config()
