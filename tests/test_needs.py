@@ -13,7 +13,7 @@ from tfrec_zoo import registry, tasks
 from tfrec_zoo.data import Log, SampledTest
 from tfrec_zoo.features import BagColumn, EmbeddingColumn, Features, FeatureSpec, VocabularyColumn
 from tfrec_zoo.losses import Negatives
-from tfrec_zoo.needs import Need, allow_idle, not_default, refuse_idle, tell_idle
+from tfrec_zoo.needs import Need, allow_idle, is_same, not_default, refuse_idle, tell_idle
 from tfrec_zoo.new_ids.new_items import add_items
 from tfrec_zoo.training import Training
 from tfrec_zoo.training.retraining import retrain
@@ -82,6 +82,13 @@ def test_what_differs_from_its_default_was_given() -> None:
     assert not_default(Options(1, [], None)) == {}
     found = not_default(Options(2, ["a"], np.zeros(2)))
     assert list(found) == ["number", "names", "rows"]
+
+
+def test_what_compares_each_element_is_the_same_as_itself_alone() -> None:
+    rows, frame = np.zeros(2), pd.DataFrame({"a": [1, 2]})
+    assert is_same(rows, rows) and is_same(frame, frame)
+    assert not is_same(rows, np.zeros(2)) and not is_same(frame, frame.copy())
+    assert is_same((1, 2), (1, 2)) and not is_same(1, 1.0) and not is_same(None, 0)
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,7 @@ def tell_idle(needs: Iterable[Need], given: Mapping[str, Any], of: Any, who: str
 def not_default(instance: Any) -> dict[str, Any]:
     """The fields of a dataclass's instance that differ from their defaults, by name."""
     fields = ((f, getattr(instance, f.name)) for f in dataclasses.fields(instance) if f.init)
-    return {field.name: value for field, value in fields if _differs(value, _default(field))}
+    return {field.name: value for field, value in fields if not is_same(value, _default(field))}
 
 
 def _default(field: dataclasses.Field) -> Any:
@@ -107,7 +107,14 @@ def _default(field: dataclasses.Field) -> Any:
     return field.default if factory is dataclasses.MISSING else factory()
 
 
-def _differs(value: Any, default: Any) -> bool:
-    if value is default:
+def is_same(value: Any, default: Any) -> bool:
+    """Whether a value is the default, or equals it and is of the same type.
+
+    Arrays and frames, which compare each of their elements, are the same as themselves alone.
+    """
+    if value is default or type(value) is not type(default):
+        return value is default
+    try:
+        return bool(value == default)
+    except (TypeError, ValueError):
         return False
-    return type(value) is not type(default) or not bool(value == default)

@@ -10,7 +10,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfrec_zoo.losses import Negatives
-from tfrec_zoo.needs import Need, tell_idle
+from tfrec_zoo.needs import Need, is_same, tell_idle
 from tfrec_zoo.typed_fields import checked_by
 
 #: Ranges of numbers by the name of the argument, in words.
@@ -66,16 +66,12 @@ def _tell_idle(cls: Any, init: Callable[..., None], given: Mapping[str, Any]) ->
     signature = inspect.signature(init).parameters
     defaults = {name: _plain(signature[name].default) for name in _parameters(init)}
     values = {name: _plain(value) for name, value in given.items()}
-    changed = {n: v for n, v in values.items() if n in defaults and not _is_same(v, defaults[n])}
+    changed = {n: v for n, v in values.items() if n in defaults and not is_same(v, defaults[n])}
     tell_idle(cls.needs, changed, {**defaults, **values}, cls.__name__)
 
 
 def _plain(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
-
-
-def _is_same(value: Any, default: Any) -> bool:
-    return type(value) is type(default) and bool(value == default)
 
 
 def checked_arguments(cls: Any, given: Mapping[str, Any]) -> dict[str, Any]:
