@@ -7,6 +7,7 @@ import contextlib
 import datetime
 import gc
 import json
+import math
 import os
 import pathlib
 import re
@@ -199,8 +200,17 @@ def report(
     if output:
         from tfrec_zoo.artifacts import atomic_write
 
-        contents = {**head, "digits": digits, "tables": tables, **details}
-        atomic_write(output, json.dumps(contents, indent=1) + "\n")
+        contents = _finite({**head, "digits": digits, "tables": tables, **details})
+        atomic_write(output, json.dumps(contents, indent=1, allow_nan=False) + "\n")
+
+
+def _finite(value: Any) -> Any:
+    """None in place of numbers that JSON has no word for."""
+    if isinstance(value, dict):
+        return {key: _finite(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _require_linux() -> None:
@@ -217,11 +227,15 @@ def say(what: Any) -> None:
 
 
 def markdown(results: list[dict[str, Any]], digits: int) -> str:
-    """A table of rows; lists, and what not all rows have, are left out."""
+    """A table of rows; lists, and what not all rows have, are left out, and no number is blank."""
     keys = [k for k, v in results[0].items() if not isinstance(v, list)]
     keys = [key for key in keys if all(key in row for row in results)]
     lines = [f"| {' | '.join(keys)} |", "|---" * len(keys) + "|"]
-    for row in results:
-        cells = (f"{v:.{digits}f}" if isinstance(v := row[k], float) else str(v) for k in keys)
-        lines.append(f"| {' | '.join(cells)} |")
+    lines += [f"| {' | '.join(_cell(row[key], digits) for key in keys)} |" for row in results]
     return "\n".join(lines)
+
+
+def _cell(value: Any, digits: int) -> str:
+    if value is None or value != value:
+        return ""
+    return f"{value:.{digits}f}" if isinstance(value, float) else str(value)

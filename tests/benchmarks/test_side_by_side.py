@@ -40,11 +40,16 @@ def test_peak_counts_what_was_taken(side_by_side):
 def test_page_of_a_report(side_by_side, monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(sys, "argv", ["/anywhere/indexes.py", "--sizes", "10x2", "a b"])
     head = side_by_side.about(rounds=2)
-    rows = [{"index": "ivf", "ms": 1.256, "runs": [1.0]}, {"index": "exact", "ms": 20, "mb": 3}]
+    rows = [
+        {"index": "ivf", "ms": 1.256, "ratio": float("nan"), "runs": [1.0]},
+        {"index": "exact", "ms": 20, "ratio": 0.5, "mb": 3},
+    ]
     path = tmp_path / "index-latency.json"
     side_by_side.report(head, {"One query": rows}, 2, path, runs=[1])
-    table = "One query:\n\n| index | ms |\n|---|---|\n| ivf | 1.26 |\n| exact | 20 |\n"
+    lines = ["| index | ms | ratio |", "|---|---|---|", "| ivf | 1.26 |  |", "| exact | 20 | 0.50 |"]
+    table = "\n".join(["One query:", "", *lines, ""])
     assert capsys.readouterr().out == f"\n{table}"
+    assert "NaN" not in path.read_text()  # Which is no JSON.
     written = json.loads(path.read_text())
     assert (written["rounds"], written["runs"]) == (2, [1])
 
