@@ -46,7 +46,12 @@ def test_page_of_a_report(side_by_side, monkeypatch, tmp_path, capsys):
     ]
     path = tmp_path / "index-latency.json"
     side_by_side.report(head, {"One query": rows}, 2, path, runs=[1])
-    lines = ["| index | ms | ratio |", "|---|---|---|", "| ivf | 1.26 |  |", "| exact | 20 | 0.50 |"]
+    lines = [
+        "| index | ms | ratio |",
+        "|---|---|---|",
+        "| ivf | 1.26 |  |",
+        "| exact | 20 | 0.50 |",
+    ]
     table = "\n".join(["One query:", "", *lines, ""])
     assert capsys.readouterr().out == f"\n{table}"
     assert "NaN" not in path.read_text()  # Which is no JSON.

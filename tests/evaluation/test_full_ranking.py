@@ -10,7 +10,7 @@ from tfrec_zoo.data import Examples, Rows, Windows
 from tfrec_zoo.evaluation import Outcomes, full_ranking
 from tfrec_zoo.features import Features, FeatureSpec, NumericColumn, VocabularyColumn
 from tfrec_zoo.metrics import MISS
-from tfrec_zoo.models import GMF, MatrixFactorization, RetrievalModel
+from tfrec_zoo.models import GMF, MatrixFactorization, RetrievalModel, retrieval
 
 import tensorflow as tf  # isort: skip (after tfrec_zoo, which chooses Keras 2)
 
@@ -114,6 +114,16 @@ def test_chunks_agree(model, examples, mask_seen):
     ]
     assert results[0] == pytest.approx(results[1], rel=1e-6)
     assert results[1] == results[2]
+
+
+def test_a_large_catalogue_is_scored_in_small_chunks(model, examples, monkeypatch):
+    expected = full_ranking(model, examples, (1, 10))
+    monkeypatch.setattr(retrieval, "_SCORES", 7 * ITEMS + 1)
+    outcomes = Outcomes()
+    assert full_ranking(model, examples, (1, 10), outcomes=outcomes) == pytest.approx(expected)
+    assert {len(ranks) for ranks in outcomes.ranks[:-1]} == {7}
+    monkeypatch.setattr(retrieval, "_SCORES", 1)  # A row is no less than one.
+    assert full_ranking(model, examples, (1, 10)) == pytest.approx(expected)
 
 
 def test_ties_count_against_the_item(examples):

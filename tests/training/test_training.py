@@ -14,8 +14,10 @@ from tfrec_zoo.data import Log, NegativeSampling, interaction_examples
 from tfrec_zoo.models import (
     GMF,
     FactorizationMachine,
+    MatrixFactorization,
     Popularity,
     WideDeep,
+    retrieval,
 )
 from tfrec_zoo.optimizers import FusedAdam, LazyAdam
 from tfrec_zoo.tasks.specs import choice_spec, id_spec
@@ -284,6 +286,28 @@ def test_validation_is_among_the_same_negatives_in_each_epoch(noisy: tuple[Log, 
     negatives = NegativeSampling(2)
     history = fit(model, train, training, negatives, validation).history
     assert len(set(history["val_auc"])) == 1 and len(set(history["loss"])) > 1
+
+
+def test_validation_of_many_items_is_in_small_batches(
+    noisy: tuple[Log, Any, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log, _, _ = noisy
+    train, validation = (interaction_examples(log, np.arange(i, 1200, 4), "item") for i in (0, 1))
+    found = []
+    for scores in (retrieval._SCORES, 30 * 7):
+        monkeypatch.setattr(retrieval, "_SCORES", scores)
+        model = MatrixFactorization(train.fit_features(id_spec(log)), embedding_dim=4, seed=0)
+        last = [-1]
+        count = tf.keras.callbacks.LambdaCallback(
+            on_test_batch_end=lambda batch, _, last=last: last.append(batch)
+        )
+        training = Training(epochs=1, batch_size=100, verbose=0)
+        history = fit(model, train, training, validation=validation, callbacks=[count]).history
+        found.append((last[-1] + 1, history["val_loss"]))
+    (few, loss), (many, same) = found
+    size = len(validation)
+    assert (few, many) == (-(-size // 100), -(-size // 7)) and many > few
+    assert same == pytest.approx(loss, rel=1e-5)
 
 
 def test_the_first_step_is_no_longer_than_its_clipped_gradient() -> None:

@@ -38,7 +38,8 @@ def full_ranking(
         ks: Lengths of the lists that are evaluated.
         mask_seen: Whether items that the user has seen before cannot be recommended. A held-out
             item that the user has seen before is then a miss.
-        batch_size: Number of examples per chunk; a ranking model's chunks are smaller.
+        batch_size: Number of examples per chunk, at most: chunks of a large catalogue, and those of
+            a ranking model, are smaller, so that their scores fit in memory.
         outcomes: Where the ranks are kept, if anywhere.
 
     Returns:
@@ -53,8 +54,8 @@ def full_ranking(
     num_items = len(model.features.vocabularies[item.space])
     if outcomes is not None:
         outcomes.num_items = num_items
-    if model.family == "ranking":
-        batch_size = max(min(batch_size, _PAIRS // num_items), 1)
+    at_once = max(_PAIRS // num_items, 1) if model.family == "ranking" else model.rows_at_once
+    batch_size = min(batch_size, at_once)
     top = min(max(ks), num_items)
     rank_metrics = [*(HitRate(k) for k in ks), *(NDCG(k) for k in ks)]
     rank_metrics.append(MRR(name="mean_average_precision"))

@@ -11,9 +11,6 @@ from tfrec_zoo.evaluation.seen import SeenClasses, masked
 from tfrec_zoo.features import MISSING
 from tfrec_zoo.models.retrieval import RetrievalModel, match
 
-#: Number of scores that are held at a time.
-_SCORES = 2**25
-
 
 def nominate(retrieval: RetrievalModel, examples: Examples, k: int = NOMINATED) -> np.ndarray:
     """The [examples, k] items that a retrieval model puts first, but those seen before.
@@ -96,7 +93,7 @@ def _searched(
 
     # Called as it is: other models' functions of the same name are no reason for a warning.
     found = search.get_concrete_function()
-    size = min(max(_SCORES // retrieval.num_items, 1), 4096)
+    size = min(retrieval.rows_at_once, 4096)
     for begin in range(0, len(rows), size):
         part = rows[begin : begin + size].astype(np.int64)
         yield begin, *found(tf.constant(part), tf.constant(seen.pairs(part)))

@@ -23,6 +23,9 @@ from tfrec_zoo.models.base import RecommenderModel
 from tfrec_zoo.models.inputs import item_array
 from tfrec_zoo.models.keras_metrics import of_items
 
+#: Number of scores that are held at a time where all items are ranked.
+_SCORES = 2**25
+
 #: What an argument `negatives` may be; see `Negatives.of`.
 NegativesLike = Negatives | Mapping | str | None
 
@@ -97,6 +100,11 @@ class RetrievalModel(RecommenderModel):
             if self.negatives.kind == "hard":
                 pool = min(self.negatives.pool, self.num_items)
                 self.hard_negatives = HardNegatives(pool, self.negatives.temperature, seed)
+
+    @property
+    def rows_at_once(self) -> int:
+        """For how many requests the scores of all items are held at a time."""
+        return max(_SCORES // max(self.num_items, 1), 1)
 
     @property
     def training_state(self) -> list[tf.Variable]:

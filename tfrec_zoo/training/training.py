@@ -219,7 +219,10 @@ def fit(
         compile_(model, training, total, metrics)
     held_out = None
     if validation is not None:
-        held_out = validation.dataset(training.batch_size, model.preprocessor, negatives=negatives)
+        size = training.batch_size
+        if model.family == "retrieval":  # All items are scored, whatever training does.
+            size = min(size, model.rows_at_once)
+        held_out = validation.dataset(size, model.preprocessor, negatives=negatives)
         if negatives is not None:
             held_out = held_out.cache()  # Negatives would be others in each epoch.
         monitor = monitor or model.monitor
