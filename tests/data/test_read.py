@@ -43,6 +43,9 @@ def test_an_empty_cell_is_missing(tmp_path: pathlib.Path, quoted: bool) -> None:
         ("w.CSV", "customer;sku;bought at\na;x;2\nb;é;1\n".encode("latin-1")),
         ("w.tsv", "customer\tsku\tbought at\r\na\tx\t2\r\nb\té\t1\r\n"),
         ("w.txt", "customer|sku|bought at\na|x|2\nb|é|1"),
+        # As Excel is told, in UTF-8 with a byte order mark.
+        ("w.csv", "\ufeffsep=;\r\ncustomer;sku;bought at\r\na;x;2\r\nb;é;1\r\n"),
+        ("w.csv", '"sep=\t"\ncustomer\tsku\tbought at\na\tx\t2\nb\té\t1\n'),
         ("w.csv.gz", gzip.compress("\ufeffcustomer,sku,bought at\na,x,2\nb,é,1\n".encode())),
         ("w.Csv", " customer , sku,bought at \na,x,2\n\nb,é,1\n"),
         ("w.tab", "customer\tsku\tbought at\na\tx\t2\nb\té\t1\n".encode("utf-16")),
@@ -79,6 +82,38 @@ def test_separator_encoding_and_names_are_given(tmp_path: pathlib.Path) -> None:
     ):
         with pytest.raises(ValueError, match=message):
             read_frame(path, **wrong)
+
+
+def test_rows_are_numbered_behind_the_line_that_tells_the_separator(tmp_path: pathlib.Path) -> None:
+    path = write(tmp_path, "w.csv", "sep=|\na|x\nb|y|z\n")
+    frame = read_frame(path, names=["user_id", "item_id"], bad_rows="skip")
+    assert frame.values.tolist() == [["a", "x"]]
+    with pytest.raises(ValueError, match=r"1 rows .* no 2 cells: row 3 .*'b\|y\|z'"):
+        read_frame(path, names=["user_id", "item_id"])
+    # A column may have the name, where it is not alone.
+    text = "sep=;,n\na,1\n"
+    assert read_frame(write(tmp_path, "n.csv", text)).columns.tolist() == ["sep=;", "n"]
+
+
+@pytest.mark.parametrize("text", ["", "\ufeff", "\n\n", "  \r\n", "sep=;", "sep=;\n \n"])
+def test_a_file_of_nothing_is_empty(tmp_path: pathlib.Path, text: str) -> None:
+    with pytest.raises(ValueError, match="w.csv is damaged or no csv file: the file is empty"):
+        read_frame(write(tmp_path, "w.csv", text))
+
+
+@pytest.mark.parametrize("begin", ["\n", "\r\n\n", "sep=,\n\n"])
+def test_lines_before_the_header_are_no_rows(tmp_path: pathlib.Path, begin: str) -> None:
+    path = write(tmp_path, "w.csv", begin + 'user_id,"about\nit"\na,x\n')
+    assert read_frame(path).to_dict("list") == {"user_id": ["a"], "about\nit": ["x"]}
+    path = write(tmp_path, "w.csv", begin + "user_id,n\n\n")
+    assert read_frame(path).to_dict("list") == {"user_id": [], "n": []}
+
+
+@pytest.mark.parametrize("text", ["25,49,4,1600000000\n", "1,1,4,1600000000\n", "u7,i9, 4.5\n"])
+def test_a_file_without_a_header_is_told_of(tmp_path: pathlib.Path, text: str) -> None:
+    path = write(tmp_path, "w.csv", text * 2)
+    with pytest.raises(ValueError, match=r"whose first line is data, give the `names` \(--names"):
+        Log.read(path)
 
 
 def test_a_quoted_cell_holds_what_it_will(tmp_path: pathlib.Path) -> None:

@@ -8,6 +8,7 @@ import gzip
 import io
 import lzma
 import pathlib
+import re
 import zipfile
 from collections.abc import Iterator, Sequence
 from typing import IO, Any, Literal
@@ -18,6 +19,8 @@ import pyarrow.csv
 SEPARATORS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "bar"}
 BadRows = Literal["error", "skip"]
 
+#: A first line by which Excel is told the separator.
+_TOLD = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 #: Bytes that the separator and the encoding are looked for in.
 _SAMPLE = 1 << 16
 #: Bytes that are parsed at a time; no row may be longer.
@@ -46,7 +49,8 @@ def read_delimited(
 ) -> Delimited:
     """Reads a delimited text file, compressed or not; every cell stays as it is written.
 
-    Only an empty cell is missing. A quoted cell may hold separators and line ends; in a file that
+    Only an empty cell is missing. A first line such as `sep=;`, which Excel reads, tells the
+    separator and is no row. A quoted cell may hold separators and line ends; in a file that
     is separated by tabs and quotes nothing in its first lines, quotes are text.
 
     Args:
@@ -172,11 +176,19 @@ def _look(
     text = text.removeprefix("\ufeff")
     if "\0" in text:
         raise ValueError("it holds bytes that are no text")
-    lines = text.splitlines(keepends=True)[:200]
+    lines = list(io.StringIO(text, newline=""))
+    told = _TOLD.fullmatch(lines[0]) if lines else None
+    if told:
+        separator, lines = separator or told[1], lines[1:]
+    if not any(line.strip() for line in lines):
+        raise ValueError("the file is empty")
     separator = separator or _separator(lines)
-    quotes = separator != "\t" or any(f'"{separator}' in line or line[:1] == '"' for line in lines)
+    some = lines[:200]
+    quotes = separator != "\t" or any(f'"{separator}' in line or line[:1] == '"' for line in some)
     quoting: Any = csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE
-    first = next(filter(None, csv.reader(lines, delimiter=separator, quoting=quoting)), [])
+    rows = csv.reader(lines, delimiter=separator, quoting=quoting)
+    first = next(filter(None, rows), [])
+    begin = rows.line_num if names is None else 0
     header = [name.strip() for name in (first if names is None else names)]
     if len(header) != len(first):
         raise ValueError(
@@ -184,8 +196,9 @@ def _look(
         )
     if separator != ",":
         found.append(f"separated by {SEPARATORS.get(separator, repr(separator))}")
-    parser = _Parser(path, len(header), separator, quotes, skip_rows=0 if names is not None else 1)
-    return _Look(header, encoding, names is None and len(lines) == 1, parser, found)
+    is_empty = len(sample) < _SAMPLE and not any(line.strip() for line in lines[begin:])
+    parser = _Parser(path, len(header), separator, quotes, skip_rows=begin + bool(told))
+    return _Look(header, encoding, is_empty, parser, found)
 
 
 def _is_of_encoding(error: Exception) -> bool:

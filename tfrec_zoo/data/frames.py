@@ -3,6 +3,7 @@
 import dataclasses
 import logging
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -122,7 +123,7 @@ def read_columns(
             raise ValueError(
                 f"`{name}` must have a column {column!r}, or another one named in `roles` (user=, "
                 f"item=, time=, …; --user, … on the command line). "
-                f"Received columns: {list(frame.columns)}"
+                f"Received columns: {list(frame.columns)}{_as_header(frame.columns)}"
             )
     made = Frame(name, frame, {}, [])
     plain: dict[str, pd.Series] = {}
@@ -149,6 +150,13 @@ def read_columns(
     return made
 
 
+def _as_header(names: Iterable[str]) -> str:
+    """What a header that looks like data is a reason to say: a file may have none."""
+    if not any(re.fullmatch(r"\s*[-+]?\d+(\.\d+)?\s*", name) for name in names):
+        return ""
+    return "; of a file whose first line is data, give the `names` (--names on the command line)"
+
+
 def _with_plain_names(frame: pd.DataFrame, name: str) -> pd.DataFrame:
     """The frame with strings as column names, without the index that a file was written with."""
     names = [str(column) for column in frame.columns]
@@ -156,7 +164,7 @@ def _with_plain_names(frame: pd.DataFrame, name: str) -> pd.DataFrame:
     if twice:
         raise ValueError(
             f"`{name}` must have columns of different names; rename or drop one. "
-            f"Received twice: {twice}"
+            f"Received twice: {twice}{_as_header(names)}"
         )
     kept = []
     for at, column in enumerate(names):
