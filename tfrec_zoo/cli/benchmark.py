@@ -15,6 +15,7 @@ from tfrec_zoo.cli.datasets import (
     is_of_tfds,
     load_dataset,
 )
+from tfrec_zoo.cli.notes import tell_progress
 from tfrec_zoo.needs import Need
 
 HELP = "make a table of results over seeds"
@@ -78,7 +79,7 @@ def run(arguments: argparse.Namespace) -> None:
         )
     parts = written_parts(arguments, ())
     if not arguments.json:
-        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+        tell_progress()
     if arguments.all:
         _run_all(arguments, parts)
     else:

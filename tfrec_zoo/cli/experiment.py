@@ -1,11 +1,11 @@
 """tfrec-zoo experiment: re-run a figure, a table or a claim of the YouTube paper."""
 
 import argparse
-import logging
 import pathlib
 
 from tfrec_zoo.cli.arguments import show
 from tfrec_zoo.cli.datasets import DATASET_ARGUMENTS, add_dataset, load_given
+from tfrec_zoo.cli.notes import tell_progress
 from tfrec_zoo.needs import Need
 
 HELP = "re-run a figure, a table or a claim of the YouTube paper"
@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     new_figure()  # Better now than after measuring.
     if not arguments.json:
-        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+        tell_progress()
     # Every seed and size has a simulated world of its own.
     log = None if arguments.dataset == "simulated" else load_given(arguments)
     experiment = experiments.get(arguments.name)(arguments.size, log)

@@ -39,3 +39,11 @@ def notes() -> Iterator[list[str]]:
     finally:
         logger.removeHandler(handler)
         logger.setLevel(level)
+
+
+def tell_progress() -> None:
+    """Has what the library does told on stderr as it happens, of commands that take hours.
+
+    What other packages have to tell below a warning is not.
+    """
+    logging.basicConfig(format="%(asctime)s %(message)s")

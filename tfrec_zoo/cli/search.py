@@ -2,12 +2,12 @@
 
 import argparse
 import json
-import logging
 import pathlib
 from typing import Any
 
 from tfrec_zoo.cli.arguments import add_values, given_options, given_training, show
 from tfrec_zoo.cli.datasets import add_dataset, given_reading, load_dataset
+from tfrec_zoo.cli.notes import tell_progress
 
 HELP = "search for better settings than a preset's, on the validation examples alone"
 EPILOG = """\
@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> None:
     from tfrec_zoo.tasks import checked_options
 
     if not arguments.json:
-        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+        tell_progress()
     preset = presets.get(arguments.preset)
     options = checked_options(preset.task, given_options(arguments.task_set))
     made, training = dict(arguments.set), given_training(arguments)
