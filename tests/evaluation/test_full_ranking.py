@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tfrec_zoo.data import Examples, Rows, Windows
-from tfrec_zoo.evaluation import Outcomes, full_ranking
+from tfrec_zoo.evaluation import Outcomes, full_ranking, full_rankings
 from tfrec_zoo.features import Features, FeatureSpec, NumericColumn, VocabularyColumn
 from tfrec_zoo.metrics import MISS
 from tfrec_zoo.models import GMF, MatrixFactorization, RetrievalModel, retrieval
@@ -104,6 +104,18 @@ def test_is_brute_force(model, examples, ks, mask_seen):
     assert set(found) == set(expected)
     for name, value in expected.items():
         assert found[name] == pytest.approx(value, rel=1e-5, abs=1e-7), name
+
+
+@pytest.mark.parametrize("masks", [(True, False), (False, True)])
+def test_masked_and_kept_are_of_the_same_scores(model, examples, masks):
+    outcomes = {mask: Outcomes() for mask in masks}
+    found = full_rankings(model, examples, (1, 10), outcomes, batch_size=16)
+    for mask, metrics in zip(masks, found, strict=True):
+        expected, ranks = brute_force(examples, (1, 10), mask)
+        assert metrics == pytest.approx(expected, rel=1e-5, abs=1e-7)
+        kept = np.concatenate(outcomes[mask].ranks)
+        assert (kept[ranks < ITEMS] == ranks[ranks < ITEMS]).all()
+    assert found[0] != found[1]
 
 
 @pytest.mark.parametrize("mask_seen", [True, False])

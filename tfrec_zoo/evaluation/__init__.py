@@ -7,7 +7,7 @@ from tfrec_zoo.evaluation.beyond_accuracy import (
     popularity,
     serendipity,
 )
-from tfrec_zoo.evaluation.full_ranking import full_ranking
+from tfrec_zoo.evaluation.full_ranking import full_ranking, full_rankings
 from tfrec_zoo.evaluation.funnel import (
     evaluate_funnel,
     evenly_spaced,
@@ -41,6 +41,7 @@ __all__ = [
     "evaluate_lists",
     "evenly_spaced",
     "full_ranking",
+    "full_rankings",
     "funnel_request",
     "gini",
     "intra_list_diversity",

@@ -20,7 +20,7 @@ from tfrec_zoo.data import (
     interaction_examples,
 )
 from tfrec_zoo.data.sharded import ShardedLog
-from tfrec_zoo.evaluation import Outcomes, evaluate_lists, full_ranking
+from tfrec_zoo.evaluation import Outcomes, evaluate_lists, full_ranking, full_rankings
 from tfrec_zoo.features import FeatureSpec
 from tfrec_zoo.models import RecommenderModel
 from tfrec_zoo.needs import Need
@@ -238,10 +238,9 @@ class ItemTask(Task):
             brief: Whether to leave out the metrics with seen items kept.
             outcomes: Where the ranks with seen items masked are kept, if anywhere.
         """
-        metrics = full_ranking(model, examples, mask_seen=True, outcomes=outcomes)
         if brief:
-            return metrics
-        kept = full_ranking(model, examples, mask_seen=False)
+            return full_ranking(model, examples, outcomes=outcomes)
+        metrics, kept = full_rankings(model, examples, masks={True: outcomes, False: None})
         return {**metrics, **{f"{name}_seen_kept": value for name, value in kept.items()}}
 
     @functools.cached_property
