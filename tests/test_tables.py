@@ -13,6 +13,8 @@ from tfrec_zoo.result_cells import provenance
 from tfrec_zoo.table_layouts import TABLES
 from tfrec_zoo.training import Training
 
+REPOSITORY = pathlib.Path(__file__).parents[1]
+
 
 def test_tables_and_presets_agree() -> None:
     assert set(TABLES) == {preset.table for preset in presets.PRESETS.values()}
@@ -76,6 +78,44 @@ def test_each_seed_is_run_once_but_for_closed_forms(
     checksum = tasks.NextWatch(small_log).checksum
     assert {result["checksum"] for result in results} == {checksum}
     assert {result["config"]["training"]["seed"] for result in results} == {0, 1, 2}
+
+    # What has a file already is not mixed with what other settings would have made.
+    (path,) = (tmp_path / "runs").glob("factors-1.json")
+    kept = path.read_bytes()
+    rows[1] = row("factors", "MatrixFactorization", epochs=2)
+    with pytest.raises(ValueError, match=r"factors-0.json was made .*\(epochs 1, now 2\): choose"):
+        tables.run(rows, small_log, tmp_path / "runs", seeds=(0, 1))
+    assert path.read_bytes() == kept and len(trained) == 4
+
+
+def test_settings_that_a_result_has_otherwise() -> None:
+    preset = Preset(
+        "mine/row",
+        "WideDeep",
+        "clicks",
+        arguments={"hidden_units": (8, 4), "dropout": 0.1, "l2": 0.5},
+        training=Training(batch_size=32, grid={"l2": (0.5, 1.0), "epochs": (1, 2)}, seed=3),
+    )
+    arguments = {"hidden_units": [8, 4], "dropout": 0.1, "l2": 1.0, "name": "wide_deep"}
+    training = {**preset.training.to_dict(), "epochs": 2, "seed": 1, "optimizer": "adam"}
+    same = {"arguments": arguments, "training": training, "preset": "mine/row"}
+    assert preset.changes_of(same) == {}
+    assert preset.changes_of({"preset": "mine/row"}) == {}  # A baseline has no settings.
+    other = {
+        "arguments": {**arguments, "hidden_units": [8], "dropout": None},
+        "training": {**training, "batch_size": 64},
+    }
+    assert preset.changes_of(other) == {
+        "hidden_units": ([8], [8, 4]),
+        "dropout": (None, 0.1),
+        "batch_size": (64, 32),
+    }
+
+
+def test_committed_results_have_the_settings_of_their_rows() -> None:
+    for path in sorted(REPOSITORY.glob("docs/results/*/*.json")):
+        config = json.loads(path.read_text(encoding="utf-8"))["config"]
+        assert presets.get(config["preset"]).changes_of(config) == {}, path
 
 
 def test_where_the_split_is_drawn_each_seed_has_its_own(

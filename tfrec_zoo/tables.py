@@ -134,7 +134,8 @@ def run(
         The contents of the result files, each with its `row`.
 
     Raises:
-        ValueError: If a result file is of other data, or of another protocol.
+        ValueError: If a result file is of other data, of another protocol, or was made with other
+            settings than the preset's.
     """
     made: dict[str, Task] = {}
     results = []
@@ -157,8 +158,18 @@ def run(
                     f"{path} is of other data or of another protocol ({contents['dataset']}, "
                     f"{contents['protocol']}): choose another --output."
                 )
+            if changes := preset.changes_of(contents["config"]):
+                raise ValueError(
+                    f"{path} was made with other settings ({_in_words(changes)}): choose another "
+                    "--output, or move the file away to make it anew."
+                )
             results.append({"row": preset.row, **contents})
     return results
+
+
+def _in_words(changes: Mapping[str, tuple[Any, Any]]) -> str:
+    """How settings of a result differ from those of its row."""
+    return ", ".join(f"{name} {was!r}, now {now!r}" for name, (was, now) in changes.items())
 
 
 def _draws(preset: Preset) -> bool:
@@ -278,10 +289,16 @@ def page(folder: str | pathlib.Path) -> str:
 
 
 def runs_of(folder: pathlib.Path, preset: Preset) -> list[Mapping[str, Any]]:
-    """The result files of a preset in a folder, by seed."""
-    files = folder.glob(f"{preset.row}-[0-9]*.json")
-    runs = [json.loads(path.read_text(encoding="utf-8")) for path in files]
-    runs = [run for run in runs if run["config"].get("preset") == preset.name]
+    """The result files of a preset in a folder, by seed; those of other settings are left out."""
+    runs = []
+    for path in folder.glob(f"{preset.row}-[0-9]*.json"):
+        run = json.loads(path.read_text(encoding="utf-8"))
+        if run["config"].get("preset") != preset.name:
+            continue
+        if changes := preset.changes_of(run["config"]):
+            logger.warning("%s left out: it has other settings (%s)", path, _in_words(changes))
+            continue
+        runs.append(run)
     return sorted(runs, key=lambda run: run["seed"])
 
 

@@ -1,6 +1,7 @@
 """Preset: one row of a table, as data."""
 
 import dataclasses
+import json
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -10,6 +11,9 @@ from tfrec_zoo.data import Log
 from tfrec_zoo.tasks import Task
 from tfrec_zoo.training import Training
 from tfrec_zoo.training.runs import Run, train
+
+#: Fields of `Training` that belong to a run, and the choices that were made.
+_OF_A_RUN = ("seed", "verbose", "strategy", "grid")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,6 +99,26 @@ class Preset:
         return train(
             self.model, task, dataclasses.replace(self.training, **changes), **self.arguments
         )
+
+    def changes_of(self, config: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+        """What a result of the row was made with otherwise: by name, as it was and as it is.
+
+        What the preset leaves open, or chooses on validation examples, may have been anything.
+
+        Args:
+            config: `config` of the result.
+        """
+        found = {}
+        for part, wanted in (
+            ("arguments", dict(self.arguments)),
+            ("training", self.training.to_dict()),
+        ):
+            was = config.get(part, {})
+            for name, value in json.loads(json.dumps(wanted)).items():
+                is_open = value is None or name in {*_OF_A_RUN, *self.training.grid}
+                if not is_open and name in was and was[name] != value:
+                    found[name] = was[name], value
+        return found
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the preset as a JSON-serializable dict."""
