@@ -22,6 +22,7 @@ from side_by_side import about, report, say
 import tfrec_zoo as zoo
 from tfrec_zoo.artifacts import atomic_write, versions
 from tfrec_zoo.evaluation.nominations import nominate
+from tfrec_zoo.result_cells import mean_and_deviation
 from tfrec_zoo.training import fit
 
 Negatives = zoo.Negatives
@@ -81,7 +82,7 @@ def table(results: list[dict[str, Any]], popularity: dict[Any, float]) -> list[d
         row: dict[str, Any] = {"negatives": kind, "seeds": len(own)}
         for short, metric in (("HR@10", "hit_rate_at_10"), ("NDCG@10", "ndcg_at_10")):
             values = [r["metrics"][metric] for r in own]
-            row[short] = f"{np.mean(values):.4f} ± {np.std(values):.4f}"
+            row[short] = mean_and_deviation(values)
         row["CPU ms per step"] = f"{np.median([r['ms'] for r in own]):.1f}"
         row["CPU seconds"] = f"{np.mean([r['seconds'] for r in own]):.0f}"
         found = [lists[kind, r["seed"]] for r in own]
