@@ -7,7 +7,6 @@ import contextlib
 import datetime
 import gc
 import json
-import math
 import os
 import pathlib
 import re
@@ -199,18 +198,10 @@ def report(
         print(f"\n{title}:\n\n{markdown(rows, digits)}", flush=True)
     if output:
         from tfrec_zoo.artifacts import atomic_write
+        from tfrec_zoo.evaluation.result import without_nan
 
-        contents = _finite({**head, "digits": digits, "tables": tables, **details})
+        contents = without_nan({**head, "digits": digits, "tables": tables, **details})
         atomic_write(output, json.dumps(contents, indent=1, allow_nan=False) + "\n")
-
-
-def _finite(value: Any) -> Any:
-    """None in place of numbers that JSON has no word for."""
-    if isinstance(value, dict):
-        return {key: _finite(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(part) for part in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _require_linux() -> None:

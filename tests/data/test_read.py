@@ -101,7 +101,7 @@ def test_a_file_of_nothing_is_empty(tmp_path: pathlib.Path, text: str) -> None:
         read_frame(write(tmp_path, "w.csv", text))
 
 
-@pytest.mark.parametrize("begin", ["\n", "\r\n\n", "sep=,\n\n"])
+@pytest.mark.parametrize("begin", ["\n", "\r\n\n", "  \n", "sep=,\n\n"])
 def test_lines_before_the_header_are_no_rows(tmp_path: pathlib.Path, begin: str) -> None:
     path = write(tmp_path, "w.csv", begin + 'user_id,"about\nit"\na,x\n')
     assert read_frame(path).to_dict("list") == {"user_id": ["a"], "about\nit": ["x"]}

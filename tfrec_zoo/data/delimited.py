@@ -187,7 +187,7 @@ def _look(
     quotes = separator != "\t" or any(f'"{separator}' in line or line[:1] == '"' for line in some)
     quoting: Any = csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE
     rows = csv.reader(lines, delimiter=separator, quoting=quoting)
-    first = next(filter(None, rows), [])
+    first = next((row for row in rows if len(row) > 1 or "".join(row).strip()), [])
     begin = rows.line_num if names is None else 0
     header = [name.strip() for name in (first if names is None else names)]
     if len(header) != len(first):

@@ -123,7 +123,7 @@ def read_columns(
             raise ValueError(
                 f"`{name}` must have a column {column!r}, or another one named in `roles` (user=, "
                 f"item=, time=, …; --user, … on the command line). "
-                f"Received columns: {list(frame.columns)}{_as_header(frame.columns)}"
+                f"Received columns: {list(frame.columns)}{_header_hint(frame.columns)}"
             )
     made = Frame(name, frame, {}, [])
     plain: dict[str, pd.Series] = {}
@@ -150,8 +150,8 @@ def read_columns(
     return made
 
 
-def _as_header(names: Iterable[str]) -> str:
-    """What a header that looks like data is a reason to say: a file may have none."""
+def _header_hint(names: Iterable[str]) -> str:
+    """What to do about names of columns that look like data, or nothing."""
     if not any(re.fullmatch(r"\s*[-+]?\d+(\.\d+)?\s*", name) for name in names):
         return ""
     return "; of a file whose first line is data, give the `names` (--names on the command line)"
@@ -164,7 +164,7 @@ def _with_plain_names(frame: pd.DataFrame, name: str) -> pd.DataFrame:
     if twice:
         raise ValueError(
             f"`{name}` must have columns of different names; rename or drop one. "
-            f"Received twice: {twice}{_as_header(names)}"
+            f"Received twice: {twice}{_header_hint(names)}"
         )
     kept = []
     for at, column in enumerate(names):
