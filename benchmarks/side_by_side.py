@@ -162,14 +162,18 @@ def peak_mb() -> float:
 
 
 def about(**more: Any) -> dict[str, Any]:
-    """What a benchmark measures, its command, and when, on what and with what it began to run."""
+    """What a benchmark measures, its command, and when, on what and with what it began to run.
+
+    Folders of this machine, which tell nobody anything, are `DIR` in the command.
+    """
     _require_linux()
     from tfrec_zoo.artifacts import versions  # Environments of peers have no tfrec_zoo.
 
     script, (path, *arguments) = sys.modules["__main__"], sys.argv
+    words = [re.sub(r"^/.*/", "DIR/", word) for word in arguments]
     return {
         "measures": (script.__doc__ or "").partition("\n")[0],
-        "command": shlex.join(["python", f"benchmarks/{pathlib.Path(path).name}", *arguments]),
+        "command": shlex.join(["python", f"benchmarks/{pathlib.Path(path).name}", *words]),
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "cores": len(os.sched_getaffinity(0)),
         "load_at_start": os.getloadavg()[0],

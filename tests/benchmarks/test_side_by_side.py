@@ -38,7 +38,8 @@ def test_peak_counts_what_was_taken(side_by_side):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="says how many cores there are")
 def test_page_of_a_report(side_by_side, monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(sys, "argv", ["/anywhere/indexes.py", "--sizes", "10x2", "a b"])
+    arguments = ["--sizes", "10x2", "a b", "/tmp/x/y.npz"]
+    monkeypatch.setattr(sys, "argv", ["/anywhere/indexes.py", *arguments])
     head = side_by_side.about(rounds=2)
     rows = [
         {"index": "ivf", "ms": 1.256, "ratio": float("nan"), "runs": [1.0]},
@@ -63,7 +64,7 @@ def test_page_of_a_report(side_by_side, monkeypatch, tmp_path, capsys):
     subprocess.run([*map(str, command)], check=True)
     section = page.read_text().partition("## ")[2]
     assert section.startswith("Index latency\n\n")
-    assert "```bash\npython benchmarks/indexes.py --sizes 10x2 'a b'\n```\n" in section
+    assert "```bash\npython benchmarks/indexes.py --sizes 10x2 'a b' DIR/y.npz\n```\n" in section
     assert table in section
     assert section.rstrip().endswith(f"numpy {written['versions']['numpy']}")
 
