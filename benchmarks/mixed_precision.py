@@ -10,6 +10,7 @@ the metric as mean and deviation over seeds, and the ratio of CPU seconds.
 """
 
 import argparse
+import functools
 import json
 import pathlib
 import subprocess
@@ -17,7 +18,7 @@ import sys
 from typing import Any
 
 import numpy as np
-from side_by_side import about, report, say
+from side_by_side import about, kept, report, say
 
 #: Model, task, metric, arguments, and fields of `Training`.
 CONTENDERS: dict[str, tuple[str, str, str, dict[str, Any], dict[str, Any]]] = {
@@ -91,6 +92,16 @@ def table(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return rows
 
 
+def in_a_process(
+    head: dict[str, Any], contender: str, half: bool, command: list[str]
+) -> dict[str, Any]:
+    """Trains and measures one, in a process of its own."""
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    found = json.loads(done.stdout.splitlines()[-1])
+    say(f"{contender}, {found['policy']}: {found['value']:.4f}")
+    return {**head, **found, "contender": contender, "half": half}
+
+
 def main() -> None:
     """Makes the runs that are missing, and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -107,28 +118,17 @@ def main() -> None:
         found = trained(contender, half == "True", int(seed), arguments.data_dir)
         print(json.dumps(found))
         return
-    from tfrec_zoo.artifacts import atomic_write
-
-    arguments.output.mkdir(parents=True, exist_ok=True)
     head, results = about(), []
     data = ["--data-dir", arguments.data_dir] if arguments.data_dir else []
     for turn, seed in enumerate(arguments.seeds):
         jobs = [(c, half) for c in arguments.contenders for half in (False, True)]
         for contender, half in jobs if turn % 2 == 0 else reversed(jobs):
             path = arguments.output / f"{contender}-{'half' if half else 'single'}-{seed}.json"
-            if not path.is_file():
-                command = [sys.executable, __file__, "--output", str(arguments.output), *data]
-                done = subprocess.run(
-                    [*command, "--one", contender, str(half), str(seed)],
-                    stdout=subprocess.PIPE,
-                    text=True,
-                    check=True,
-                )
-                found = json.loads(done.stdout.splitlines()[-1])
-                found |= {"contender": contender, "half": half, "seed": seed}
-                atomic_write(path, json.dumps({**head, **found}, indent=1) + "\n")
-                say(f"{contender}, {found['policy']}, seed {seed}: {found['value']:.4f}")
-            results.append(json.loads(path.read_text(encoding="utf-8")))
+            command = [sys.executable, __file__, "--output", str(arguments.output), *data]
+            command += ["--one", contender, str(half), str(seed)]
+            settings = {"training": list(CONTENDERS[contender]), "half": half, "seed": seed}
+            run = functools.partial(in_a_process, head, contender, half, command)
+            results.append(kept(path, json.loads(json.dumps(settings)), run))
     tables = {"Half and single precision": table(results)}
     report(head, tables, 1, arguments.output / "table.json")
 

@@ -11,16 +11,15 @@ items are, from 0 for the rarest to 1.
 """
 
 import argparse
-import json
 import pathlib
 import time
 from typing import Any
 
 import numpy as np
-from side_by_side import about, report, say
+from side_by_side import about, kept, report, say
 
 import tfrec_zoo as zoo
-from tfrec_zoo.artifacts import atomic_write, versions
+from tfrec_zoo.artifacts import versions
 from tfrec_zoo.evaluation.nominations import nominate
 from tfrec_zoo.result_cells import mean_and_deviation
 from tfrec_zoo.training import fit
@@ -121,17 +120,16 @@ def main() -> None:
     name, _, version = arguments.dataset.partition("/")
     log = zoo.movielens(version, arguments.data_dir) if name == "movielens" else zoo.simulate()
     task = zoo.tasks.NextWatch(log, profile=False, example_age=False)
-    arguments.output.mkdir(parents=True, exist_ok=True)
     head, results = about(), []
     for seed in arguments.seeds:
         for kind in arguments.kinds:
             slug = f"{arguments.dataset}-{kind}-{seed}".replace("/", "-").replace(", ", "-")
             path = arguments.output / f"{slug.replace(' ', '-')}.json"
-            if not path.is_file():
-                say(f"{arguments.dataset}: {kind}, seed {seed}")
-                found = run(task, kind, seed, arguments.epochs, arguments.steps)
-                atomic_write(path, json.dumps({**head, **found}, indent=1) + "\n")
-            results.append(json.loads(path.read_text(encoding="utf-8")))
+            settings = {"kind": kind, "seed": seed, "epochs": arguments.epochs}
+            settings["steps"] = arguments.steps
+            say(f"{arguments.dataset}: {kind}, seed {seed}")
+            found = kept(path, settings, lambda s=settings: {**head, **run(task, **s)})
+            results.append(found)
     tables = {f"Negatives on {arguments.dataset}": table(results, popularity_of(task))}
     report(head, tables, 4, arguments.output / f"table-{name}.json")
 

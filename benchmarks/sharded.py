@@ -17,7 +17,6 @@ of the shards. Each stage leaves a file in the output, and is not run again if t
 
 import argparse
 import contextlib
-import json
 import pathlib
 import sys
 import time
@@ -25,10 +24,9 @@ from typing import Any
 
 import numpy as np
 from sharded_log import write_log
-from side_by_side import Peer, about, answer, peak_mb, report, say
+from side_by_side import Peer, about, answer, kept, peak_mb, report, say
 
 import tfrec_zoo
-from tfrec_zoo.artifacts import atomic_write
 from tfrec_zoo.data import Examples, Log
 from tfrec_zoo.data.sharded import ShardedLog, prepare, unordered_checksum
 from tfrec_zoo.data.sharded.checksum import UnorderedChecksum
@@ -150,16 +148,14 @@ def measured(stage: str, folder: str, **asked: Any) -> dict[str, Any]:
 def run(stage: str, rows: int, arguments: argparse.Namespace) -> dict[str, Any]:
     """What a stage took, from its file if it is there."""
     path = arguments.output / f"{rows}-{stage}.json"
-    if path.exists():
-        return json.loads(path.read_text(encoding="utf-8"))
-    folder = arguments.scratch / str(rows)
-    asked = {"stage": stage, "folder": str(folder), "rows": rows, "items": arguments.items}
-    asked["steps"] = arguments.steps
-    head = about(interactions=rows, stage=stage, items=arguments.items)
-    with contextlib.closing(Peer(sys.executable, __file__, "--answer")) as peer:
-        found = {**head, **peer.ask(**asked)}
-    atomic_write(path, json.dumps(found, indent=1) + "\n")
-    return found
+    settings = {"stage": stage, "rows": rows, "items": arguments.items, "steps": arguments.steps}
+
+    def work() -> dict[str, Any]:
+        head = about(interactions=rows, stage=stage, items=arguments.items)
+        with contextlib.closing(Peer(sys.executable, __file__, "--answer")) as peer:
+            return {**head, **peer.ask(folder=str(arguments.scratch / str(rows)), **settings)}
+
+    return kept(path, settings, work)
 
 
 def rows_of_table(results: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -182,6 +182,35 @@ def about(**more: Any) -> dict[str, Any]:
     }
 
 
+def kept(
+    path: pathlib.Path, settings: dict[str, Any], work: Callable[[], dict[str, Any]]
+) -> dict[str, Any]:
+    """What a run found, from its file; without one the work is done, and its file written.
+
+    Args:
+        path: Of the run's file.
+        settings: What the run depends on, as JSON has it.
+        work: Returns what is to be kept.
+
+    Raises:
+        SystemExit: If the file is of other settings.
+    """
+    from tfrec_zoo.artifacts import atomic_write
+
+    if path.is_file():
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if found["settings"] != settings:
+            sys.exit(
+                f"{path} is of other settings: give another folder, or remove it. "
+                f"Received: {settings}, in the file: {found['settings']}"
+            )
+        return found
+    path.parent.mkdir(parents=True, exist_ok=True)
+    found = {**work(), "settings": settings}
+    atomic_write(path, json.dumps(found, indent=1) + "\n")
+    return found
+
+
 def report(
     head: dict[str, Any],
     tables: dict[str, list[dict[str, Any]]],

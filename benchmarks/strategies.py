@@ -29,11 +29,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from side_by_side import about, report, say
+from side_by_side import about, kept, report, say
 
 import tfrec_zoo as zoo
 from tfrec_zoo import checkpoints, registry, tasks
-from tfrec_zoo.artifacts import atomic_write
 
 #: What is put before a command of training, by the name of the way.
 WAYS: dict[str, tuple[str, ...]] = {
@@ -226,7 +225,7 @@ def main() -> None:
         ]
         jobs += [
             (
-                "Examples per second",
+                RATES,
                 f"rate-{m}",
                 lambda m=m: timed(m, drawn(folder, arguments.rate_rows), 2),
             )
@@ -237,12 +236,16 @@ def main() -> None:
              lambda w=way, j=job, i=i: killed(w, j, i, "DeepFM", drawn(folder, 20_000)))
             for way, job, i in (KILLS if arguments.kills else ())
         ]  # fmt: skip
+        settings = {
+            LOSSES: {"rows": arguments.rows, "epochs": arguments.epochs},
+            RATES: {"rows": arguments.rate_rows},
+            ENDS: {},
+        }
         tables: dict[str, list[dict[str, Any]]] = {}
         for title, name, work in jobs:
             path = arguments.output / f"{name}.json"
-            if not path.exists():
-                atomic_write(path, json.dumps({**head, "row": work()}, indent=1) + "\n")
-            tables.setdefault(title, []).append(json.loads(path.read_text())["row"])
+            found = kept(path, settings[title], lambda w=work: {**head, "row": w()})
+            tables.setdefault(title, []).append(found["row"])
         shutil.rmtree(folder, ignore_errors=True)
     report(head, tables, 5, arguments.output / "table.json")
 

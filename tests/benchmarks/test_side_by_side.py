@@ -75,3 +75,19 @@ def test_page_of_results_is_rendered_from_their_files(tmp_path):
     command = [sys.executable, SCRIPT.with_name("page.py"), folder, "--output", page]
     subprocess.run([*map(str, command)], check=True)
     assert page.read_text() == (REPOSITORY / "docs" / "benchmark-results.md").read_text()
+
+
+def test_a_run_is_kept_with_its_settings(side_by_side, tmp_path):
+    path, done = tmp_path / "runs" / "one.json", []
+
+    def work():
+        done.append(True)
+        return {"loss": 0.5}
+
+    expected = {"loss": 0.5, "settings": {"seed": 1}}
+    assert side_by_side.kept(path, {"seed": 1}, work) == expected
+    assert side_by_side.kept(path, {"seed": 1}, work) == expected
+    assert len(done) == 1
+    with pytest.raises(SystemExit, match=r"one\.json is of other settings.*'seed': 2.*'seed': 1"):
+        side_by_side.kept(path, {"seed": 2}, work)
+    assert json.loads(path.read_text()) == expected
