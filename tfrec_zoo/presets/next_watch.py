@@ -16,6 +16,12 @@ _ARGUMENTS: dict[str, Any] = {"hidden_units": (512, 128), "dropout": 0.1, "tied"
 _IALS: dict[str, Any] = {"embedding_dim": 256, "unobserved_weight": 1.0, "l2": 0.003}
 _HISTORY_ALONE: dict[str, Any] = {"profile": False, "example_age": False}
 _SASREC: dict[str, Any] = {"embedding_dim": 64, "max_history": 100, "dropout": 0.2}
+#: In the order of the files: NDCG@10 .2012 on validation items, .1810 with 64 dimensions, and .1755
+#: where what a user knows is not masked either.
+_WIDER: dict[str, Any] = {
+    "embedding_dim": 128,
+    "negatives": {"kind": "log-uniform", "number": 1000, "mask_known": True},
+}
 
 
 def _youtube(row: str, bags: tuple[int, ...], epochs: int, **options: Any) -> Preset:
@@ -121,14 +127,10 @@ IN_FILE_ORDER = (
     _in_file_order(_ROWS["bags-1-3-10-50-moment"]),
     _in_file_order(_ROWS["SASRec"], (0.3058, 0.1779), "RecTools", embedding_dim=128),
     _in_file_order(
-        _ROWS["SASRec-sampled"],
-        (0.3159, 0.1857),
-        "3,000 negatives, the last 200 watches",
-        embedding_dim=128,
-        negatives={"kind": "log-uniform", "number": 1000, "mask_known": True},
+        _ROWS["SASRec-sampled"], (0.3159, 0.1857), "3,000 negatives, the last 200 watches", **_WIDER
     ),
     _in_file_order(_ROWS["SASRec-binary"], (0.245, 0.130), "binary loss"),
-    _in_file_order(_ROWS["SASRec-moment"]),
+    _in_file_order(_ROWS["SASRec-moment"], **_WIDER),
 )
 BY_TIME = tuple(
     dataclasses.replace(
