@@ -68,6 +68,8 @@ def trained(contender: str, half: bool, seed: int, data_dir: str | None) -> dict
 
 def table(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """A row for each training and precision."""
+    from tfrec_zoo.result_cells import mean_and_deviation
+
     rows = []
     for contender in CONTENDERS:
         single: float | None = None
@@ -83,7 +85,8 @@ def table(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
                     "training": contender,
                     "policy": own[0]["policy"],
                     "metric": own[0]["metric"],
-                    "value": f"{np.mean(values):.4f} ± {np.std(values):.4f}",
+                    "seeds": len(own),
+                    "value": mean_and_deviation(values),
                     "CPU s": seconds,
                     "s": float(np.mean([r["statistics"]["seconds"] for r in own])),
                     "ratio of CPU s": float("nan") if single is None else single / seconds,
@@ -130,7 +133,8 @@ def main() -> None:
             run = functools.partial(in_a_process, head, contender, half, command)
             results.append(kept(path, json.loads(json.dumps(settings)), run))
     tables = {"Half and single precision": table(results)}
-    report(head, tables, 1, arguments.output / "table.json")
+    head |= {key: results[0][key] for key in ("date", "load_at_start")}  # When it was timed.
+    report(head, tables, 2, arguments.output / "table.json")
 
 
 if __name__ == "__main__":
