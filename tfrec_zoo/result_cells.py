@@ -6,6 +6,9 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+#: Statistics whose first decimal already differs from run to run.
+_COARSE = ("seconds", "cpu_seconds")
+
 
 def table_cells(
     rows: Mapping[str, Sequence[Mapping[str, Any]]],
@@ -25,7 +28,8 @@ def table_cells(
         cells = [row, ", ".join(str(run["seed"]) for run in runs) or "†"]
         values = [values_of(run) for run in runs]
         for key in columns.values():
-            cells.append(cell([value[key] for value in values if value.get(key) is not None]))
+            known = [value[key] for value in values if value.get(key) is not None]
+            cells.append(cell(known, 1 if key in _COARSE else 4))
         lines.append([*cells, *(text.get(row, "") for text in behind.values())])
     return lines
 
@@ -50,8 +54,12 @@ def values_of(result: Mapping[str, Any]) -> dict[str, Any]:
     return {**result.get("statistics", {}), **result["metrics"]}
 
 
-def cell(values: Sequence[float]) -> str:
+def cell(values: Sequence[float], decimals: int = 4) -> str:
     """The mean of values and their deviation; of whole numbers, the least and the most.
+
+    Args:
+        values: Numbers of several runs.
+        decimals: Decimals at most.
 
     Example:
 
@@ -60,7 +68,7 @@ def cell(values: Sequence[float]) -> str:
     """
     if values and all(isinstance(value, int) for value in values):
         return " to ".join(f"{value:,}" for value in sorted({min(values), max(values)}))
-    return mean_and_deviation(values)
+    return mean_and_deviation(values, decimals)
 
 
 def number(value: float | None) -> str:
@@ -74,19 +82,25 @@ def number(value: float | None) -> str:
     return "undefined" if value is None or math.isnan(value) else cell([value])
 
 
-def mean_and_deviation(values: Sequence[float]) -> str:
+def mean_and_deviation(values: Sequence[float], decimals: int = 4) -> str:
     """The mean of values and, of several, their sample standard deviation, as text.
+
+    Args:
+        values: Numbers of several runs.
+        decimals: Decimals at most.
 
     Example:
 
     >>> mean_and_deviation([0.25, 0.75]), mean_and_deviation([54.25]), mean_and_deviation([1234.5])
     ('0.5000 ± 0.3536', '54.2', '1,234')
+    >>> mean_and_deviation([7.25, 8.5], decimals=1)
+    '7.9 ± 0.9'
     """
     if not values:
         return ""
     # Metrics have four digits; tens and hundreds of anything else, such as seconds, need fewer.
     largest = max(map(abs, values))
-    digits = 4 if largest < 10 else 1 if largest < 100 else 0
+    digits = min(decimals, 4 if largest < 10 else 1 if largest < 100 else 0)
     mean = f"{statistics.mean(values):,.{digits}f}"
     return mean if len(values) == 1 else f"{mean} ± {statistics.stdev(values):,.{digits}f}"
 
