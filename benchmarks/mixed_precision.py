@@ -129,9 +129,9 @@ def main() -> None:
             path = arguments.output / f"{contender}-{'half' if half else 'single'}-{seed}.json"
             command = [sys.executable, __file__, "--output", str(arguments.output), *data]
             command += ["--one", contender, str(half), str(seed)]
-            settings = {"training": list(CONTENDERS[contender]), "half": half, "seed": seed}
+            settings = {"training": CONTENDERS[contender], "half": half, "seed": seed}
             run = functools.partial(in_a_process, head, contender, half, command)
-            results.append(kept(path, json.loads(json.dumps(settings)), run))
+            results.append(kept(path, settings, run))
     tables = {"Half and single precision": table(results)}
     head |= {key: results[0][key] for key in ("date", "load_at_start")}  # When it was timed.
     report(head, tables, 2, arguments.output / "table.json")

@@ -170,7 +170,7 @@ def about(**more: Any) -> dict[str, Any]:
     from tfrec_zoo.artifacts import versions  # Environments of peers have no tfrec_zoo.
 
     script, (path, *arguments) = sys.modules["__main__"], sys.argv
-    words = [re.sub(r"^/.*/", "DIR/", word) for word in arguments]
+    words = [re.sub(r"(^|=)/(.*/)?", r"\1DIR/", word) for word in arguments]
     return {
         "measures": (script.__doc__ or "").partition("\n")[0],
         "command": shlex.join(["python", f"benchmarks/{pathlib.Path(path).name}", *words]),
@@ -189,7 +189,7 @@ def kept(
 
     Args:
         path: Of the run's file.
-        settings: What the run depends on, as JSON has it.
+        settings: What the run depends on; JSON has words for it.
         work: Returns what is to be kept.
 
     Raises:
@@ -197,12 +197,13 @@ def kept(
     """
     from tfrec_zoo.artifacts import atomic_write
 
+    settings = json.loads(json.dumps(settings))
     if path.is_file():
         found = json.loads(path.read_text(encoding="utf-8"))
-        if found["settings"] != settings:
+        if found.get("settings") != settings:
             sys.exit(
                 f"{path} is of other settings: give another folder, or remove it. "
-                f"Received: {settings}, in the file: {found['settings']}"
+                f"Received: {settings}, in the file: {found.get('settings')}"
             )
         return found
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -38,7 +38,7 @@ def test_peak_counts_what_was_taken(side_by_side):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="says how many cores there are")
 def test_page_of_a_report(side_by_side, monkeypatch, tmp_path, capsys):
-    arguments = ["--sizes", "10x2", "a b", "/tmp/x/y.npz"]
+    arguments = ["--sizes", "10x2", "a b", "/tmp/x/y.npz", "--data=/data"]
     monkeypatch.setattr(sys, "argv", ["/anywhere/indexes.py", *arguments])
     head = side_by_side.about(rounds=2)
     rows = [
@@ -60,11 +60,12 @@ def test_page_of_a_report(side_by_side, monkeypatch, tmp_path, capsys):
     assert (written["rounds"], written["runs"]) == (2, [1])
 
     page = tmp_path / "page.md"
-    command = [sys.executable, SCRIPT.with_name("page.py"), tmp_path, "--output", page]
-    subprocess.run([*map(str, command)], check=True)
+    render = [sys.executable, SCRIPT.with_name("page.py"), tmp_path, "--output", page]
+    subprocess.run([*map(str, render)], check=True)
     section = page.read_text().partition("## ")[2]
     assert section.startswith("Index latency\n\n")
-    assert "```bash\npython benchmarks/indexes.py --sizes 10x2 'a b' DIR/y.npz\n```\n" in section
+    command = "python benchmarks/indexes.py --sizes 10x2 'a b' DIR/y.npz --data=DIR/data"
+    assert f"```bash\n{command}\n```\n" in section
     assert table in section
     assert section.rstrip().endswith(f"numpy {written['versions']['numpy']}")
 
@@ -84,10 +85,14 @@ def test_a_run_is_kept_with_its_settings(side_by_side, tmp_path):
         done.append(True)
         return {"loss": 0.5}
 
-    expected = {"loss": 0.5, "settings": {"seed": 1}}
-    assert side_by_side.kept(path, {"seed": 1}, work) == expected
-    assert side_by_side.kept(path, {"seed": 1}, work) == expected
+    settings = {"seed": 1, "units": (8, 4)}
+    expected = {"loss": 0.5, "settings": {"seed": 1, "units": [8, 4]}}
+    assert side_by_side.kept(path, settings, work) == expected
+    assert side_by_side.kept(path, settings, work) == expected
     assert len(done) == 1
     with pytest.raises(SystemExit, match=r"one\.json is of other settings.*'seed': 2.*'seed': 1"):
         side_by_side.kept(path, {"seed": 2}, work)
     assert json.loads(path.read_text()) == expected
+    path.write_text('{"loss": 0.5}')
+    with pytest.raises(SystemExit, match="in the file: None"):
+        side_by_side.kept(path, settings, work)
