@@ -12,6 +12,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfrec_zoo import draws
+from tfrec_zoo.reads import taken
 
 
 class HardNegatives(tf.keras.layers.Layer):
@@ -71,7 +72,7 @@ class HardNegatives(tf.keras.layers.Layer):
         best = tf.math.top_k(
             tf.where(is_own, -float("inf"), scores), tf.minimum(each, self.pool), sorted=False
         )
-        return tf.reshape(tf.gather(self.classes, best.indices), [-1])
+        return tf.reshape(taken(self.classes, best.indices), [-1])
 
     def _add(self, name: str, shape: list[int], dtype: str, value: float) -> tf.Variable:
         return self.add_weight(

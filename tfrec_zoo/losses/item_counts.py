@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfrec_zoo import draws
+from tfrec_zoo.reads import taken
 
 
 class ItemCounts(tf.keras.layers.Layer):
@@ -132,8 +133,8 @@ class ItemCounts(tf.keras.layers.Layer):
 
     def expected_draws(self, classes: tf.Tensor, number: int) -> tf.Tensor:
         """The expected number of times that each of the classes is drawn, float32 [n]."""
-        upper = tf.gather(self.bounds, classes)
-        lower = tf.where(classes > 0, tf.gather(self.bounds, tf.maximum(classes - 1, 0)), 0.0)
+        upper = taken(self.bounds, classes)
+        lower = tf.where(classes > 0, taken(self.bounds, tf.maximum(classes - 1, 0)), 0.0)
         return tf.cast(float(number) * (upper - lower), tf.float32)
 
     def get_config(self) -> dict[str, Any]:

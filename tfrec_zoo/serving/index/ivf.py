@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfrec_zoo.reads import taken
 from tfrec_zoo.serving.index.approximate import ApproximateIndex
 from tfrec_zoo.serving.index.blocks import block_size, cut
 from tfrec_zoo.serving.index.recall import least
@@ -119,7 +120,7 @@ class IvfIndex(ApproximateIndex):
         scores = tf.reshape(beyond, [blocks, self.size]) + matched[:, None]
         _, best = tf.math.top_k(tf.reshape(scores, [-1]), scored, sorted=False)
         rows = tf.gather(tf.reshape(tf.gather(self.rows, at), [-1]), best)
-        vectors = tf.gather(self.candidates, tf.maximum(rows, 0))
+        vectors = taken(self.candidates, tf.maximum(rows, 0))
         return tf.linalg.matmul(query, vectors, transpose_b=True), rows[None]
 
     def _of_many(self, query: tf.Tensor, blocks: int, scored: int) -> tuple[tf.Tensor, tf.Tensor]:
@@ -138,7 +139,7 @@ class IvfIndex(ApproximateIndex):
             _, best = tf.math.top_k(scores, scored, sorted=False)
             rows = tf.reshape(tf.gather(self.rows, at), [_QUERIES, blocks * self.size])
             rows = tf.gather(rows, best, batch_dims=1)
-            vectors = tf.gather(self.candidates, tf.maximum(rows, 0))
+            vectors = taken(self.candidates, tf.maximum(rows, 0))
             return tf.linalg.matvec(vectors, query), rows
 
         def parts(values: tf.Tensor) -> tf.Tensor:

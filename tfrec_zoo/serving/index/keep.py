@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from tfrec_zoo.reads import taken
+
 
 class Keep:
     """The items whose attributes have a value that is wanted, for each query of a batch.
@@ -32,7 +34,7 @@ class Keep:
         """Which rows are kept, bool [batch, n]; the first item stands for rows below 0."""
         kept = tf.ones_like(rows, tf.bool)
         for codes, wanted in zip(self._codes, self._wanted, strict=True):
-            own = tf.gather(codes, tf.maximum(rows, 0))  # [batch, n, length]
+            own = taken(codes, tf.maximum(rows, 0))  # [batch, n, length]
             kept &= tf.reduce_any(tf.gather(wanted, own, batch_dims=1), axis=-1)
         return kept
 

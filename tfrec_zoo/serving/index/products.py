@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from tfrec_zoo.reads import taken
 from tfrec_zoo.serving.index.keep import Keep
 
 
@@ -32,7 +33,7 @@ def products(query: tf.Tensor, candidates: tf.Tensor, rows: tf.Tensor) -> tf.Ten
     """Returns the products of each query with items of its own, [batch, n]."""
 
     def of_one(one: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
-        return tf.linalg.matvec(tf.gather(candidates, one[1]), one[0])
+        return tf.linalg.matvec(taken(candidates, one[1]), one[0])
 
     query = tf.cast(query, candidates.dtype)
     return tf.cond(
