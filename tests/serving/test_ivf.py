@@ -76,6 +76,15 @@ def test_everything_is_found_where_everything_is_searched(index, vectors):
     assert np.isneginf(much[0].numpy()[:, -3:]).all()
 
 
+def test_says_how_many_blocks_long_lists_read(vectors):
+    items, users = vectors
+    # A few blocks have the best ten, but do not hold the 1,000 items that are to be scored.
+    index = IvfIndex(tf.constant(items), 10, queries=tf.constant(users), spare=990)
+    assert index.effort["blocks_to_search"] * index.size >= 1000
+    few = IvfIndex(tf.constant(items), 10, queries=tf.constant(users), spare=0)
+    assert few.parts_to_search < index.parts_to_search < index.num_parts
+
+
 @pytest.mark.parametrize("batch", [0, 1, 2, 8, 9, 33])
 def test_any_batch_in_a_graph(index, vectors, batch):
     """One query, a few and many are searched for in ways of their own."""

@@ -71,15 +71,26 @@ class IvfIndex(ApproximateIndex):
 
             # A search of more than half of the blocks is no faster than one of all items.
             blocks, recall = least(recall_of, target_recall, max(self.num_parts // 2, 1))
+            blocks, scored = self._read(width, blocks)
             if recall < target_recall:
                 found.append((True, -recall, blocks, self.num_scored))
                 continue
             # In numbers that are read: short codes, and whole vectors far apart.
-            cost = blocks * self.size * self.codes.shape[2] / 4 + 2 * self.num_scored * self.dim
+            cost = blocks * self.size * self.codes.shape[2] / 4 + 2 * scored * self.dim
             found.append((False, cost, blocks, self.num_scored))
             if blocks <= self.num_parts // 32:
                 break
         *_, self.parts_to_search, self.num_scored = min(found)
+
+    def _read(self, width: int, parts: int) -> tuple[int, int]:
+        """How many blocks a search reads, and how many of their places it scores by vectors.
+
+        The blocks hold as many places as are scored, and of places some are empty: so many more.
+        """
+        places = self.num_parts * self.size
+        scored = -(-max(self.num_scored, width) * places // self.num_items)
+        blocks = min(max(parts, -(-scored // self.size)), self.num_parts)
+        return blocks, min(scored, blocks * self.size)
 
     @property
     def effort(self) -> dict[str, Any]:
@@ -92,11 +103,7 @@ class IvfIndex(ApproximateIndex):
         return self.num_scored
 
     def _found(self, query: tf.Tensor, width: int, parts: int) -> tuple[tf.Tensor, tf.Tensor]:
-        # Empty places of blocks are scored as well: so many more.
-        places = self.num_parts * self.size
-        scored = -(-max(self.num_scored, width) * places // self.num_items)
-        blocks = min(max(parts, -(-scored // self.size)), self.num_parts)
-        scored = min(scored, blocks * self.size)
+        blocks, scored = self._read(width, parts)
         query = tf.cast(query, tf.float32)
 
         def one() -> tuple[tf.Tensor, tf.Tensor]:
