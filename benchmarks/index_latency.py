@@ -25,7 +25,7 @@ import time
 from typing import Any
 
 import numpy as np
-from side_by_side import about, report, say
+from side_by_side import about, report, say, versions_in
 
 K = 100
 OURS, PEERS = ("exact", "ivf", "scann"), ("faiss", "hnswlib", "scann")
@@ -154,6 +154,7 @@ def main() -> None:
         return
     here = pathlib.Path(__file__)
     head, runs, rows = about(rounds=arguments.rounds, target=arguments.target_recall), [], []
+    head["versions"] |= versions_in(arguments.peer_python, "faiss-cpu", "hnswlib", "scann", "numpy")
     peers = arguments.peers if arguments.peer_python else []
     contenders = [("ours", kind) for kind in arguments.ours] + [("peer", kind) for kind in peers]
     made: dict[int, tuple[np.ndarray, np.ndarray]] = {}

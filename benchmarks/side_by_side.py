@@ -182,6 +182,23 @@ def about(**more: Any) -> dict[str, Any]:
     }
 
 
+def versions_in(python: str | None, *packages: str) -> dict[str, str]:
+    """The versions of packages of a peer's environment, by "peer NAME"; nothing without a Python.
+
+    Args:
+        python: The environment's Python.
+        packages: Their names, as PyPI has them.
+    """
+    if python is None:
+        return {}
+    program = (
+        "import importlib.metadata as of, json, sys;"
+        "print(json.dumps({f'peer {name}': of.version(name) for name in sys.argv[1:]}))"
+    )
+    answer = subprocess.check_output([python, "-c", program, *packages], text=True)
+    return json.loads(answer)
+
+
 def kept(
     path: pathlib.Path, settings: dict[str, Any], work: Callable[[], dict[str, Any]]
 ) -> dict[str, Any]:

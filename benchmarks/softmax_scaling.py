@@ -22,7 +22,7 @@ import time
 from typing import Any
 
 import numpy as np
-from side_by_side import about, peak_mb, report, say, spread
+from side_by_side import about, peak_mb, report, say, spread, versions_in
 
 BATCH_SIZE, HISTORY, DIM, HIDDEN, NEGATIVES = 512, 50, 64, 256, 2000
 #: The largest catalogue of each contender: beyond it a step takes many seconds, or too much memory.
@@ -143,6 +143,7 @@ def main() -> None:
         return
     settings = {name: vars(arguments)[name] for name in ("steps", "rounds", "huge_pages")}
     head, results = about(**settings), []
+    head["versions"] |= versions_in(arguments.torch_python, "torch", "numpy")
     jobs = [
         (contender, items)
         for items in arguments.items

@@ -6,6 +6,7 @@ import pathlib
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 REPOSITORY = pathlib.Path(__file__).parents[2]
@@ -68,6 +69,12 @@ def test_page_of_a_report(side_by_side, monkeypatch, tmp_path, capsys):
     assert f"```bash\n{command}\n```\n" in section
     assert table in section
     assert section.rstrip().endswith(f"numpy {written['versions']['numpy']}")
+
+
+def test_versions_of_a_peer(side_by_side):
+    found = side_by_side.versions_in(sys.executable, "numpy", "pytest")
+    assert found == {"peer numpy": np.__version__, "peer pytest": pytest.__version__}
+    assert side_by_side.versions_in(None, "numpy") == {}
 
 
 def test_page_of_results_is_rendered_from_their_files(tmp_path):
