@@ -47,11 +47,11 @@ def test_no_search_makes_reads_copy(kind, request) -> None:
         return found, index.scores_of(query, tf.maximum(found[1], 0)), keep.every()
 
     query = tf.constant(RNG.normal(size=(2, 8)), tf.float32)
-    nothing = tf.fill([2, 1], -1)
-    everything = tf.constant([[*range(NUM_ITEMS)]] * 2)
+    excluded = tf.constant([[*range(K, NUM_ITEMS)]] * 2)  # With little left, an exact search.
+    allowed = tf.constant([[*range(50)]] * 2)
     for wanted in ([True] * 4, [False, True, False, False]):
-        for exclude in (nothing, everything[:, K:]):  # With little left, an exact search.
-            for allow in (nothing, everything[:, :50]):
+        for exclude in (tf.fill(excluded.shape, -1), excluded):
+            for allow in (tf.fill(allowed.shape, -1), allowed):
                 answer(query, exclude, allow, tf.constant([wanted] * 2))
     held = index.state.dataset if kind is ScannIndex else index.candidates
     assert not is_copied(held) and not is_copied(codes)
