@@ -184,6 +184,20 @@ def test_inputs_of_other_rows_are_refused(world, retrieval, short):
             answer(**raw)
 
 
+@pytest.mark.parametrize("odd", ["history", "exclude", "time", "country"])
+@pytest.mark.parametrize("axes", [1, -1])
+def test_inputs_of_other_ranks_are_refused(world, retrieval, odd, axes):
+    """What is excluded in bags of bags would else be recommended."""
+    for asked in (load(world.directory), retrieval):
+        features = {**asked.request, "exclude": asked.request["exclude"]}
+        if odd not in features:
+            continue
+        raw = tensors(features, {key: REQUESTS.get(key, [None] * 4) for key in features})
+        raw[odd] = raw[odd][..., None] if axes == 1 else raw[odd][..., 0]
+        with pytest.raises(tf.errors.InvalidArgumentError, match="is not compatible with expected"):
+            asked.signatures["serving_default"](**raw)
+
+
 def test_popularity_has_nothing_but_exclude_to_ask(tmp_path):
     from tfrec_zoo.features import Features, FeatureSpec, VocabularyColumn
     from tfrec_zoo.models import Popularity

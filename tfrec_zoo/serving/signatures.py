@@ -71,10 +71,13 @@ def signature(
     # tf.function names arguments by the Python signature, so the function gets one.
     keys = {names[key]: key for key in specs}
     parameters = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in keys]
+    shapes = {name: specs[key].shape for name, key in keys.items()}
 
     def named(*args: Any, **kwargs: Any) -> Any:
         bound = named.__signature__.bind(*args, **kwargs)  # type: ignore[attr-defined]
-        given = _of_equal_rows(bound.arguments)
+        # TensorFlow compares shapes with a signature's when it traces, not when it is asked.
+        given = {name: tf.ensure_shape(x, shapes[name]) for name, x in bound.arguments.items()}
+        given = _of_equal_rows(given)
         return function({keys[name]: value for name, value in given.items()})
 
     named.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
