@@ -87,6 +87,10 @@ def test_an_experiment(folder: Any, paper: Any) -> None:
 
 
 def test_headlines(folder: Any) -> None:
+    alone = folder / "next-watch-in-file-order"
+    alone.mkdir()
+    of_popularity = (folder / "next-watch" / "popularity-0.json").read_text(encoding="utf-8")
+    (alone / "popularity-0.json").write_text(of_popularity.replace("next-watch/", f"{alone.name}/"))
     text = filled("<!-- headlines -->\n<!-- /headlines -->", folder)
     # There is no result of the model beside popularity, so that its row is left out.
     assert text.splitlines()[1:-1] == [

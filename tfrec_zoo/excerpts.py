@@ -31,7 +31,7 @@ _WORDS = re.compile(r" (?P<name>[\w/.-]+)(?:: (?P<rows>[^|]*))?(?: ?\|(?P<column
 
 #: The rows of the headlines: table, heading of the metric, baseline, and the model beside it.
 _HEADLINES = (
-    ("next-watch", "HR@10", "popularity", "bags-1-3-10-50"),
+    ("next-watch-in-file-order", "HR@10", "popularity", "SASRec"),
     ("ncf", "HR@10", "Popularity", "EASE"),
     ("ctr", "AUC", "item-rates", "FactorizationMachine"),
     ("ctr", "AUC", "item-rates", "DeepFM"),
