@@ -43,6 +43,7 @@ REFUSALS = (KeyError, TypeError, ValueError)
 #: What TensorFlow says of tensors of other shapes or types.
 TENSOR_REFUSALS = (*REFUSALS, tf.errors.InvalidArgumentError)
 _SECONDS = 20.0
+SIGNATURE = "serving_default"
 
 
 def fault_of(served: Served, request: Any, k: Any, answer: pd.DataFrame) -> str | None:
@@ -122,8 +123,9 @@ class Outcomes:
         }
 
 
-def drawn(strategy: Any, number: int, ask: Callable[[Any], None], at: int) -> None:
-    """Asks what Hypothesis draws, a number of times."""
+def drawn(strategy: Any, number: int, at: int) -> list[Any]:
+    """What Hypothesis draws. It remembers what it drew, so all is drawn before memory is read."""
+    found: list[Any] = []
 
     @seed(at)
     @settings(
@@ -135,12 +137,13 @@ def drawn(strategy: Any, number: int, ask: Callable[[Any], None], at: int) -> No
     )
     @given(strategy)
     def run(value: Any) -> None:
-        ask(value)
+        found.append(value)
 
     run()
+    return found
 
 
-def ask_by_frames(name: str, served: Served, number: int, at: int) -> Outcomes:
+def ask_by_frames(name: str, served: Served, values: list[Any]) -> Outcomes:
     """Structured requests."""
     outcomes = Outcomes(f"{name}, recommend")
 
@@ -152,19 +155,18 @@ def ask_by_frames(name: str, served: Served, number: int, at: int) -> Outcomes:
 
         outcomes.ask((request, k), answered, REFUSALS)
 
-    drawn(requests(served), number, ask, at)
+    for value in values:
+        ask(value)
     return outcomes
 
 
-def ask_by_tensors(name: str, served: Served, number: int, at: int) -> Outcomes:
-    """Tensors of any bytes, numbers and shapes."""
-    outcomes = Outcomes(f"{name}, signatures")
+def any_tensors(served: Served) -> Any:
+    """A strategy of tensors of any bytes, numbers and shapes."""
     known = [] if served.items is None else [i.encode() for i in served.items.catalogue.ids[:30]]
     texts = st.one_of(st.sampled_from(known), st.binary(max_size=12))
     numbers = st.floats(width=32, allow_nan=True, allow_infinity=True)
     whole = st.integers(-(2**63), 2**63 - 1)
-    signature = "serving_default"
-    inputs = served.inputs(signature)
+    inputs = served.inputs(SIGNATURE)
 
     @st.composite
     def tensors(draw: Any) -> Any:
@@ -184,9 +186,16 @@ def ask_by_tensors(name: str, served: Served, number: int, at: int) -> Outcomes:
             found[key] = tf.reshape(tf.constant(flat, spec.dtype), shape)
         return found
 
+    return tensors()
+
+
+def ask_by_tensors(name: str, served: Served, values: list[Any]) -> Outcomes:
+    """Tensors for the signature."""
+    outcomes = Outcomes(f"{name}, signatures")
+
     def ask(found: Any) -> None:
         def answered() -> str | None:
-            outputs = served.signatures[signature](**found)
+            outputs = served.signatures[SIGNATURE](**found)
             for key, value in outputs.items():
                 array = value.numpy()
                 if array.dtype.kind == "f" and not np.isfinite(array).all():
@@ -204,14 +213,14 @@ def ask_by_tensors(name: str, served: Served, number: int, at: int) -> Outcomes:
 
         outcomes.ask(found, answered, TENSOR_REFUSALS)
 
-    drawn(tensors(), number, ask, at)
+    for value in values:
+        ask(value)
     return outcomes
 
 
-def ask_by_http(name: str, port: int, good: dict[str, list[bytes]], number: int, at: int) -> Any:
+def ask_by_http(name: str, port: int, values: list[Any]) -> Outcomes:
     """Bytes over HTTP."""
     outcomes = Outcomes(f"{name}, HTTP")
-    pairs = [st.tuples(st.just(path), bodies(of_path)) for path, of_path in good.items() if of_path]
 
     def ask(pair: Any) -> None:
         path, body = pair
@@ -241,7 +250,8 @@ def ask_by_http(name: str, port: int, good: dict[str, list[bytes]], number: int,
 
         outcomes.ask(pair, answered, ())
 
-    drawn(st.one_of(pairs), number, ask, at)
+    for value in values:
+        ask(value)
     return outcomes
 
 
@@ -256,7 +266,7 @@ def good_bodies(served: Served) -> dict[str, list[bytes]]:
         request: dict[str, Any] = {"history": history, "exclude": rng.choice(ids, 2).tolist()}
         found["/recommend"].append(json.dumps({"request": request, "k": 3}).encode())
         row: dict[str, Any] = {}
-        for key, spec in served.inputs("serving_default").items():
+        for key, spec in served.inputs(SIGNATURE).items():
             value = {tf.string: str(rng.choice(ids)), tf.int64: 7}.get(spec.dtype, 0.5)
             row[key] = value if spec.shape.rank == 1 else [value] * (spec.shape[1] or 3)
         found["/v1/models/model:predict"].append(json.dumps({"instances": [row]}).encode())
@@ -292,26 +302,29 @@ def main() -> None:
     arguments = parser.parse_args()
     head = about(requests=arguments.requests, seed=arguments.seed)
     each = -(-arguments.requests // 9)
+    warm_up = max(each // 20, 1)
     found: list[Outcomes] = []
     memory: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as temporary:
         for name, path in make_exports(pathlib.Path(temporary)).items():
             served = zoo.load(path)
-            for number, how in ((max(each // 20, 1), "warm-up"), (each, "")):
-                before = memory_mb()
-                parts = [
-                    ask_by_frames(name, served, number, arguments.seed),
-                    ask_by_tensors(name, served, number, arguments.seed),
-                ]
-                if not how:
-                    found += parts
-                    memory[name] = [before, memory_mb()]
-                    say([part.row() for part in parts])
+            frames = drawn(requests(served), each, arguments.seed)
+            tensors = drawn(any_tensors(served), each, arguments.seed)
+            ask_by_frames(name, served, frames[:warm_up])
+            ask_by_tensors(name, served, tensors[:warm_up])
+            before = memory_mb()
+            parts = [ask_by_frames(name, served, frames), ask_by_tensors(name, served, tensors)]
+            memory[name] = [before, memory_mb()]
+            found += parts
+            say([part.row() for part in parts])
             server = Server(path)
-            good = good_bodies(served)
-            ask_by_http(name, server.port, good, max(each // 20, 1), arguments.seed)
+            pairs = [
+                st.tuples(st.just(of), bodies(good)) for of, good in good_bodies(served).items()
+            ]
+            posts = drawn(st.one_of(pairs), each, arguments.seed)
+            ask_by_http(name, server.port, posts[:warm_up])
             before = server.memory_mb()
-            found.append(ask_by_http(name, server.port, good, each, arguments.seed))
+            found.append(ask_by_http(name, server.port, posts))
             memory[f"{name}, server"] = [before, server.memory_mb()]
             say(found[-1].row())
             if server.end():
