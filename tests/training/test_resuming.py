@@ -112,10 +112,11 @@ def test_goes_on_to_the_same_weights(log: Log, case: str, tmp_path: pathlib.Path
     assert resumed.optimizer.iterations == whole.optimizer.iterations
 
 
-def test_what_is_finished_is_not_trained_again(log: Log, tmp_path: pathlib.Path) -> None:
-    model, history = trained(log, "two optimizers", tmp_path)
-    again, read = trained(log, "two optimizers", tmp_path, 0)  # Any step would raise.
-    for mine, one in zip(again.learned, model.learned, strict=True):
+@pytest.mark.parametrize("case", ["two optimizers", "least squares"])
+def test_what_is_finished_is_not_trained_again(log: Log, tmp_path: pathlib.Path, case: str) -> None:
+    model, history = trained(log, case, tmp_path)
+    again, read = trained(log, case, tmp_path, 0)  # Any step would raise.
+    for mine, one in zip(again.get_weights(), model.get_weights(), strict=True):
         np.testing.assert_array_equal(mine, one)
     assert read.history == history.history
 

@@ -126,7 +126,9 @@ class Resume(tf.keras.callbacks.Callback):
                     setattr(callback, attribute, value)
         if self._live is not None:
             self._live.push()
-        if not self.is_finished:
+        if self.is_finished:
+            self._put_loss_back()
+        else:
             epoch, step = divmod(self.position, self._steps)
             logger.info("training goes on in epoch %d, after %d steps of it", epoch + 1, step)
 
@@ -135,8 +137,7 @@ class Resume(tf.keras.callbacks.Callback):
         self._epoch, self._next = epoch, time.monotonic() + 60 * self._minutes
         is_cut = epoch == self.position // self._steps and self.position % self._steps
         if is_cut:
-            for variable, value in zip(_of_loss(self.model), self._progress["loss"], strict=True):
-                variable.assign(value)
+            self._put_loss_back()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Writes the state if it is time."""
@@ -155,6 +156,11 @@ class Resume(tf.keras.callbacks.Callback):
         self.model._training_state = None
         self.is_finished = True
         self._write(len(self.history) * self._steps, "end")
+
+    def _put_loss_back(self) -> None:
+        """Gives the mean loss of the epoch, which is among a model's weights, what it was of."""
+        for variable, value in zip(_of_loss(self.model), self._progress["loss"], strict=True):
+            variable.assign(value)
 
     def _write(self, position: int, kind: str = "at") -> None:
         target = self._folder / f"{kind}-{position:012d}"
