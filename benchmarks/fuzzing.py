@@ -4,12 +4,12 @@
 
 A retrieval model, a ranking model and a funnel are trained for an epoch on the simulator, exported
 and asked in three ways: structured requests of `Served.recommend` whose keys, types, lengths and
-values Hypothesis draws; tensors of any bytes and shapes for the signatures; and bytes over HTTP,
-drawn or damaged from a good request, for `tfrec-zoo serve`. Counts what was answered and what was
-refused, by the error. Everything else is unexpected, is printed, and ends the program with 1: a
-crash, an answer with an item that is unknown, excluded, seen or twice there, a score that is not
-finite or out of order, another error, a message that is not one line of text, a status of 500 or
-none. Tells the memory of the processes before and after.
+values Hypothesis draws; tensors of any bytes and shapes for the signatures; and, of `tfrec-zoo
+serve` over HTTP, structured requests, and bytes that are drawn or damaged from a good request.
+Counts what was answered and what was refused, by the error. Everything else is unexpected, is
+printed, and ends the program with 1: a crash, an answer with an item that is unknown, excluded,
+seen or twice there, a score that is not finite or out of order, another error, a message that is
+not one line of text, a status of 500 or none. Tells the memory of the processes before and after.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from fuzzing_requests import bodies, requests
+from fuzzing_requests import bodies, documents, requests
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from server_load import Server
@@ -70,6 +70,19 @@ def fault_of(served: Served, request: Any, k: Any, answer: pd.DataFrame) -> str 
         if k is not None and len(ids) > int(k):
             return "more than k"
     return None
+
+
+def fault_of_json(served: Served, document: Any, answer: Any) -> str | None:
+    """What is wrong with an answer of the server to rows of requests, or None."""
+    rows = [
+        {"row": row, "rank": rank, "id": item["id"], "score": item["score"]}
+        for row, items in enumerate(answer["recommendations"])
+        for rank, item in enumerate(items, start=1)
+    ]
+    frame = pd.DataFrame(rows, columns=["row", "rank", "id", "score"])
+    asked = document["requests"]
+    bags = {key: [row.get(key) for row in asked] for key in ("history", "exclude")}
+    return fault_of(served, bags, document.get("k"), frame)
 
 
 class Outcomes:
@@ -218,12 +231,14 @@ def ask_by_tensors(name: str, served: Served, values: list[Any]) -> Outcomes:
     return outcomes
 
 
-def ask_by_http(name: str, port: int, values: list[Any]) -> Outcomes:
-    """Bytes over HTTP."""
+def ask_by_http(name: str, served: Served, port: int, values: list[Any]) -> Outcomes:
+    """Bytes over HTTP, and rows of requests as JSON."""
     outcomes = Outcomes(f"{name}, HTTP")
 
     def ask(pair: Any) -> None:
-        path, body = pair
+        path, sent = pair
+        document = None if isinstance(sent, bytes) else sent
+        body = sent if document is None else json.dumps(document).encode()
 
         def answered() -> str | None:
             url = f"http://127.0.0.1:{port}{path}"
@@ -245,8 +260,8 @@ def ask_by_http(name: str, port: int, values: list[Any]) -> Outcomes:
             def refused(constant: str) -> Any:
                 raise AssertionError(f"{constant} in an answer")
 
-            json.loads(content, parse_constant=refused)
-            return None
+            answer = json.loads(content, parse_constant=refused)
+            return None if document is None else fault_of_json(served, document, answer)
 
         outcomes.ask(pair, answered, ())
 
@@ -321,10 +336,11 @@ def main() -> None:
             pairs = [
                 st.tuples(st.just(of), bodies(good)) for of, good in good_bodies(served).items()
             ]
+            pairs.append(st.tuples(st.just("/recommend"), documents(served)))
             posts = drawn(st.one_of(pairs), each, arguments.seed)
-            ask_by_http(name, server.port, posts[:warm_up])
+            ask_by_http(name, served, server.port, posts[:warm_up])
             before = server.memory_mb()
-            found.append(ask_by_http(name, server.port, posts))
+            found.append(ask_by_http(name, served, server.port, posts))
             memory[f"{name}, server"] = [before, server.memory_mb()]
             say(found[-1].row())
             if server.end():

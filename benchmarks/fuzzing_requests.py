@@ -39,8 +39,8 @@ def bags(values: Any) -> Any:
     return mostly(short, st.one_of(long, others))
 
 
-def requests(served: Served) -> Any:
-    """Requests that are mostly right, with keys, types, lengths or values that are not."""
+def columns_of(served: Served) -> dict[str, Any]:
+    """What a row of a request may hold, by key: mostly what the model reads."""
     items = served.items
     assert items is not None
     known = st.sampled_from(items.catalogue.ids[:50].tolist())
@@ -54,6 +54,12 @@ def requests(served: Served) -> Any:
             good = st.floats(-10, 10, width=32)
         value = mostly(good, odd_values)
         columns[key] = bags(value) if feature.is_bag else value
+    return columns
+
+
+def requests(served: Served) -> Any:
+    """Requests that are mostly right, with keys, types, lengths or values that are not."""
+    columns = columns_of(served)
 
     @st.composite
     def drawn(draw: Any) -> Any:
@@ -74,6 +80,17 @@ def requests(served: Served) -> Any:
         return request, k
 
     return drawn()
+
+
+def documents(served: Served) -> Any:
+    """What is sent to /recommend: rows that are mostly right, as JSON has them."""
+    columns = columns_of(served)
+    keys = st.lists(st.sampled_from(sorted(columns)), unique=True, max_size=4)
+    row = keys.flatmap(lambda own: st.fixed_dictionaries({key: columns[key] for key in own}))
+    rows = st.lists(mostly(row, odd_values), min_size=1, max_size=3)
+    k = mostly(st.integers(1, 20), odd_values)
+    document = st.fixed_dictionaries({"requests": mostly(rows, odd_values)}, optional={"k": k})
+    return document.map(lambda drawn: json.loads(json.dumps(drawn, default=str)))
 
 
 def bodies(good: list[bytes]) -> Any:
