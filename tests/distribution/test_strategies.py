@@ -77,20 +77,33 @@ def test_other_workers_have_a_state_of_their_own_or_read_the_chief_s(tmp_path: A
     assert kept.is_dir()
 
 
-_TRAINED = """
+# A process apart, where variables are to a coordinator what they are in a real cluster.
+_SERVERS = """
 import json, sys
+import tensorflow as tf
+
+cluster = tf.train.ClusterSpec(json.loads(sys.argv[1]))
+config = tf.compat.v1.ConfigProto(inter_op_parallelism_threads=4)
+servers = [
+    tf.distribute.Server(cluster, job, index, protocol="grpc", config=config)
+    for job, index in (("worker", 0), ("ps", 0), ("ps", 1))
+]
+sys.stdin.read()
+"""
+_TRAINED = """
+import json, subprocess, sys
 
 import numpy as np, pandas as pd
 import tfrec_zoo as zoo
 import tensorflow as tf
 
-strategy, folder = sys.argv[1:]
+strategy, folder, servers = sys.argv[1:]
 if strategy == "mirrored":
     [cpu] = tf.config.list_physical_devices("CPU")
     two = [tf.config.LogicalDeviceConfiguration()] * 2
     tf.config.set_logical_device_configuration(cpu, two)
 else:
-    # A worker and two parameter servers in this process, each table in two parts.
+    # A worker and two parameter servers, each table of embeddings in two parts.
     import socket
 
     sockets = [socket.socket() for _ in range(3)]
@@ -99,14 +112,16 @@ else:
     ports = [f"127.0.0.1:{one.getsockname()[1]}" for one in sockets]
     for one in sockets:
         one.close()
-    cluster = tf.train.ClusterSpec({"worker": ports[:1], "ps": ports[1:]})
-    config = tf.compat.v1.ConfigProto(inter_op_parallelism_threads=4)
-    servers = [
-        tf.distribute.Server(cluster, job, index, protocol="grpc", config=config)
-        for job, index in (("worker", 0), ("ps", 0), ("ps", 1))
-    ]
+    cluster = {"worker": ports[:1], "ps": ports[1:]}
+    command = [sys.executable, "-c", servers, json.dumps(cluster)]
+    others = subprocess.Popen(command, stdin=subprocess.PIPE)  # They end with this process.
+    cluster = tf.train.ClusterSpec(cluster)
     resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(cluster, rpc_layer="grpc")
-    partitioner = tf.distribute.experimental.partitioners.FixedShardsPartitioner(2)
+    halved = tf.distribute.experimental.partitioners.FixedShardsPartitioner(2)
+
+    def partitioner(shape, dtype):  # Quantiles are a thousand wide, and stay in one part.
+        return [1] * len(shape) if 1000 in shape else halved(shape, dtype)
+
     strategy = tf.distribute.ParameterServerStrategy(resolver, variable_partitioner=partitioner)
 
 rng, rows = np.random.default_rng(0), 300
@@ -116,6 +131,7 @@ log = zoo.Log("drawn", pd.DataFrame({
 cases = {
     "tied": ("YouTubeRetrieval", {"hidden_units": (8,), "tied": True, "l2": 0.01},
              {"optimizer": "lazy_adam", "batch_size": 48}),
+    "quantiles": ("D2Q", {"hidden_units": (8,)}, {}),
     "two sides": ("WideDeep", {"hidden_units": (8,)}, {"optimizer": "ftrl+adagrad"}),
 }
 found = {}
@@ -146,10 +162,10 @@ print(json.dumps(found))
 
 @pytest.fixture(scope="module", params=["mirrored", "parameter-server"])
 def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """Trainings alone, and by two logical CPUs or a worker with two parameter servers."""
+    """Trainings alone, and by two logical CPUs or by a worker with two parameter servers."""
     folder = tmp_path_factory.mktemp("state")
     done = subprocess.run(
-        [sys.executable, "-c", _TRAINED, request.param, str(folder)],
+        [sys.executable, "-c", _TRAINED, request.param, str(folder), _SERVERS],
         capture_output=True,
         text=True,
         timeout=300,
@@ -158,7 +174,7 @@ def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     return request.param, json.loads(done.stdout.splitlines()[-1])
 
 
-@pytest.mark.parametrize("case", ["tied", "two sides"])
+@pytest.mark.parametrize("case", ["tied", "quantiles", "two sides"])
 def test_a_strategy_trains_as_one_device(trained: Any, case: str) -> None:
     strategy, found = trained
     alone, distributed = found[f"{case} alone"], found[f"{case} distributed"]

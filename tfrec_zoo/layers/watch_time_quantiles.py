@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfrec_zoo.reads import taken
+
 
 class WatchTimeQuantiles(tf.keras.layers.Layer):
     """Maps watch times to quantiles within groups of durations, q = F_g(t), and back, t = F_g⁻¹(q).
@@ -107,7 +109,7 @@ class WatchTimeQuantiles(tf.keras.layers.Layer):
         """The quantiles F_g(t) of watch times in the groups of their durations, float32 [...]."""
         watched = tf.convert_to_tensor(watch_times, tf.float32)
         flat = tf.reshape(watched, [-1, 1])
-        own = tf.gather(self.watch_times, tf.reshape(self.groups(durations), [-1]))  # [n, points]
+        own = taken(self.watch_times, tf.reshape(self.groups(durations), [-1]))  # [n, points]
         above = tf.searchsorted(own, flat, side="right")
         index = tf.clip_by_value(above - 1, 0, self.num_quantiles - 2)  # [n, 1]
         lower, upper = (tf.gather(own, index + i, batch_dims=1) for i in (0, 1))
@@ -121,9 +123,9 @@ class WatchTimeQuantiles(tf.keras.layers.Layer):
         ranks = tf.convert_to_tensor(quantiles, tf.float32) * (self.num_quantiles - 1)
         index = tf.clip_by_value(tf.cast(ranks, tf.int32), 0, self.num_quantiles - 2)
         groups = tf.broadcast_to(self.groups(durations), tf.shape(index))
-        lower, upper = (
-            tf.gather_nd(self.watch_times, tf.stack([groups, index + i], axis=-1)) for i in (0, 1)
-        )
+        # A variable on a parameter server has no `gather_nd` of its own.
+        table = tf.convert_to_tensor(self.watch_times)
+        lower, upper = (tf.gather_nd(table, tf.stack([groups, index + i], axis=-1)) for i in (0, 1))
         return lower + (ranks - tf.cast(index, tf.float32)) * (upper - lower)
 
     def get_config(self) -> dict[str, Any]:
