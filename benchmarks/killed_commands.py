@@ -177,7 +177,9 @@ def killed(name: str, work: pathlib.Path, kills: int, rng: np.random.Generator) 
     expected, older = names(target), read(target)
     row: dict[str, Any] = {"command": name, "seconds": seconds, "kills": 0, "older": 0, "new": 0}
     faults: list[str] = []
-    for number in range(1, kills + 1):
+    number = 0
+    while row["kills"] < kills:
+        number += 1
         process = start(number)
         if number % 2 == 0:
             before = state_of(target)
@@ -198,7 +200,7 @@ def killed(name: str, work: pathlib.Path, kills: int, rng: np.random.Generator) 
             faults.append(f"after kill {number}, {delay:.2f} s: {type(error).__name__}: {error}")
         if foreign(target) != FOREIGN:
             faults.append(f"after kill {number}: files of somebody else's are touched")
-    finished(kills + 1)
+    finished(number + 1)
     left = names(target) - expected
     if name == "benchmark":  # Results of seeds that were finished before a kill are kept.
         left = {n for n in left if not n.endswith(".json")}
@@ -212,7 +214,7 @@ def killed(name: str, work: pathlib.Path, kills: int, rng: np.random.Generator) 
 def main() -> None:
     """Kills and looks."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--kills", type=int, default=100, help="kills in all, about")
+    parser.add_argument("--kills", type=int, default=100, help="kills in all, at least")
     parser.add_argument("--commands", nargs="+", help="default: all")
     parser.add_argument("--seed", type=int, default=0, help="seed of the moments")
     parser.add_argument("--output", type=pathlib.Path, help="result file")
