@@ -41,6 +41,13 @@ class KillAt(tf.keras.callbacks.Callback):
             raise Killed
 
 
+class KillAtEnd(tf.keras.callbacks.Callback):
+    """Ends training from outside after the state of the last epoch was written."""
+
+    def on_train_end(self, logs: Any = None) -> None:
+        raise Killed
+
+
 @pytest.fixture(scope="module")
 def log() -> Log:
     rng, rows = np.random.default_rng(0), 1200
@@ -83,7 +90,12 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
 }
 
 
-def trained(log: Log, case: str, folder: pathlib.Path | None, killed_at: int | None = None) -> Any:
+def trained(
+    log: Log,
+    case: str,
+    folder: pathlib.Path | None,
+    kill: tf.keras.callbacks.Callback | None = None,
+) -> Any:
     """The model, and Keras's history."""
     name, arguments, fields = CASES[case]
     state = None if folder is None else str(folder)
@@ -95,8 +107,8 @@ def trained(log: Log, case: str, folder: pathlib.Path | None, killed_at: int | N
     examples = task.examples(cls, arguments)
     tf.keras.utils.set_random_seed(0)
     model = cls(examples.fit_features(), seed=0, **arguments)
-    kill = [] if killed_at is None else [KillAt(killed_at)]
-    history = fit(model, examples.train, training, examples.negatives, callbacks=kill)
+    kills = [] if kill is None else [kill]
+    history = fit(model, examples.train, training, examples.negatives, callbacks=kills)
     return model, history
 
 
@@ -104,8 +116,8 @@ def trained(log: Log, case: str, folder: pathlib.Path | None, killed_at: int | N
 def test_goes_on_to_the_same_weights(log: Log, case: str, tmp_path: pathlib.Path) -> None:
     whole, expected = trained(log, case, None)
     with pytest.raises(Killed):
-        trained(log, case, tmp_path, 4)
-    resumed, history = trained(log, case, tmp_path, 10**6)
+        trained(log, case, tmp_path, KillAt(4))
+    resumed, history = trained(log, case, tmp_path, KillAt(10**6))
     for mine, one in zip(resumed.get_weights(), whole.get_weights(), strict=True):
         np.testing.assert_array_equal(mine, one)
     assert history.history["loss"] == expected.history["loss"]
@@ -113,9 +125,21 @@ def test_goes_on_to_the_same_weights(log: Log, case: str, tmp_path: pathlib.Path
 
 
 @pytest.mark.parametrize("case", ["two optimizers", "least squares"])
-def test_what_is_finished_is_not_trained_again(log: Log, tmp_path: pathlib.Path, case: str) -> None:
+def test_what_is_finished_is_not_trained_again(log: Log, case: str, tmp_path: pathlib.Path) -> None:
     model, history = trained(log, case, tmp_path)
-    again, read = trained(log, case, tmp_path, 0)  # Any step would raise.
+    again, read = trained(log, case, tmp_path, KillAt(0))  # Any step would raise.
+    for mine, one in zip(again.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, one)
+    assert read.history == history.history
+
+
+def test_killed_after_the_last_epoch_nothing_is_left_to_train(
+    log: Log, tmp_path: pathlib.Path
+) -> None:
+    model, history = trained(log, "hard", None)
+    with pytest.raises(Killed):
+        trained(log, "hard", tmp_path, KillAtEnd())
+    again, read = trained(log, "hard", tmp_path, KillAt(0))
     for mine, one in zip(again.get_weights(), model.get_weights(), strict=True):
         np.testing.assert_array_equal(mine, one)
     assert read.history == history.history

@@ -126,9 +126,8 @@ class Resume(tf.keras.callbacks.Callback):
                     setattr(callback, attribute, value)
         if self._live is not None:
             self._live.push()
-        if self.is_finished:
-            self._put_loss_back()
-        else:
+        self._put_loss_back()
+        if not self.is_finished:
             epoch, step = divmod(self.position, self._steps)
             logger.info("training goes on in epoch %d, after %d steps of it", epoch + 1, step)
 
