@@ -18,7 +18,7 @@ def test_entry(name):
     assert cls.__name__ == name
     assert cls.__module__ == f"tfrec_zoo.models.{entry.module}"
     assert [family for family, base in BASES.items() if issubclass(cls, base)] == [entry.family]
-    assert entry.paper.strip()
+    assert entry.paper.strip() and entry.idea.strip() and entry.use.endswith(".")
     assert getattr(models, name) is cls
 
 

@@ -60,7 +60,7 @@ def test_every_model_has_a_page(site: pathlib.Path) -> None:
         is_network = model.is_iterative and not model.takes_all_at_once
         assert ('class="network docutils container"' in text) == is_network
         assert (site / "_images" / f"{entry.module}.svg").exists() == is_network
-        assert 'class="equation' in text
+        assert 'class="equation' in text and "When to use it" in text
 
 
 def test_what_is_wider_than_a_phone_is_marked(site: pathlib.Path) -> None:

@@ -17,6 +17,7 @@ class Entry:
         module: Module of its class.
         task: Name of the task that it is trained on by default.
         idea: What it does, in half a sentence.
+        use: When it is the one to take, in a sentence or two.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Entry:
     module: str
     task: str
     idea: str
+    use: str = ""
 
     def load(self) -> Any:
         """Imports and returns the class."""
@@ -72,6 +74,7 @@ MODELS: dict[str, Entry] = {
             "popularity",
             "next-watch",
             "most interactions, of all time or of late",
+            "As the yardstick of every table, and for users of whom nothing is known.",
         ),
         Entry(
             "ItemKNN",
@@ -80,6 +83,8 @@ MODELS: dict[str, Entry] = {
             "item_knn",
             "next-watch",
             "nearest items by shrunk cosine",
+            "For similar items that can be explained by who chose both, and as a baseline "
+            "that takes seconds. `EASE` finds more wherever both fit in memory.",
         ),
         Entry(
             "EASE",
@@ -88,6 +93,8 @@ MODELS: dict[str, Entry] = {
             "ease",
             "next-watch",
             "each item regressed on all others, in closed form",
+            "First, where sets of items are what is known of users and the catalogue has at "
+            "most some thirty thousand: seconds of training, and one number to tune.",
         ),
         Entry(
             "iALS",
@@ -96,6 +103,8 @@ MODELS: dict[str, Entry] = {
             "ials",
             "next-watch",
             "all user-item pairs factorized by alternating least squares; users from their history",
+            "Instead of `EASE` where a matrix of items by items is too large, or where "
+            "vectors of items and users are wanted.",
         ),
         Entry(
             "MatrixFactorization",
@@ -104,6 +113,8 @@ MODELS: dict[str, Entry] = {
             "matrix_factorization",
             "next-watch",
             "dot product and biases; softmax, logistic, squared, BPR or WARP loss",
+            "Where users come back and are known by their ids, and to compare losses: BPR and "
+            "WARP rank, squares predict ratings. A new user is as all new users.",
         ),
         Entry(
             "YouTubeRetrieval",
@@ -112,6 +123,9 @@ MODELS: dict[str, Entry] = {
             "youtube_retrieval",
             "next-watch",
             "averaged embeddings, ReLU tower, softmax over the catalogue, full or sampled",
+            "For large catalogues, and where more is known than the history: columns of the "
+            "user and of the moment join the bags. With several bags of the last watches it "
+            "comes near `SASRec` in a third of the time.",
         ),
         Entry(
             "SASRec",
@@ -120,6 +134,9 @@ MODELS: dict[str, Entry] = {
             "sasrec",
             "next-watch",
             "self-attention over the sequence of the history; softmax or binary loss",
+            "Where the order of the history matters: of all models here it finds the most "
+            "next watches on MovieLens-1M, and takes two to three times as long to train as "
+            "`YouTubeRetrieval`.",
         ),
         Entry(
             "TwoTower",
@@ -128,6 +145,8 @@ MODELS: dict[str, Entry] = {
             "two_tower",
             "next-watch",
             "a tower over the query, another over the item's features; in-batch softmax",
+            "Where items come and go: an item is what is known of it, so that a new one is "
+            "found at once. It needs columns of items that tell them apart.",
         ),
         Entry(
             "LogisticRegression",
@@ -136,6 +155,7 @@ MODELS: dict[str, Entry] = {
             "logistic_regression",
             "clicks",
             "a weight per id, cross and number",
+            "As the baseline of rankers, and where every weight is to be read.",
         ),
         Entry(
             "FactorizationMachine",
@@ -144,6 +164,8 @@ MODELS: dict[str, Entry] = {
             "factorization_machine",
             "clicks",
             "every pair of fields interacts by the product of two vectors",
+            "First among rankers of clicks where ids matter: with `batch_l2` it is ahead of "
+            "deeper ones on MovieLens-1M, in a quarter of the time of `DeepFM`.",
         ),
         Entry(
             "WideDeep",
@@ -152,6 +174,8 @@ MODELS: dict[str, Entry] = {
             "wide_deep",
             "clicks",
             "declared crosses beside a deep network; FTRL with L1, and AdaGrad",
+            "Where it is known which pairs of values matter: declared crosses remember them, "
+            "the deep side generalizes, and the L1 of FTRL leaves few of their weights.",
         ),
         Entry(
             "DeepFM",
@@ -160,6 +184,8 @@ MODELS: dict[str, Entry] = {
             "deepfm",
             "clicks",
             "a factorization machine and a network over the same embeddings",
+            "Where pairs of columns matter and nobody is to declare which, beside columns "
+            "that a tower makes more of than products do.",
         ),
         Entry(
             "DCN",
@@ -168,6 +194,8 @@ MODELS: dict[str, Entry] = {
             "dcn",
             "clicks",
             "explicit crosses of growing degree, a vector per layer",
+            "Where products of three columns and more may matter and must cost little: a "
+            "layer of them is a vector.",
         ),
         Entry(
             "DCNV2",
@@ -176,6 +204,7 @@ MODELS: dict[str, Entry] = {
             "dcnv2",
             "clicks",
             "a matrix per cross layer, of full or low rank, or a mixture",
+            "Instead of `DCN` on large logs: a matrix a layer, of low rank where columns are many.",
         ),
         Entry(
             "DLRM",
@@ -184,6 +213,8 @@ MODELS: dict[str, Entry] = {
             "dlrm",
             "clicks",
             "dot products of all pairs, numbers through a network of their own",
+            "Where there are many numbers beside few large tables, as in advertising: numbers "
+            "have a network of their own.",
         ),
         Entry(
             "DeepCrossing",
@@ -192,6 +223,7 @@ MODELS: dict[str, Entry] = {
             "deep_crossing",
             "clicks",
             "residual units over all features",
+            "Where a tower is to be deep: residual units train where plain layers no longer do.",
         ),
         Entry(
             "FiBiNET",
@@ -200,6 +232,8 @@ MODELS: dict[str, Entry] = {
             "fibinet",
             "clicks",
             "fields reweighted by SENET, bilinear products of all pairs",
+            "Where many columns are of doubtful worth: each example weighs its fields. Its "
+            "products of all pairs make wide inputs, so keep columns few or vectors short.",
         ),
         Entry(
             "xDeepFM",
@@ -208,6 +242,8 @@ MODELS: dict[str, Entry] = {
             "xdeepfm",
             "clicks",
             "the compressed interaction network crosses whole vectors",
+            "Where crosses of whole vectors, up to a degree that is chosen, are the question. "
+            "A request takes several times as long as one of `DeepFM`.",
         ),
         Entry(
             "AutoInt",
@@ -216,9 +252,27 @@ MODELS: dict[str, Entry] = {
             "autoint",
             "clicks",
             "fields attend to each other; with `hidden_units`, AutoInt+",
+            "Where which columns matter depends on the values of others: attention chooses "
+            "for each example. Without a tower it has few weights beside its embeddings.",
         ),
-        Entry("GMF", "ranking", _NCF, "gmf", "choice", "a weighted dot product of user and item"),
-        Entry("NCFMLP", "ranking", _NCF, "ncf_mlp", "choice", "a ReLU tower over the two vectors"),
+        Entry(
+            "GMF",
+            "ranking",
+            _NCF,
+            "gmf",
+            "choice",
+            "a weighted dot product of user and item",
+            "As a part of `NeuMF`, and to compare with what was published about it.",
+        ),
+        Entry(
+            "NCFMLP",
+            "ranking",
+            _NCF,
+            "ncf_mlp",
+            "choice",
+            "a ReLU tower over the two vectors",
+            "As a part of `NeuMF`, and to compare with what was published about it.",
+        ),
         Entry(
             "NeuMF",
             "ranking",
@@ -226,6 +280,8 @@ MODELS: dict[str, Entry] = {
             "neumf",
             "choice",
             "GMF and MLP fused, from scratch or from a trained pair",
+            "To reproduce and extend work on neural collaborative filtering. `EASE` and "
+            "`iALS` are what it has to beat.",
         ),
         Entry(
             "YouTubeRanking",
@@ -234,6 +290,8 @@ MODELS: dict[str, Entry] = {
             "youtube_ranking",
             "watch-time",
             "weighted logistic regression, whose odds are the expected watch time",
+            "As the second stage of a funnel, where impressions and watch times were recorded "
+            "and time watched, not clicks, is to grow.",
         ),
         Entry(
             "D2Q",
@@ -242,6 +300,8 @@ MODELS: dict[str, Entry] = {
             "d2q",
             "watch-time",
             "the quantile of the watch time among videos of about the same duration",
+            "To predict the watch time itself where videos differ in length: its error on "
+            "KuaiRand-Pure is the lowest, and long videos gain nothing by their length.",
         ),
     )
 }

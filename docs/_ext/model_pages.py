@@ -142,6 +142,7 @@ def _page(entry: Entry, log: SimulatedLog, results: str, folder: pathlib.Path) -
         f":Paper: {entry.paper}",
         f":Trained: {', '.join(_trained(entry))}",
         f":Source: [{entry.module}.py]({source})",
+        f":When to use it: {entry.use}",
         "",
         "```{code-block} text",
         ":class: equation",
