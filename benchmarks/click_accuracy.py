@@ -18,12 +18,11 @@ import pathlib
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
+from click_examples import ids_of, prefixed, sizes_of
 from side_by_side import Peer, about, kept, peer_with, report, say
 
 from tfrec_zoo import presets, registry
-from tfrec_zoo.data import Examples, Log, movielens
-from tfrec_zoo.features import Features, Preprocessor
+from tfrec_zoo.data import Log, movielens
 
 #: Our rows that torch-rechub has the architectures of.
 ROWS = ("WideDeep", "DeepFM", "DCN", "DCNV2", "AutoInt")
@@ -39,20 +38,11 @@ def arrays_of(log: Log, seed: int) -> dict[str, np.ndarray]:
     held_out = task.validating().examples(cls, preset.arguments).test
     features = examples.fit_features()
     parts = {"train": examples.train, "validation": held_out, "test": examples.test}
-    found: dict[str, np.ndarray] = {}
-    for column in features.spec.categorical:
-        found[f"size/{column.name}"] = np.array(features.num_ids(column))
+    found = prefixed("size", sizes_of(features))
     for part, own in parts.items():
-        found |= {f"{part}/{name}": ids for name, ids in ids_of(features, own).items()}
+        found |= prefixed(part, ids_of(features, own))
         found[f"label/{part}"] = np.asarray(own.label)
     return found
-
-
-def ids_of(features: Features, examples: Examples) -> dict[str, np.ndarray]:
-    """Examples as ids, a column each."""
-    rows = tf.range(len(examples), dtype=tf.int64)
-    ids = examples.assembler(Preprocessor(features))(rows)["ids"]
-    return {c.name: ids[c.name].numpy().astype(np.int64) for c in features.spec.categorical}
 
 
 def ours(results: pathlib.Path, row: str, seed: int, dataset: str) -> float | None:
@@ -64,7 +54,7 @@ def ours(results: pathlib.Path, row: str, seed: int, dataset: str) -> float | No
 
 def of_split(peer: Peer, row: str, seed: int) -> dict[str, Any]:
     """The best of a model of the peer on validation examples, of all weight decays."""
-    tried = [peer.ask(model=row, seed=seed, weight_decay=decay) for decay in WEIGHT_DECAYS]
+    tried = [peer.ask(name=row, seed=seed, weight_decay=decay) for decay in WEIGHT_DECAYS]
     best = max(range(len(tried)), key=lambda i: tried[i]["validation"])
     found = {**tried[best], "weight_decay": WEIGHT_DECAYS[best], "tried": tried}
     say(f"{row}, split {seed}: {found}")

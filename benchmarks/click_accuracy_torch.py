@@ -2,7 +2,7 @@
 
     python click_accuracy_torch.py ARRAYS.npz
 
-It waits, and answers each line `{"model": .., "seed": .., "weight_decay": ..}` on stdin with a line
+It waits, and answers each line `{"name": .., "seed": .., "weight_decay": ..}` on stdin with a line
 of what training came to.
 """
 
@@ -15,13 +15,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from rechub import BATCH_SIZE, columns_of, model
 from side_by_side import answer
-from torch_rechub.basic.features import SequenceFeature, SparseFeature
-from torch_rechub.models.ranking import DCN, AutoInt, DCNv2, DeepFM, WideDeep
 from torch_rechub.trainers import CTRTrainer
 
-BATCH_SIZE, DIM, MOST_EPOCHS, PATIENCE = 2048, 16, 30, 3
-MLP = {"dims": [400, 400, 400], "dropout": 0.0, "activation": "relu"}
+MOST_EPOCHS, PATIENCE = 30, 3
 
 
 class Batches:
@@ -38,6 +36,7 @@ class Batches:
     def __init__(
         self, columns: dict[str, np.ndarray], label: np.ndarray, is_shuffled: bool
     ) -> None:
+        self.ids = columns
         self.columns = {name: torch.from_numpy(ids) for name, ids in columns.items()}
         self.label = torch.from_numpy(label)
         self.is_shuffled = is_shuffled
@@ -52,44 +51,18 @@ class Batches:
             yield {name: ids[rows] for name, ids in self.columns.items()}, self.label[rows]
 
 
-def columns_of(arrays: dict[str, np.ndarray], part: str) -> dict[str, np.ndarray]:
-    """The ids of a part of the examples."""
-    begin = f"{part}/"
-    return {key.removeprefix(begin): ids for key, ids in arrays.items() if key.startswith(begin)}
-
-
-def features_of(arrays: dict[str, np.ndarray]) -> list[Any]:
-    """Its features; genres are a bag, whose embeddings are averaged."""
-    features: list[Any] = []
-    for column, ids in columns_of(arrays, "train").items():
-        size = int(arrays[f"size/{column}"]) + 1
-        if ids.ndim == 1:
-            features.append(SparseFeature(column, size, DIM))
-        else:
-            features.append(SequenceFeature(column, size, DIM, "mean", padding_idx=0))
-    return features
-
-
 def trained(
-    arrays: dict[str, np.ndarray], model: str, seed: int, weight_decay: float
+    arrays: dict[str, np.ndarray], name: str, seed: int, weight_decay: float
 ) -> dict[str, Any]:
     """Trains a model; returns its AUC on the validation and test examples, and its epochs."""
     torch.manual_seed(seed)
-    features = features_of(arrays)
-    makers = {
-        "WideDeep": lambda: WideDeep(features, features, MLP),
-        "DeepFM": lambda: DeepFM(features, features, MLP),
-        "DCN": lambda: DCN(features, 3, MLP),
-        "DCNV2": lambda: DCNv2(features, 3, MLP, "parallel", use_low_rank_mixture=False),
-        "AutoInt": lambda: AutoInt(features, None),
-    }
     train, validation, test = (
         Batches(columns_of(arrays, part), arrays[f"label/{part}"], part == "train")
         for part in ("train", "validation", "test")
     )
     with tempfile.TemporaryDirectory() as folder:
         trainer = CTRTrainer(
-            makers[model](),
+            model(name, train.ids, columns_of(arrays, "size")),
             optimizer_params={"lr": 0.001, "weight_decay": weight_decay},
             n_epoch=1,
             model_path=folder,

@@ -29,6 +29,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from click_examples import ids_of, prefixed, sizes_of
 from side_by_side import (
     Peer,
     Turn,
@@ -106,15 +107,15 @@ class Task:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Ids, how many there are, those of the request, and labels."""
-        columns = self.features.spec.categorical
-        ids = self.encoded(0, len(self.examples))["ids"]
         request = self.preprocessor(self.request)["ids"]
-        arrays = {"label": self.examples.label}
-        for column in columns:
+        arrays = {
+            "label": self.examples.label,
+            **prefixed("size", sizes_of(self.features)),
+            **prefixed("ids", ids_of(self.features, self.examples)),
+        }
+        for column in self.features.spec.categorical:
             asked = request[column.name].numpy()
             rows = asked[0] if len(asked[0].shape) else np.repeat(asked, CANDIDATES)
-            arrays[f"size/{column.name}"] = np.array(self.features.num_ids(column))
-            arrays[f"ids/{column.name}"] = ids[column.name].numpy().astype(np.int64)
             arrays[f"request/{column.name}"] = rows.astype(np.int64)
         return arrays
 

@@ -14,16 +14,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from rechub import BATCH_SIZE, columns_of, model
 from side_by_side import answer, milliseconds, timed
-from torch_rechub.basic.features import SequenceFeature, SparseFeature
-from torch_rechub.models.ranking import DCN, AutoInt, DCNv2, DeepFM, FiBiNet, WideDeep
 from torch_rechub.trainers import CTRTrainer
 from torch_rechub.utils.data import DataGenerator
 
-BATCH_SIZE = 2048
 SCORED = 20  # Batches.
-DIM = 16
-MLP = {"dims": [400, 400, 400], "dropout": 0.0, "activation": "relu"}
 
 Arrays = dict[str, np.ndarray]
 
@@ -35,26 +31,9 @@ class Contender:
         if name == "FiBiNET":
             # It counts sparse features only.
             arrays = {k: v[:, 0] if v.ndim == 2 else v for k, v in arrays.items()}
-        columns = [key.removeprefix("ids/") for key in arrays if key.startswith("ids/")]
-        features: list[Any] = []
-        for column in columns:
-            size = int(arrays[f"size/{column}"]) + 1
-            if arrays[f"ids/{column}"].ndim == 1:
-                features.append(SparseFeature(column, size, DIM))
-            else:
-                features.append(SequenceFeature(column, size, DIM, "mean", padding_idx=0))
-        makers = {
-            "WideDeep": lambda: WideDeep(features, features, MLP),
-            "DeepFM": lambda: DeepFM(features, features, MLP),
-            "DCN": lambda: DCN(features, 3, MLP),
-            "DCNV2": lambda: DCNv2(features, 3, MLP, "stacked", use_low_rank_mixture=False),
-            "AutoInt": lambda: AutoInt(features, None),
-            "AutoInt+": lambda: AutoInt(features, None, mlp_params=MLP),
-            "FiBiNET": lambda: FiBiNet(features, MLP),
-        }
-        self.model = makers[name]()
+        x = columns_of(arrays, "ids")
+        self.model = model(name, x, columns_of(arrays, "size"))
         self.trainer = CTRTrainer(self.model, optimizer_params={"lr": 0.001})
-        x = {column: arrays[f"ids/{column}"] for column in columns}
         label = arrays["label"]
         loaders = DataGenerator(x, label).generate_dataloader(
             x_val=x, y_val=label, x_test=x, y_test=label, batch_size=BATCH_SIZE, num_workers=0
@@ -66,7 +45,7 @@ class Contender:
             for i, y in enumerate(torch.from_numpy(label).split(BATCH_SIZE))
         ]
         self.scored = [x for x, y in self.batches if len(y) == BATCH_SIZE][:SCORED]
-        self.request = {c: torch.from_numpy(arrays[f"request/{c}"]) for c in columns}
+        self.request = {c: torch.from_numpy(arrays[f"request/{c}"]) for c in x}
 
     def do(self, do: str, ready: bool, calls: int = 0) -> dict[str, Any]:
         """What a request asks for."""

@@ -125,7 +125,7 @@ MODELS: dict[str, Entry] = {
             "averaged embeddings, ReLU tower, softmax over the catalogue, full or sampled",
             "For large catalogues, and where more is known than the history: columns of the "
             "user and of the moment join the bags. With several bags of the last watches it "
-            "comes near `SASRec` in a third of the time.",
+            "comes near `SASRec` in less than half the time.",
         ),
         Entry(
             "SASRec",
@@ -135,7 +135,7 @@ MODELS: dict[str, Entry] = {
             "next-watch",
             "self-attention over the sequence of the history; softmax or binary loss",
             "Where the order of the history matters: of all models here it finds the most "
-            "next watches on MovieLens-1M, and takes two to three times as long to train as "
+            "next watches on MovieLens-1M, and takes two to four times as long to train as "
             "`YouTubeRetrieval`.",
         ),
         Entry(
@@ -165,7 +165,7 @@ MODELS: dict[str, Entry] = {
             "clicks",
             "every pair of fields interacts by the product of two vectors",
             "First among rankers of clicks where ids matter: with `batch_l2` it is ahead of "
-            "deeper ones on MovieLens-1M, in a quarter of the time of `DeepFM`.",
+            "deeper ones on MovieLens-1M, in a third of the time of `DeepFM`.",
         ),
         Entry(
             "WideDeep",
