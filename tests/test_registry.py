@@ -44,6 +44,7 @@ def test_every_model_is_registered_once():
             bases = (
                 models.RecommenderModel,
                 models.ItemToItem,
+                models.SequenceModel,
                 models.EmbeddingRankingModel,
                 *BASES.values(),
             )

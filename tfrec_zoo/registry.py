@@ -39,6 +39,7 @@ _YOUTUBE = (
 _ITEM_KNN = "Deshpande & Karypis: Item-Based Top-N Recommendation Algorithms, TOIS 2004"
 _EASE = "Steck: Embarrassingly Shallow Autoencoders for Sparse Data, WWW 2019"
 _SASREC = "Kang & McAuley: Self-Attentive Sequential Recommendation, ICDM 2018"
+_HSTU = "Zhai et al.: Actions Speak Louder than Words, ICML 2024"
 _IALS = "Hu, Koren & Volinsky: Collaborative Filtering for Implicit Feedback Datasets, ICDM 2008"
 _RICHARDSON = "Richardson, Dominowska & Ragno: Predicting Clicks, WWW 2007"
 _MF = "Koren, Bell & Volinsky: Matrix Factorization Techniques, Computer 2009"
@@ -137,6 +138,16 @@ MODELS: dict[str, Entry] = {
             "Where the order of the history matters: of all models here it finds the most "
             "next watches on MovieLens-1M, and takes two to four times as long to train as "
             "`YouTubeRetrieval`.",
+        ),
+        Entry(
+            "HSTU",
+            "retrieval",
+            _HSTU,
+            "hstu",
+            "next-watch",
+            "gated pointwise attention over the sequence of the history, and cosines",
+            "Instead of `SASRec` where histories are long and logs large: a unit is one layer in "
+            "place of two, and what it makes of many equal signals grows with their number.",
         ),
         Entry(
             "TwoTower",

@@ -40,6 +40,7 @@ from tfrec_zoo.layers import (
     SqueezeExcitation,
     StackedFeatures,
     Tower,
+    TransductionUnit,
     TransformerBlock,
     TwoSidedDense,
     UnitNormalization,
@@ -116,6 +117,10 @@ CASES = {
             **REGULARIZED,
         },
         X,
+    ),
+    TransductionUnit: (
+        {"max_length": 8, "num_heads": 2, "dropout": 0.5, "time_bias": True, "seed": 4},
+        FIELDS,
     ),
     TransformerBlock: ({"num_heads": 2, "dropout": 0.5, "time_bias": True, "seed": 4}, FIELDS),
     TwoSidedDense: ({"units": 5, "activation": "tanh", **REGULARIZED}, PAIR),

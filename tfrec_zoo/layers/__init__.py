@@ -27,6 +27,7 @@ from tfrec_zoo.layers.second_order import second_order
 from tfrec_zoo.layers.squeeze_excitation import SqueezeExcitation
 from tfrec_zoo.layers.stacked_features import StackedFeatures
 from tfrec_zoo.layers.tower import Normalization, Tower, UnitNormalization
+from tfrec_zoo.layers.transduction_unit import TransductionUnit
 from tfrec_zoo.layers.transformer_block import TransformerBlock
 from tfrec_zoo.layers.two_sided import TwoSided, beside, repeated, stacked
 from tfrec_zoo.layers.two_sided_dense import TwoSidedDense
@@ -53,6 +54,7 @@ __all__ = [
     "SqueezeExcitation",
     "StackedFeatures",
     "Tower",
+    "TransductionUnit",
     "TransformerBlock",
     "TwoSided",
     "TwoSidedDense",

@@ -13,6 +13,7 @@ from tfrec_zoo.models.embedding_ranking import EmbeddingRankingModel
 from tfrec_zoo.models.factorization_machine import FactorizationMachine
 from tfrec_zoo.models.fibinet import FiBiNET
 from tfrec_zoo.models.gmf import GMF
+from tfrec_zoo.models.hstu import HSTU
 from tfrec_zoo.models.ials import iALS
 from tfrec_zoo.models.item_knn import ItemKNN
 from tfrec_zoo.models.item_to_item import ItemToItem
@@ -24,6 +25,7 @@ from tfrec_zoo.models.popularity import Popularity
 from tfrec_zoo.models.ranking import RankingModel
 from tfrec_zoo.models.retrieval import RetrievalModel
 from tfrec_zoo.models.sasrec import SASRec
+from tfrec_zoo.models.sequence import SequenceModel
 from tfrec_zoo.models.two_tower import TwoTower
 from tfrec_zoo.models.wide_deep import WideDeep
 from tfrec_zoo.models.xdeepfm import xDeepFM
@@ -37,6 +39,7 @@ __all__ = [
     "DLRM",
     "EASE",
     "GMF",
+    "HSTU",
     "NCFMLP",
     "AutoInt",
     "DeepCrossing",
@@ -54,6 +57,7 @@ __all__ = [
     "RecommenderModel",
     "RetrievalModel",
     "SASRec",
+    "SequenceModel",
     "TwoTower",
     "WideDeep",
     "YouTubeRanking",

@@ -19,6 +19,7 @@ PARENTS: Mapping[str, tuple[str, ...]] = {
     "EASE": ("ItemKNN",),
     "iALS": (),
     "SASRec": (),
+    "HSTU": ("SASRec",),
     "TwoTower": ("YouTubeRetrieval",),
     "YouTubeRetrieval": ("MatrixFactorization",),
     "MatrixFactorization": (),

@@ -51,6 +51,11 @@ def _sasrec(row: str, options: dict[str, Any] | None = None, **arguments: Any) -
     )
 
 
+def _hstu(row: str, options: dict[str, Any] | None = None) -> Preset:
+    preset = _sasrec(row, options, negatives={"kind": "log-uniform", "number": 1000})
+    return dataclasses.replace(preset, model="HSTU")
+
+
 def _two_tower(row: str, **options: Any) -> Preset:
     return Preset(
         f"next-watch/{row}",
@@ -101,6 +106,8 @@ NEXT_WATCH = (
     _sasrec("SASRec-sampled", negatives={"kind": "log-uniform", "number": 1000}),
     _sasrec("SASRec-binary", loss="binary"),
     _sasrec("SASRec-moment", {"moment": True}, negatives={"kind": "log-uniform", "number": 1000}),
+    _hstu("HSTU"),
+    _hstu("HSTU-moment", {"moment": True}),
 )
 
 _ROWS = {preset.row: preset for preset in NEXT_WATCH}
