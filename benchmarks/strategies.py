@@ -49,7 +49,8 @@ KILLS = (
 )
 #: Arguments without which a model would draw, so that no two trainings were alike.
 WITHOUT_DRAWS: dict[str, Any] = {"dropout": 0.0, "negatives": None}
-
+#: The same of single models.
+WITHOUT_DRAWS_OF: dict[str, dict[str, Any]] = {"LightGCN": {"loss": "softmax"}}
 
 LOSSES, RATES, ENDS = "Losses", "Examples per second", "What comes of killed processes"
 
@@ -83,7 +84,7 @@ def command(
 ) -> list[str]:
     """A training from the command line."""
     cls = registry.get(model).load()
-    arguments = {**cls.quick_arguments, **WITHOUT_DRAWS}
+    arguments = {**cls.quick_arguments, **WITHOUT_DRAWS, **WITHOUT_DRAWS_OF.get(model, {})}
     known = inspect.signature(cls).parameters
     given = [f"--set={name}={value}" for name, value in arguments.items() if name in known]
     # Losses differ by less than metrics do between equal trainings.

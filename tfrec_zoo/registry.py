@@ -42,6 +42,10 @@ _SASREC = "Kang & McAuley: Self-Attentive Sequential Recommendation, ICDM 2018"
 _HSTU = "Zhai et al.: Actions Speak Louder than Words, ICML 2024"
 _IALS = "Hu, Koren & Volinsky: Collaborative Filtering for Implicit Feedback Datasets, ICDM 2008"
 _RICHARDSON = "Richardson, Dominowska & Ragno: Predicting Clicks, WWW 2007"
+_LIGHTGCN = (
+    "He et al.: LightGCN, Simplifying and Powering Graph Convolution Network for Recommendation, "
+    "SIGIR 2020"
+)
 _MF = "Koren, Bell & Volinsky: Matrix Factorization Techniques, Computer 2009"
 _NCF = "He et al.: Neural Collaborative Filtering, WWW 2017"
 _WIDE_DEEP = "Cheng et al.: Wide & Deep Learning for Recommender Systems, DLRS 2016"
@@ -116,6 +120,16 @@ MODELS: dict[str, Entry] = {
             "dot product and biases; softmax, logistic, squared, BPR or WARP loss",
             "Where users come back and are known by their ids, and to compare losses: BPR and "
             "WARP rank, squares predict ratings. A new user is as all new users.",
+        ),
+        Entry(
+            "LightGCN",
+            "retrieval",
+            _LIGHTGCN,
+            "lightgcn",
+            "next-watch",
+            "vectors of users and items, averaged along the graph of choices; BPR or softmax loss",
+            "Instead of `MatrixFactorization` where most users chose few items, and what their "
+            "neighbours chose says more. Every step goes along the whole graph.",
         ),
         Entry(
             "YouTubeRetrieval",

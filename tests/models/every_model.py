@@ -156,6 +156,8 @@ class Case:
         rng = np.random.default_rng(0)
         for variable in model.trainable_variables:
             variable.assign(rng.normal(size=variable.shape) / 2)
+        if hasattr(model, "propagate"):
+            model.propagate()
 
     def loss(self, model: Any) -> float:
         return float(model.compute_loss((self.data.raw, self.data.label)))

@@ -34,7 +34,7 @@ def test_saved_restored_and_trained_further(case, tmp_path):
     assert restored.get_config() == model.get_config()
     np.testing.assert_array_equal(case.scores(restored), case.scores(model))
     # The moments of the optimizer are in the checkpoint as well.
-    restored.compile(tf.keras.optimizers.Adam(0.03))
+    case.adapted(restored).compile(tf.keras.optimizers.Adam(0.03))
     for one in (model, restored):
         if case.reference.num_parameters:
             one.train_step((data.raw, data.label))  # Untraced, which is faster for one step.

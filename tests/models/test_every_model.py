@@ -131,7 +131,7 @@ def test_unknown_ids_move_no_row(trainable):
     def moved(request):
         """How many rows a step on the square of the outputs would move."""
         with tf.GradientTape() as tape:
-            loss = tf.reduce_sum(tf.square(model(request)))
+            loss = tf.reduce_sum(tf.square(model(request, training=True)))
         gradients = tape.gradient(loss, tables, unconnected_gradients="zero")
         return sum(np.any(tf.convert_to_tensor(g) != 0, axis=1).sum() for g in gradients)
 

@@ -18,6 +18,7 @@ from tfrec_zoo.models import (
     EASE,
     GMF,
     DeepFM,
+    LightGCN,
     MatrixFactorization,
     SASRec,
     TwoTower,
@@ -59,6 +60,7 @@ def rows(dataset: tf.data.Dataset) -> list[str]:
         (TwoTower, {}, {"split": "time", "test_fraction": 0.2}),
         (SASRec, {"max_length": 4}, {}),
         (MatrixFactorization, {"loss": "softmax"}, {}),
+        (LightGCN, {}, {}),
     ],
     ids=str,
 )

@@ -44,6 +44,7 @@ class Twin:
             config = {**model.get_config(), "features": model.features}
             with allow_idle():
                 self.model: RecommenderModel = type(model)(**config)
+            self.model.take_adapted(model)
             self.model.build_weights()
             compile_(self.model)
             self._weights = [*_pairs(_weights(model), _weights(self.model))]

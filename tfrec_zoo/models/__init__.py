@@ -17,6 +17,7 @@ from tfrec_zoo.models.hstu import HSTU
 from tfrec_zoo.models.ials import iALS
 from tfrec_zoo.models.item_knn import ItemKNN
 from tfrec_zoo.models.item_to_item import ItemToItem
+from tfrec_zoo.models.lightgcn import LightGCN
 from tfrec_zoo.models.logistic_regression import LogisticRegression
 from tfrec_zoo.models.matrix_factorization import MatrixFactorization
 from tfrec_zoo.models.ncf_mlp import NCFMLP
@@ -49,6 +50,7 @@ __all__ = [
     "FiBiNET",
     "ItemKNN",
     "ItemToItem",
+    "LightGCN",
     "LogisticRegression",
     "MatrixFactorization",
     "NeuMF",

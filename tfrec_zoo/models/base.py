@@ -215,6 +215,13 @@ class RecommenderModel(KerasMethods):
             y: Labels, if `x` is no data set.
         """
 
+    def take_adapted(self, other: Any) -> None:
+        """Takes what another model, of the same arguments, has adapted to and has no weights for.
+
+        Args:
+            other: The model.
+        """
+
     def example_losses(
         self, inputs: Encoded, label: tf.Tensor | None, training: bool
     ) -> tuple[tf.Tensor, tf.Tensor | None]:

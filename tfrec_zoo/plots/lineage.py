@@ -23,6 +23,7 @@ PARENTS: Mapping[str, tuple[str, ...]] = {
     "TwoTower": ("YouTubeRetrieval",),
     "YouTubeRetrieval": ("MatrixFactorization",),
     "MatrixFactorization": (),
+    "LightGCN": ("MatrixFactorization",),
     "GMF": ("MatrixFactorization",),
     "NeuMF": ("GMF", "NCFMLP"),
     "NCFMLP": (),

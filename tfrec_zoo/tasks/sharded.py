@@ -124,8 +124,8 @@ class ShardedTask:
             raise ValueError(
                 f"{model.__name__} learns from a log as a whole: from a log in shards learn "
                 "retrieval models of features, of ids, or of histories of some length, such as "
-                "YouTubeRetrieval, TwoTower and SASRec. Read the log with `Log.read`, if it fits "
-                f"into memory. Received: {self.log!r}"
+                "YouTubeRetrieval, TwoTower, SASRec and HSTU. Read the log with `Log.read`, if "
+                f"it fits into memory. Received: {self.log!r}"
             )
         train, test, items, end = self._totals
         if not train.sum() or not test.sum():

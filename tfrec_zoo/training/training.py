@@ -208,11 +208,11 @@ def fit(
             begin=begin,
         )
 
-    if model.adapts:
-        model.adapt(batches())
     dataset, metrics = batches(), [] if validation is None else model.monitor_metrics
     taken = 0 if start is None or start.optimizer is None else int(start.optimizer.iterations)
     total, begin = len(dataset), taken
+    if model.adapts:
+        model.adapt(dataset.take(total // epochs))
     compile_(model, training, total, metrics, begin)
     if start is not None and taken and not carry_optimizer(model, start):
         begin = 0
@@ -248,9 +248,9 @@ def fit(
 
         twins = DistributedFit(model, strategy, compile_twin, STEPS_PER_EXECUTION)
     if model.is_iterative:
-        callbacks = [guard, *callbacks]
+        # Those of the model come first: others measure it as they leave it.
+        callbacks = [guard, *model.callbacks(callbacks), *callbacks]
         if training.checkpoint_dir is not None:
-            callbacks = [*callbacks, *model.callbacks(callbacks)]
             steps_kept = 1 if model.takes_all_at_once else steps
             resume = Resume(
                 pathlib.Path(training.checkpoint_dir)
