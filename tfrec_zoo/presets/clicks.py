@@ -38,7 +38,8 @@ _PUBLISHED = {
             "DCN": 0.8994,
             "DCNV2": 0.9000,
             "xDeepFM": 0.8986,
-            "AutoInt": 0.8987,
+            # RecBole's AutoInt has a tower beside the attention.
+            "AutoInt+": 0.8987,
         },
     ),
     "ctr-without-ids": (
