@@ -133,6 +133,7 @@ cases = {
              {"optimizer": "lazy_adam", "batch_size": 48}),
     "quantiles": ("D2Q", {"hidden_units": (8,)}, {}),
     "two sides": ("WideDeep", {"hidden_units": (8,)}, {"optimizer": "ftrl+adagrad"}),
+    "graph": ("LightGCN", {"embedding_dim": 4, "loss": "softmax"}, {"batch_size": 48}),
 }
 found = {}
 for case, (name, arguments, fields) in cases.items():
@@ -156,6 +157,11 @@ again = zoo.train(name, log, zoo.Training(**how), **arguments)
 assert run.history == again.history
 for one, other in zip(run.model.get_weights(), again.model.get_weights(), strict=True):
     np.testing.assert_array_equal(one, other)
+
+# Hard negatives are mined, whether or not there is a folder; a pool that never was is zeros.
+run = zoo.train("YouTubeRetrieval", log, zoo.Training(epochs=1, strategy=strategy, verbose=0),
+                hidden_units=(8,), negatives="hard")
+assert all(np.any(v.numpy() != 0) for v in run.model.hard_negatives.weights)
 print(json.dumps(found))
 """
 
@@ -174,7 +180,7 @@ def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     return request.param, json.loads(done.stdout.splitlines()[-1])
 
 
-@pytest.mark.parametrize("case", ["tied", "quantiles", "two sides"])
+@pytest.mark.parametrize("case", ["tied", "quantiles", "two sides", "graph"])
 def test_a_strategy_trains_as_one_device(trained: Any, case: str) -> None:
     strategy, found = trained
     alone, distributed = found[f"{case} alone"], found[f"{case} distributed"]

@@ -103,6 +103,8 @@ class Twin:
 def _weights(model: RecommenderModel) -> list[tf.Variable]:
     """All that training changes besides what optimizers remember, each once."""
     found = [*model.learned, *model.training_state]
+    # A table that is spread over parameter servers is its parts.
+    found = [part for variable in found for part in getattr(variable, "variables", [variable])]
     return list({id(variable): variable for variable in found}.values())
 
 

@@ -75,7 +75,7 @@ class MineNegatives(tf.keras.callbacks.Callback):
         logger.info("mined negatives %d times in %.1f s", self.times, self.seconds)
 
     def _step(self) -> int:
-        return int(self.model.optimizer.iterations)
+        return int(tf.convert_to_tensor(self.model.optimizer.iterations))
 
     def _mine(self) -> None:
         begin = time.perf_counter()
