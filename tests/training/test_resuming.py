@@ -77,6 +77,7 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
         {"negatives": {"kind": "log-uniform", "number": 10}, **SMALL},
         {"optimizer": "lazy_adam"},
     ),
+    "graph": ("LightGCN", {"embedding_dim": 4}, {}),
     "hard": ("YouTubeRetrieval", {"negatives": "hard", **SMALL}, {}),
     "in-batch": ("TwoTower", {"negatives": "in-batch", **SMALL}, {"optimizer": "adam"}),
     "attention": (
@@ -134,12 +135,14 @@ def test_what_is_finished_is_not_trained_again(log: Log, case: str, tmp_path: pa
 
 
 def test_killed_after_the_last_epoch_nothing_is_left_to_train(
-    log: Log, tmp_path: pathlib.Path
+    log: Log, tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     model, history = trained(log, "hard", None)
     with pytest.raises(Killed):
         trained(log, "hard", tmp_path, KillAtEnd())
-    again, read = trained(log, "hard", tmp_path, KillAt(0))
+    with caplog.at_level("INFO", "tfrec_zoo.training"):
+        again, read = trained(log, "hard", tmp_path, KillAt(0))
+    assert "training had taken all of its steps, and ends" in caplog.text
     for mine, one in zip(again.get_weights(), model.get_weights(), strict=True):
         np.testing.assert_array_equal(mine, one)
     assert read.history == history.history

@@ -129,7 +129,10 @@ class Resume(tf.keras.callbacks.Callback):
         self._put_loss_back()
         if not self.is_finished:
             epoch, step = divmod(self.position, self._steps)
-            logger.info("training goes on in epoch %d, after %d steps of it", epoch + 1, step)
+            if epoch < self.params["epochs"]:
+                logger.info("training goes on in epoch %d, after %d steps of it", epoch + 1, step)
+            else:
+                logger.info("training had taken all of its steps, and ends")
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Counts the minutes from here, and the loss from where it was."""
