@@ -100,12 +100,14 @@ def test_exported_retrieval_finds_the_same(case, served, kind):
     for row, ids in enumerate(excluded):
         scores[row, ids[ids > 0] - 1] = -np.inf
     best = -np.sort(-scores, axis=1)[:, :5]
-    np.testing.assert_allclose(answer["scores"], best, rtol=1e-6, atol=1e-6)
+    # Sums of products come in another order: some units in the last place of the largest.
+    rounding = {"rtol": 1e-6, "atol": 5e-6}
+    np.testing.assert_allclose(answer["scores"], best, **rounding)
     # Equal scores may come in any order, so each item is compared by its score.
     found = case.data.numpy({"ids": answer["ids"].astype("U")}).ids("ids", "video")
     assert all(len(set(ids)) == 5 and min(ids) > 0 for ids in found.tolist())
     of_found = np.take_along_axis(scores, found - 1, axis=1)
-    np.testing.assert_allclose(of_found, answer["scores"], rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(of_found, answer["scores"], **rounding)
 
 
 @RANKING
