@@ -13,9 +13,7 @@ from tfrec_zoo.training import Training
 TRAINING = Training(
     epochs=30, batch_size=1024, learning_rate=0.001, optimizer="fused_adam", plateau=0.2
 )
-_WITH_IDS_TRAINING = dataclasses.replace(TRAINING, batch_size=2048)
-#: Without ids there is less to overfit on.
-_WITHOUT_IDS_TRAINING = dataclasses.replace(TRAINING, batch_size=2048, learning_rate=0.002)
+_DEEP = dataclasses.replace(TRAINING, batch_size=2048)
 #: What has nothing but weights, and what has nothing but factors.
 _LINEAR = dataclasses.replace(TRAINING, learning_rate=0.003)
 _FACTORS = dataclasses.replace(TRAINING, learning_rate=0.002)
@@ -128,7 +126,7 @@ WITH_IDS = (
     # A wide tower that stops early needs neither dropout nor a penalty.
     *_rows(
         "ctr",
-        _WITH_IDS_TRAINING,
+        _DEEP,
         factors={"batch_l2": 0.01},
         deep={"hidden_units": (400, 400, 400)},
         cross_layers=3,
@@ -138,10 +136,12 @@ WITHOUT_IDS = (
     _row("ctr-without-ids", "item-rates", "item-rates", TRAINING),
     *_rows(
         "ctr-without-ids",
-        _WITHOUT_IDS_TRAINING,
+        _DEEP,
         factors={"batch_l2": 0.001},
-        deep={"hidden_units": (256, 256), "dropout": 0.2, "batch_l2": 0.001},
-        cross_layers=2,
+        # AUC .8430 on the validation examples of DCN, and .8411 of 256-256 with dropout of .2, a
+        # penalty of .001 and a rate of .002; dropout of .3 beside 400-400-400 has .8422.
+        deep={"hidden_units": (400, 400, 400)},
+        cross_layers=3,
     ),
 )
 
