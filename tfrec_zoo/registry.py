@@ -161,7 +161,8 @@ MODELS: dict[str, Entry] = {
             "next-watch",
             "gated pointwise attention over the sequence of the history, and cosines",
             "Instead of `SASRec` where histories are long and logs large: a unit is one layer in "
-            "place of two, and what it makes of many equal signals grows with their number.",
+            "place of two, and what it makes of many equal signals grows with their number. Of the "
+            "models that come trained on MovieLens-100K it finds the most next watches.",
         ),
         Entry(
             "TwoTower",

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from tfrec_zoo import models, plots
-from tfrec_zoo.features import EmbeddingColumn, Features, FeatureSpec, VocabularyColumn
+from tfrec_zoo.features import (
+    BagColumn,
+    EmbeddingColumn,
+    Features,
+    FeatureSpec,
+    VocabularyColumn,
+)
 
 RAW = {"user": np.array(["u", "v"]), "item": np.array(["a", "b"])}
 SPEC = FeatureSpec(
@@ -56,6 +62,26 @@ def test_two_towers_meet_in_a_product():
     assert [reads for label, reads in found if label == "Tower 8-4"] == [["embeddings"]] * 2
     assert found[-2] == ("×", ["÷", "l2 normalize"])
     assert found[-1] == ("scores of all items", ["×"])
+
+
+def test_a_function_of_both_sides_is_a_block_of_each():
+    history = BagColumn(VocabularyColumn("history", space="video_id"))
+    spec = FeatureSpec((history,), (VocabularyColumn("video_id"),))
+    found = edges(models.HSTU(Features.fit(spec, {"video_id": ["a", "b"]}), num_blocks=1))
+    assert ("l2 normalize", ["TransductionUnit"]) in found
+    assert ("TransductionUnit 1 head", ["+"]) in found
+    assert ("l2 normalize", ["item vectors"]) in found
+    assert found[-2] == ("×", ["÷", "l2 normalize"])
+
+
+def test_vectors_of_users_are_told_from_those_of_items():
+    found = edges(models.LightGCN(Features.fit(IDS, RAW)))
+    assert found == [
+        ("user vectors", []),
+        ("item vectors", []),
+        ("×", ["user vectors", "item vectors"]),
+        ("scores of all items", ["×"]),
+    ]
 
 
 def test_shapes_are_those_of_what_passes():

@@ -77,6 +77,7 @@ def blocks_of(model: Any) -> list[Block]:
     layers = {
         part.name: part for part in model.submodules if isinstance(part, tf.keras.layers.Layer)
     }
+    variables = _names_of_variables(graph)
     keys: dict[str, _Key | None] = {}
     reads: dict[_Key, dict[_Key, str]] = {}
     sources: dict[str, dict[_Key, str]] = {}  # By the name of a tensor.
@@ -84,7 +85,7 @@ def blocks_of(model: Any) -> list[Block]:
         given: dict[_Key, str] = {}
         for tensor in op.inputs:
             given.update(sources[tensor.name])
-        key = _key(op, op.name.removeprefix(f"{model.name}/").split("/"), layers)
+        key = _key(op, op.name.removeprefix(f"{model.name}/").split("/"), layers, variables)
         if key and key.kind == "operation":
             # A sum of three is one block.
             alike = [k for k in given if (k.kind, k.label) == (key.kind, key.label)]
@@ -125,7 +126,19 @@ def _graph_of(model: Any) -> tf.Graph:
     return tf.function(lambda x: compute(x)).get_concrete_function(specs).graph
 
 
-def _key(op: tf.Operation, scopes: list[str], layers: dict[str, Any]) -> _Key | None:
+def _names_of_variables(graph: tf.Graph) -> dict[str, str]:
+    """The names of the variables that a graph reads, by those of its inputs that stand for them."""
+    names = {id(variable.handle): variable.name for variable in graph.variables}
+    return {
+        inside.name: names[id(outside)]
+        for outside, inside in graph.captures
+        if id(outside) in names
+    }
+
+
+def _key(
+    op: tf.Operation, scopes: list[str], layers: dict[str, Any], variables: dict[str, str]
+) -> _Key | None:
     """The block of an operation in scopes of the model; None for one that is not shown."""
     if op.type == "Placeholder":
         is_feature = op.outputs[0].dtype != tf.resource
@@ -139,11 +152,15 @@ def _key(op: tf.Operation, scopes: list[str], layers: dict[str, Any]) -> _Key | 
         if layer is not None:
             return _Key("layer", type(layer).__name__, scope)
     if op.type == "ReadVariableOp" and op.outputs[0].shape.rank == 2:
-        return _Key("embeddings", "item vectors")
-    for i, scope in enumerate(scopes):
+        name = variables.get(op.inputs[0].name, "").rpartition("/")[2].partition(":")[0]
+        whose = "user" if name == "user_vectors" else "item"
+        return _Key("embeddings", f"{whose} vectors")
+    # The same function may be called within the model and beside it.
+    every = op.name.split("/")
+    for i, scope in enumerate(every):
         function = scope.rstrip("_0123456789")
         if function in _FUNCTIONS:
-            return _Key("function", function.replace("_", " "), "/".join(scopes[: i + 1]))
+            return _Key("function", function.replace("_", " "), "/".join(every[: i + 1]))
     sign = _SIGNS.get(op.type)
     return _Key("operation", sign, op.name) if sign else None
 
@@ -201,5 +218,6 @@ def _label(key: _Key, layers: dict[str, Any]) -> str:
         if isinstance(value, list | tuple) and value:
             sizes.append(f"{'-'.join(map(str, value))} {words}".strip())
         elif isinstance(value, int):
-            sizes.append(f"{value} {words}".strip())
+            one = words.removesuffix("s") if value == 1 else words
+            sizes.append(f"{value} {one}".strip())
     return "\n".join([key.label, *([", ".join(sizes)] if sizes else [])])
