@@ -77,6 +77,14 @@ def test_the_loss_is_of_pairs_of_an_item_and_one_that_was_not_chosen():
     assert found == pytest.approx(np.mean(evaluated), rel=1e-5)
 
 
+def test_users_and_items_that_do_not_go_together():
+    model = made()
+    with pytest.raises(ValueError, match="of the same examples. Received: 5 users and 2 items"):
+        model.adapt(X, Y[:2])
+    with pytest.raises(ValueError, match="unless `x` is a data set. Received: None"):
+        model.adapt(X)
+
+
 def test_a_user_of_all_items_trains_nothing():
     model = made()
     every = {"user": np.array(["u"] * 4)}, np.array(list("abcd"))

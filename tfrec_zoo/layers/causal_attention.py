@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from tfrec_zoo.features import EmbeddingTable, seed_after
 from tfrec_zoo.layers.dropout import Dropout
+from tfrec_zoo.layers.heads import by_head, joined, require_heads, seen
 from tfrec_zoo.layers.intervals import NUM_INTERVALS
 
 
@@ -49,8 +50,7 @@ class CausalAttention(tf.keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if not isinstance(num_heads, int) or num_heads < 1:
-            raise ValueError(f"`num_heads` must be a positive integer. Received: {num_heads}")
+        require_heads(num_heads)
         self.num_heads = num_heads
         self.dropout = dropout
         self.time_bias = time_bias
@@ -65,11 +65,7 @@ class CausalAttention(tf.keras.layers.Layer):
     def build(self, input_shape: tf.TensorShape) -> None:
         """Makes the projections, which are as wide as the input."""
         dim = input_shape[-1]
-        if dim % self.num_heads:
-            raise ValueError(
-                "`num_heads` must divide the width of the input. "
-                f"Received: {self.num_heads} heads, width {dim}"
-            )
+        require_heads(self.num_heads, dim)
         self.query, self.key, self.value = (
             tf.keras.layers.Dense(
                 dim,
@@ -89,23 +85,16 @@ class CausalAttention(tf.keras.layers.Layer):
     ) -> tf.Tensor:
         """Returns the combined vectors."""
         length = tf.shape(x)[1]
-        q, k, v = (self._heads(layer(x)) for layer in (self.query, self.key, self.value))
+        q, k, v = (
+            by_head(layer(x), self.num_heads) for layer in (self.query, self.key, self.value)
+        )
         scores = tf.linalg.matmul(q, k, transpose_b=True)  # [batch, heads, length, length]
         scores /= tf.sqrt(tf.cast(q.shape[-1], scores.dtype))
         if self.bias_table is not None and intervals is not None:
             scores += tf.transpose(self.bias_table(intervals), [0, 3, 1, 2])
-        can_see = tf.linalg.band_part(tf.ones([length, length], tf.bool), -1, 0)
-        if is_known is not None:
-            can_see &= is_known[:, None, None, :]
-        weights = tf.nn.softmax(tf.where(can_see, scores, scores.dtype.min))
+        weights = tf.nn.softmax(tf.where(seen(length, is_known), scores, scores.dtype.min))
         attended = self.weight_dropout(weights, training=training) @ v
-        return tf.reshape(tf.transpose(attended, [0, 2, 1, 3]), tf.shape(x))
-
-    def _heads(self, x: tf.Tensor) -> tf.Tensor:
-        """Vectors [batch, length, dim] as [batch, heads, length, dim / heads]."""
-        batch, length = tf.unstack(tf.shape(x))[:2]
-        parts = tf.reshape(x, [batch, length, self.num_heads, x.shape[-1] // self.num_heads])
-        return tf.transpose(parts, [0, 2, 1, 3])
+        return joined(attended, tf.shape(x))
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor arguments as a JSON-serializable dict."""

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from tfrec_zoo.features import EmbeddingTable, seed_after
 from tfrec_zoo.layers.dropout import Dropout
+from tfrec_zoo.layers.heads import by_head, joined, require_heads, seen
 from tfrec_zoo.layers.intervals import NUM_INTERVALS
 
 
@@ -56,8 +57,7 @@ class TransductionUnit(tf.keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs, autocast=False)
-        if not isinstance(num_heads, int) or num_heads < 1:
-            raise ValueError(f"`num_heads` must be a positive integer. Received: {num_heads}")
+        require_heads(num_heads)
         self.max_length = max_length
         self.num_heads = num_heads
         self.dropout = dropout
@@ -82,11 +82,7 @@ class TransductionUnit(tf.keras.layers.Layer):
     def build(self, input_shape: tf.TensorShape) -> None:
         """Makes the projections, which are as wide as the input."""
         dim = input_shape[-1]
-        if dim % self.num_heads:
-            raise ValueError(
-                "`num_heads` must divide the width of the input. "
-                f"Received: {self.num_heads} heads, width {dim}"
-            )
+        require_heads(self.num_heads, dim)
         self.input_layer = tf.keras.layers.Dense(
             4 * dim, activation="swish", use_bias=False, kernel_initializer=self._normal(0)
         )
@@ -105,13 +101,12 @@ class TransductionUnit(tf.keras.layers.Layer):
         """Returns the refined vectors."""
         length = tf.shape(x)[1]
         u, *vqk = tf.split(self.input_layer(self.norms[0](x)), 4, axis=-1)
-        v, q, k = (self._heads(part) for part in vqk)  # [batch, heads, length, dim / heads]
+        v, q, k = (
+            by_head(part, self.num_heads) for part in vqk
+        )  # [batch, heads, length, dim / heads]
         scores = tf.linalg.matmul(q, k, transpose_b=True) + self._bias(length, intervals)
-        can_see = tf.linalg.band_part(tf.ones([length, length], tf.bool), -1, 0)
-        if is_known is not None:
-            can_see &= is_known[:, None, None, :]
-        weights = tf.where(can_see, tf.nn.silu(scores) / self.max_length, 0)
-        attended = tf.reshape(tf.transpose(weights @ v, [0, 2, 1, 3]), tf.shape(u))
+        weights = tf.where(seen(length, is_known), tf.nn.silu(scores) / self.max_length, 0)
+        attended = joined(weights @ v, tf.shape(u))
         gated = u * tf.cast(self.norms[1](attended), u.dtype)
         gated = self.output_layer(self.gated_dropout(gated, training=training))
         return x + tf.cast(gated, x.dtype)
@@ -124,12 +119,6 @@ class TransductionUnit(tf.keras.layers.Layer):
         if self.interval_table is not None and intervals is not None:
             bias += self.interval_table(intervals)[..., 0]
         return bias[:, None]
-
-    def _heads(self, x: tf.Tensor) -> tf.Tensor:
-        """Vectors [batch, length, dim] as [batch, heads, length, dim / heads]."""
-        batch, length = tf.unstack(tf.shape(x))[:2]
-        parts = tf.reshape(x, [batch, length, self.num_heads, x.shape[-1] // self.num_heads])
-        return tf.transpose(parts, [0, 2, 1, 3])
 
     def _normal(self, offset: int) -> tf.keras.initializers.Initializer:
         return tf.keras.initializers.RandomNormal(stddev=0.02, seed=seed_after(self.seed, offset))

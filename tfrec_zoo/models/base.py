@@ -12,7 +12,7 @@ import tfrec_zoo.optimizers  # noqa: F401 (registers their names with `compile`)
 from tfrec_zoo.draws import at_step
 from tfrec_zoo.features import Encoded, Features, FeatureSpec, RawFeature, request_arrays
 from tfrec_zoo.models.arguments import OF_TOWER, checked_arguments, checks_arguments
-from tfrec_zoo.models.inputs import feature_arrays, is_raw, label_array, preprocessor_for
+from tfrec_zoo.models.inputs import feature_arrays, for_each, is_raw, label_array, preprocessor_for
 from tfrec_zoo.models.keras_methods import KerasMethods, plain
 from tfrec_zoo.needs import Need, allow_idle
 
@@ -269,7 +269,7 @@ class RecommenderModel(KerasMethods):
         encoded = self.encode(features)
         losses, predictions = self.example_losses(encoded, label, training)
         if sample_weight is not None:
-            losses = losses * _for_each(losses, sample_weight)
+            losses = losses * for_each(losses, sample_weight)
         penalty = tf.add_n(self.losses) if self.losses else tf.zeros([], losses.dtype)
         counted = self.counted(encoded, label, training)
         counts = tf.ones_like(losses) if counted is None else tf.cast(counted, losses.dtype)
@@ -277,7 +277,7 @@ class RecommenderModel(KerasMethods):
         if predictions is not None and self.compiled_metrics is not None:
             y_true, y_pred = self.metric_inputs(label, predictions)
             if sample_weight is not None:
-                sample_weight = _for_each(y_pred[:, :1], sample_weight)
+                sample_weight = for_each(y_pred[:, :1], sample_weight)
             self.compiled_metrics.update_state(y_true, y_pred, sample_weight)
         # Replicas may get parts of the global batch that differ in size.
         replica = tf.distribute.get_replica_context()
@@ -397,10 +397,3 @@ class RecommenderModel(KerasMethods):
         config = plain(config)
         with allow_idle():
             return cls(**{**config, "features": Features.from_config(config["features"])})
-
-
-def _for_each(values: tf.Tensor, weight: Any) -> tf.Tensor:
-    """Sample weights as one for each value; those of a list apply to all its candidates."""
-    weight = tf.reshape(tf.cast(weight, tf.float32), [-1])
-    repeats = tf.size(values) // tf.maximum(tf.size(weight), 1)
-    return tf.reshape(tf.repeat(weight, repeats), tf.shape(values))

@@ -173,3 +173,10 @@ def _numbers(name: str, values: Any) -> Any:
 def _is_tensor(values: Any) -> bool:
     """Whether values are TensorFlow's, such as those of a graph that is being traced."""
     return isinstance(getattr(values, "dtype", None), tf.DType)
+
+
+def for_each(values: tf.Tensor, weight: Any) -> tf.Tensor:
+    """Sample weights as one for each value; those of a list apply to all its candidates."""
+    weight = tf.reshape(tf.cast(weight, tf.float32), [-1])
+    repeats = tf.size(values) // tf.maximum(tf.size(weight), 1)
+    return tf.reshape(tf.repeat(weight, repeats), tf.shape(values))

@@ -151,14 +151,25 @@ class LightGCN(RetrievalModel):
             x: Raw features of the users, in any form that `fit` takes; or a data set of features
                 and items. Examples of weight 0 are left out.
             y: Items, if `x` is no data set.
+
+        Raises:
+            ValueError: If there are not as many items as users.
         """
         is_dataset = isinstance(x, tf.data.Dataset)
+        if y is None and not is_dataset:
+            raise ValueError("`y` must be the items, unless `x` is a data set. Received: None")
         batches: Iterable[Any] = x if is_dataset else [(x, self.checked_labels(y))]
         users, items = [np.empty(0, np.int32)], [np.empty(0, np.int32)]
         for features, label, *weight in batches:
             counts = np.ravel(weight[0]) > 0 if weight else True
-            users.append(np.where(counts, self._user_ids(features).numpy() - 1, -1))
-            items.append(self.classes(label).numpy())
+            ids, classes = self._user_ids(features).numpy(), self.classes(label).numpy()
+            if len(ids) != len(classes):
+                raise ValueError(
+                    "`x` and `y` must be of the same examples. "
+                    f"Received: {len(ids)} users and {len(classes)} items"
+                )
+            users.append(np.where(counts, ids - 1, -1))
+            items.append(classes)
         self.graph = UserItemGraph.of(
             np.concatenate(users),
             np.concatenate(items),
@@ -181,8 +192,6 @@ class LightGCN(RetrievalModel):
     def fit(self, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
         """Fits; after each epoch the vectors follow, before anyone measures them."""
         self._adapted_graph()
-        given = list(kwargs.get("callbacks") or ())
-        kwargs["callbacks"] = [*self.callbacks(given), *given]
         return super().fit(*args, **kwargs)
 
     @functools.wraps(tf.keras.Model.evaluate)

@@ -149,10 +149,9 @@ class RetrievalModel(RecommenderModel):
 
     @functools.wraps(tf.keras.Model.fit)
     def fit(self, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
-        """Fits; hard negatives are mined again every so many steps."""
-        if self.hard_negatives is not None:
-            callbacks = list(kwargs.get("callbacks") or ())
-            kwargs["callbacks"] = [*callbacks, *self.callbacks(callbacks)]
+        """Fits, with the callbacks of the model before those that may measure it."""
+        given = list(kwargs.get("callbacks") or ())
+        kwargs["callbacks"] = [*self.callbacks(given), *given]
         return super().fit(*args, **kwargs)
 
     def callbacks(self, given: Sequence[Any]) -> list[tf.keras.callbacks.Callback]:

@@ -76,10 +76,8 @@ class UserItemGraph:
         return smooth(users, items)
 
     def _step(self, users: tf.Tensor, items: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        of_users, of_items = (
-            self._scale(self.by_user, self.num_users),
-            self._scale(self.by_item, self.num_items),
-        )
+        of_users = self._scale(self.by_user, self.num_users)
+        of_items = self._scale(self.by_item, self.num_items)
         (user, its_item), (item, its_user) = tf.unstack(self.by_user), tf.unstack(self.by_item)
         to_users = tf.sparse.segment_sum(
             of_items * items, its_item, user, num_segments=self.num_users
