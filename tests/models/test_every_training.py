@@ -1,5 +1,8 @@
 """How every registered model trains: losses, weights, metrics, validation."""
 
+import gc
+import weakref
+
 import numpy as np
 from every_model import EACH, RANKING, RETRIEVAL, is_same, state
 
@@ -11,6 +14,24 @@ def test_loss_falls(case):
     model, history = case.trained
     assert case.has_learned(model)
     assert set(history) == {"loss"}
+
+
+def graphs():
+    """All graphs in memory that read something from outside of them, such as variables."""
+    every = [each for each in gc.get_objects() if issubclass(type(each), tf.Graph)]
+    return weakref.WeakSet(graph for graph in every if getattr(graph, "captures", None))
+
+
+@EACH
+def test_no_graph_outlives_its_model(case):
+    """A graph holds the variables that it reads: with it the memory of all weights would stay."""
+    before, model = graphs(), case.build()
+    model.fit(case.data.raw, case.data.label, verbose=0)
+    made = weakref.WeakSet(graph for graph in graphs() if graph not in before)
+    assert made
+    del model
+    gc.collect()
+    assert not [graph.name for graph in made]
 
 
 @EACH

@@ -198,7 +198,8 @@ def step_time(classes: int, steps: int, seed: int, **arguments: Any) -> float:
     ids = np.exp(rng.random([8, _BATCH, _HISTORY + 1]) * np.log(classes)).astype(np.int32)
     data = ({"ids": {bag.name: ids[..., :-1]}, "values": {}}, ids[..., -1])
     batches = iter(tf.data.Dataset.from_tensor_slices(data).repeat().prefetch(4))
-    train, seconds = model.make_train_function(), []
+    train = model.make_train_function()
+    seconds: list[float] = []
     while len(seconds) < 3 + steps or sum(seconds[3:]) < 1:
         begin = time.perf_counter()
         train(batches)["loss"].numpy()

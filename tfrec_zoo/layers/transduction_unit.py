@@ -84,7 +84,7 @@ class TransductionUnit(tf.keras.layers.Layer):
         dim = input_shape[-1]
         require_heads(self.num_heads, dim)
         self.input_layer = tf.keras.layers.Dense(
-            4 * dim, activation="swish", use_bias=False, kernel_initializer=self._normal(0)
+            4 * dim, activation=silu, use_bias=False, kernel_initializer=self._normal(0)
         )
         self.output_layer = tf.keras.layers.Dense(
             dim, kernel_initializer=tf.keras.initializers.GlorotUniform(seed_after(self.seed, 1))
@@ -105,7 +105,7 @@ class TransductionUnit(tf.keras.layers.Layer):
             by_head(part, self.num_heads) for part in vqk
         )  # [batch, heads, length, dim / heads]
         scores = tf.linalg.matmul(q, k, transpose_b=True) + self._bias(length, intervals)
-        weights = tf.where(seen(length, is_known), tf.nn.silu(scores) / self.max_length, 0)
+        weights = tf.where(seen(length, is_known), silu(scores) / self.max_length, 0)
         attended = joined(weights @ v, tf.shape(u))
         gated = u * tf.cast(self.norms[1](attended), u.dtype)
         gated = self.output_layer(self.gated_dropout(gated, training=training))
@@ -133,3 +133,8 @@ class TransductionUnit(tf.keras.layers.Layer):
             "time_bias": self.time_bias,
             "seed": self.seed,
         }
+
+
+def silu(x: tf.Tensor) -> tf.Tensor:
+    """Returns x σ(x), as `tf.nn.silu` does, whose graphs TensorFlow keeps in memory for good."""
+    return x * tf.sigmoid(x)

@@ -279,9 +279,9 @@ class RecommenderModel(KerasMethods):
             if sample_weight is not None:
                 sample_weight = for_each(y_pred[:, :1], sample_weight)
             self.compiled_metrics.update_state(y_true, y_pred, sample_weight)
-        # Replicas may get parts of the global batch that differ in size.
-        replica = tf.distribute.get_replica_context()
-        size = replica.all_reduce("SUM", tf.reduce_sum(counts))
+        size, replica = tf.reduce_sum(counts), tf.distribute.get_replica_context()
+        if replica.num_replicas_in_sync > 1:  # They may get parts of the batch of other sizes.
+            size = replica.all_reduce("SUM", size)
         loss = tf.math.divide_no_nan(tf.reduce_sum(losses * counts), size)
         return loss + tf.nn.scale_regularization_loss(penalty)
 
@@ -301,7 +301,11 @@ class RecommenderModel(KerasMethods):
         gradients = tape.gradient(scaled, variables)
         if hasattr(self.optimizer, "get_unscaled_gradients"):
             gradients = self.optimizer.get_unscaled_gradients(gradients)
-        self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        self.optimizer.apply_gradients(
+            zip(gradients, variables, strict=True),
+            # A single device has nothing to sum up, and a graph that does so is never freed.
+            experimental_aggregate_gradients=tf.distribute.has_strategy(),
+        )
 
     def test_step(self, inputs: Any) -> dict[str, tf.Tensor]:
         """Evaluates one batch."""

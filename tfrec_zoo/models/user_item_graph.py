@@ -59,21 +59,10 @@ class UserItemGraph:
         Returns:
             The vectors of the users and those of the items, in the same shapes.
         """
-
-        def mean(users: tf.Tensor, items: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            layers = [(users, items)]
-            for _ in range(num_layers):
-                layers.append(self._step(*layers[-1]))
-            return tuple(tf.add_n(side) / len(layers) for side in zip(*layers, strict=True))
-
-        @tf.custom_gradient
-        def smooth(
-            users: tf.Tensor, items: tf.Tensor
-        ) -> tuple[tuple[tf.Tensor, tf.Tensor], object]:
-            # The matrix is symmetric: gradients go back as the vectors came.
-            return mean(users, items), mean
-
-        return smooth(users, items)
+        layers = [(users, items)]
+        for _ in range(num_layers):
+            layers.append(self._step(*layers[-1]))
+        return tuple(tf.add_n(side) / len(layers) for side in zip(*layers, strict=True))
 
     def _step(self, users: tf.Tensor, items: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         of_users = self._scale(self.by_user, self.num_users)
