@@ -10,12 +10,14 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 import tfrec_zoo as zoo
-from tfrec_zoo.data import Log
+from tfrec_zoo.data import Log, simulate
 from tfrec_zoo.data.derived import EXAMPLE_AGE, HISTORY, SEARCH_TOKENS
 from tfrec_zoo.experiments.example_age import but_last_day
 from tfrec_zoo.experiments.experiment import Experiment
-from tfrec_zoo.experiments.findings import Finding, is_above
+from tfrec_zoo.experiments.findings import Finding, by_differences, is_above
 from tfrec_zoo.experiments.measured import Measured, Results
 from tfrec_zoo.features import FeatureSpec
 from tfrec_zoo.plots.figures import line, new_figure
@@ -34,6 +36,7 @@ FEATURES: dict[str, tuple[str, ...] | None] = {
     "all": None,
 }
 _FACTORIZATION = "MF, WARP"
+_CONTROL = "all, a quarter of the users"
 
 
 class FeaturesDepth(Experiment):
@@ -45,8 +48,10 @@ class FeaturesDepth(Experiment):
     in. A matrix factorization trained under the WARP loss stands for the predecessor; it knows
     users and items alone, so that it can recommend to nobody who came later.
 
-    Simulated users choose by a softmax of a sum of effects. A linear layer can express that but for
-    the course of popularity over time, which leaves less to depth than the users of a real site do.
+    The simulated users are many and watch little, as those of a large site do, so that what is
+    known of them besides matters and has to be put together. The control has as many sessions by a
+    quarter of the users: their histories say nearly all that there is to say, which a linear layer
+    can express.
     """
 
     name = "features-depth"
@@ -67,37 +72,58 @@ class FeaturesDepth(Experiment):
             "dropout": 0.0,
         },
         "small": {
-            "world": {"num_users": 2000, "num_items": 400},
+            "world": {"num_users": 8000, "num_items": 400, "sessions_per_day": 0.2},
+            "control": {"num_users": 2000, "num_items": 400, "sessions_per_day": 0.8},
             "width": 64,
             "features": tuple(FEATURES),
             "depths": (0, 1, 2),
-            "training": {"epochs": 20, "batch_size": 256, "learning_rate": 0.005},
+            "training": {"epochs": 12, "batch_size": 256, "learning_rate": 0.005},
             "dropout": 0.2,
         },
         "full": {
-            "world": {"num_users": 5000, "num_items": 1000, "num_days": 28},
+            "world": {
+                "num_users": 20_000,
+                "num_items": 1000,
+                "num_days": 28,
+                "sessions_per_day": 0.2,
+            },
+            "control": {
+                "num_users": 5000,
+                "num_items": 1000,
+                "num_days": 28,
+                "sessions_per_day": 0.8,
+            },
             "width": 64,
             "features": tuple(FEATURES),
             "depths": (0, 1, 2, 3, 4),
-            "training": {"epochs": 40, "batch_size": 256, "learning_rate": 0.005},
+            "training": {"epochs": 20, "batch_size": 256, "learning_rate": 0.005},
             "dropout": 0.2,
         },
     }
 
     def settings(self) -> Mapping[str, Mapping[str, Any]]:
-        """Every set of features at every depth, and the factorization."""
+        """Every set of features at every depth, the factorization, and the control."""
+        depths = self.parameters["depths"]
+        has_control = self.given is None and "control" in self.parameters
         return {
             **{
                 f"{features}, depth {depth}": {"features": features, "depth": depth}
                 for features in self.parameters["features"]
-                for depth in self.parameters["depths"]
+                for depth in depths
             },
             _FACTORIZATION: {"features": None},
+            **{
+                f"{_CONTROL}, depth {depth}": {"features": "all", "depth": depth, "control": True}
+                for depth in depths
+                if has_control
+            },
         }
 
     def measure(self, seed: int, **setting: Any) -> Measured:
         """The watches of the last day."""
-        log, width, training = self.log(seed), self.parameters["width"], self.training(seed)
+        control = setting.get("control", False)
+        log = simulate(**self.parameters["control"], seed=seed) if control else self.log(seed)
+        width, training = self.parameters["width"], self.training(seed)
         split, _, _ = but_last_day(log)
         if setting["features"] is None:
             task = NextWatch(log, split=split)
@@ -115,7 +141,8 @@ class FeaturesDepth(Experiment):
                 dropout=self.parameters["dropout"],
                 **linear,
             )
-            point = [{**setting, "map": run.metrics[_MAP]}]
+            name = _CONTROL if control else setting["features"]
+            point = [{"features": name, "depth": setting["depth"], "map": run.metrics[_MAP]}]
         parameters = float(run.statistics["parameters"])
         return Measured({**run.metrics, "parameters": parameters}, {"depths": point})
 
@@ -125,6 +152,9 @@ class FeaturesDepth(Experiment):
         frame = results.curve("depths")
         for name in self.parameters["features"]:
             line(axes, frame[frame["features"] == name], "depth", "map", name, marker="o")
+        control = frame[frame["features"] == _CONTROL]
+        if len(control):
+            line(axes, control, "depth", "map", _CONTROL, marker="o", linestyle=":")
         reference = results.values(_FACTORIZATION, _MAP)
         if len(reference):
             axes.axhline(reference.mean(), color="black", linestyle="--", label=_FACTORIZATION)
@@ -167,7 +197,22 @@ class FeaturesDepth(Experiment):
             _FACTORIZATION,
             f"Depth {deepest} with all features is better than {_FACTORIZATION}.",
         )
-        return [*more, *deeper, predecessor]
+        return [*more, *deeper, predecessor, *self._attributed(results)]
+
+    def _attributed(self, results: Results) -> list[Finding]:
+        """Whether it is many users who watch little that depth is for, if there is a control."""
+        first, deepest = self.parameters["depths"][0], self.parameters["depths"][-1]
+        if f"{_CONTROL}, depth {deepest}" not in self.settings():
+            return []
+
+        def added(features: str) -> pd.Series:
+            deep = results.values(f"{features}, depth {deepest}", _MAP)
+            return deep - results.values(f"{features}, depth {first}", _MAP)
+
+        own, control = added("all"), added(_CONTROL)
+        words = f"MAP added by depth {deepest}: {own.mean():+.4f}, control {control.mean():+.4f}"
+        claim = f"Depth {deepest} adds more than it does for fewer users who watch more."
+        return [by_differences((own - control).dropna().to_numpy(), words, claim)]
 
 
 def with_features(log: Log, keys: tuple[str, ...] | None, width: int) -> FeatureSpec:
