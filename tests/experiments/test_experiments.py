@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import shlex
+import sys
 
 import numpy as np
 import pandas as pd
@@ -116,6 +118,23 @@ def test_page_shows_table_figure_and_findings(tmp_path):
     assert "- **agrees**: The mean is better than the sum." in shown
     link = "[How the history is pooled](#how-the-history-is-pooled)"
     assert f"| {link} | §3.2 | simulated, toy | 1 |  |  |" in shown
+
+
+def test_the_page_says_which_settings_were_measured(tmp_path, monkeypatch):
+    class Told(Combiners):
+        def measure(self, seed, **setting):
+            from tfrec_zoo.experiments.measured import Measured
+
+            return Measured({"hit_rate_at_10": 0.5, "mean_average_precision": 0.5})
+
+        def settings(self):
+            return {"a mean, of all": {}, "a sum": {}}
+
+    command = "experiment combiners --size toy --settings 'a mean, of all' --seeds 0"
+    monkeypatch.setattr(sys, "argv", ["tfrec-zoo", *shlex.split(command)])
+    Told("toy").run(tmp_path / "combiners" / "simulated-toy", [0], settings=["a mean, of all"])
+    shown = page(tmp_path, tmp_path / "paper.md")
+    assert f"tfrec-zoo {command}\n" in shown
 
 
 def test_the_page_says_that_data_of_ones_own_are_a_folder(tmp_path):

@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--size",
         choices=("toy", "small", "full"),
         default="small",
-        help="toy shows that it runs, small is what docs/paper.md shows, with three seeds 1 to 11 "
+        help="toy shows that it runs, small is what docs/paper.md shows, with three seeds 1 to 13 "
         "minutes of a core, full has more data and epochs (default: small)",
     )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="default: 0 1 2")

@@ -45,7 +45,7 @@ class Experiment(abc.ABC):
     and curves.
 
     Args:
-        size: `"toy"` shows that it runs, `"small"` is published, with three seeds 1 to 11 minutes
+        size: `"toy"` shows that it runs, `"small"` is published, with three seeds 1 to 13 minutes
             of a core, and `"full"` has more data and epochs.
         log: The data in place of simulated ones.
     """

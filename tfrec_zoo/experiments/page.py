@@ -1,9 +1,11 @@
 """The page of the paper: every experiment's table, figure and findings, rendered."""
 
+import itertools
 import json
 import os
 import pathlib
 import re
+import shlex
 from collections.abc import Mapping
 from typing import Any, get_args
 
@@ -84,6 +86,11 @@ def _section(cls: Any, contents: Mapping[str, Any], figure: str) -> list[str]:
     if contents["dataset"] != "simulated":
         # What tensorflow-datasets doesn't have is a folder of one's own.
         command += f" --dataset {contents['dataset'] if '/' in contents['dataset'] else 'DIR'}"
+    given = shlex.split(contents["command"])
+    if "--settings" in given:
+        rest = given[given.index("--settings") + 1 :]
+        some = itertools.takewhile(lambda word: not word.startswith("--"), rest)
+        command += f" --settings {shlex.join(some)}"
     findings = [
         f"- **{found['verdict']}**: {found['claim']} ({found['evidence']})"
         for found in contents["findings"]
