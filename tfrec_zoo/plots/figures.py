@@ -85,6 +85,8 @@ def bars(axes: Axes, frame: pd.DataFrame, value: str, label: str, by: str = "set
 def line(axes: Axes, frame: pd.DataFrame, x: str, y: str, label: str, **style: Any) -> None:
     """The means over the seeds as a line, with a band of one standard deviation.
 
+    The band ends at the least value, below which an axis of logarithms may have nothing.
+
     Args:
         axes: Where to draw.
         frame: A row a point, of one or several seeds.
@@ -95,7 +97,6 @@ def line(axes: Axes, frame: pd.DataFrame, x: str, y: str, label: str, **style: A
     """
     grouped = frame.groupby(x)[y]
     mean, spread = grouped.mean(), grouped.std().fillna(0.0)
+    low, high = np.maximum(mean - spread, grouped.min()), mean + spread
     [drawn] = axes.plot(mean.index, mean, label=label, **style)
-    axes.fill_between(
-        mean.index, mean - spread, mean + spread, alpha=0.2, color=drawn.get_color(), linewidth=0
-    )
+    axes.fill_between(mean.index, low, high, alpha=0.2, color=drawn.get_color(), linewidth=0)
