@@ -51,7 +51,8 @@ class FeaturesDepth(Experiment):
     The simulated users are many and watch little, as those of a large site do, so that what is
     known of them besides matters and has to be put together. The control has as many sessions by a
     quarter of the users: their histories say nearly all that there is to say, which a linear layer
-    can express.
+    can express. A search is mostly followed by the watch of what it found, so that the history has
+    it already.
     """
 
     name = "features-depth"
@@ -148,7 +149,7 @@ class FeaturesDepth(Experiment):
 
     def figure(self, results: Results) -> Figure:
         """A line for each set of features over the depths."""
-        figure, axes = new_figure(width=6.0)
+        figure, axes = new_figure(width=7.5)
         frame = results.curve("depths")
         for name in self.parameters["features"]:
             line(axes, frame[frame["features"] == name], "depth", "map", name, marker="o")
@@ -161,7 +162,7 @@ class FeaturesDepth(Experiment):
         axes.set_xticks(sorted(frame["depth"].unique()))
         axes.set_xlabel("depth of the network (layers)")
         axes.set_ylabel("MAP of the watches of the last day")
-        axes.legend(fontsize="small")
+        axes.legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
         return figure
 
     def findings(self, results: Results) -> list[Finding]:
