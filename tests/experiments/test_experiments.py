@@ -135,6 +135,7 @@ def test_the_page_says_which_settings_were_measured(tmp_path, monkeypatch):
     Told("toy").run(tmp_path / "combiners" / "simulated-toy", [0], settings=["a mean, of all"])
     shown = page(tmp_path, tmp_path / "paper.md")
     assert f"tfrec-zoo {command}\n" in shown
+    assert "The mean is better" not in shown  # Nothing that it could be better than was measured.
 
 
 def test_the_page_says_that_data_of_ones_own_are_a_folder(tmp_path):

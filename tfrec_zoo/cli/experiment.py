@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> None:
     output = pathlib.Path(arguments.output) / arguments.name / folder
     results = experiment.run(output, arguments.seeds, arguments.settings)
     shown = table(results, experiment.columns)
-    findings = experiment.findings(results)
+    findings = experiment.conclusions(results)
     lines = [f"{f.verdict}: {f.claim} ({f.evidence})" for f in findings]
     text = "\n".join(
         [

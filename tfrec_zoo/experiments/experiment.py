@@ -20,7 +20,7 @@ import tensorflow as tf
 from tfrec_zoo.artifacts import atomic_write, versions
 from tfrec_zoo.data import Log, simulate
 from tfrec_zoo.evaluation.result import command, without_nan
-from tfrec_zoo.experiments.findings import Finding
+from tfrec_zoo.experiments.findings import NOT_MEASURED, Finding
 from tfrec_zoo.experiments.measured import Measured, Results
 from tfrec_zoo.result_cells import mean_and_deviation
 from tfrec_zoo.training import Training
@@ -105,6 +105,10 @@ class Experiment(abc.ABC):
     def findings(self, results: Results) -> list[Finding]:
         """What agrees with the claim, what does not, and what can't be told."""
 
+    def conclusions(self, results: Results) -> list[Finding]:
+        """The findings on the settings that were measured."""
+        return [found for found in self.findings(results) if found.evidence != NOT_MEASURED]
+
     def run(
         self,
         output: str | pathlib.Path,
@@ -153,7 +157,7 @@ class Experiment(abc.ABC):
             **self._identity(),
             "seeds": list(seeds),
             "command": command(),
-            "findings": [dataclasses.asdict(finding) for finding in self.findings(results)],
+            "findings": [dataclasses.asdict(found) for found in self.conclusions(results)],
             "runs": runs,
         }
         picture = io.BytesIO()

@@ -170,6 +170,7 @@ class FeaturesDepth(Experiment):
         depths = self.parameters["depths"]
         first, deepest = depths[0], depths[-1]
         names = list(self.parameters["features"])
+        pairs = dict.fromkeys([*zip(names, names[1:], strict=False), (names[0], names[-1])])
         more = [
             is_above(
                 results,
@@ -178,7 +179,7 @@ class FeaturesDepth(Experiment):
                 f"{before}, depth {deepest}",
                 f"At depth {deepest}, {name} is better than {before}.",
             )
-            for before, name in zip(names, names[1:], strict=False)
+            for before, name in pairs
         ]
         deeper = [
             is_above(

@@ -8,6 +8,7 @@ import numpy as np
 from tfrec_zoo.experiments.measured import Results
 
 Verdict = Literal["agrees", "disagrees", "can't be told"]
+NOT_MEASURED = "not measured"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +80,7 @@ def by_differences(differences: np.ndarray, words: str, claim: str) -> Finding:
         claim: The claim, as a sentence.
     """
     if not len(differences):
-        return Finding(claim, "can't be told", "not measured")
+        return Finding(claim, "can't be told", NOT_MEASURED)
     if len(differences) < 2:
         return Finding(claim, "can't be told", f"{words}; one seed has no spread")
     mean, spread = differences.mean(), differences.std(ddof=1)
