@@ -153,6 +153,19 @@ def test_a_search_is_as_good_to_a_tenth(low, high, verdict):
     assert found.verdict == verdict and f"[{low:+.1f}, {high:+.1f}] s of 40.0 s" in found.evidence
 
 
+def test_seeds_narrow_the_interval_of_a_search():
+    """Leads of 1 and 3 with half widths of 3 and 4: 2 ± √(9 + 16) / 2."""
+    base = {"watch_seconds": 40.0, "recall": 1.0, "overlap_at_10": 1.0}
+    ivf = [
+        {**base, "lead_over_exact": lead, "lead_over_exact_low": lead - half,
+         "lead_over_exact_high": lead + half}
+        for lead, half in ((1.0, 3.0), (3.0, 4.0))
+    ]  # fmt: skip
+    found = insensitive(results_of(exact=[base, base], ivf=ivf), "ivf")
+    assert found.verdict == "can't be told"
+    assert "+2.0 [-0.5, +4.5] s of 40.0 s" in found.evidence
+
+
 def test_the_widest_disagreement_is_told():
     def one(hits, seconds, half=1.0):
         ends = {"watch_seconds_low": seconds - half, "watch_seconds_high": seconds + half}

@@ -151,11 +151,9 @@ class FeaturesDepth(Experiment):
         """A line for each set of features over the depths."""
         figure, axes = new_figure(width=7.5)
         frame = results.curve("depths")
-        for name in self.parameters["features"]:
-            line(axes, frame[frame["features"] == name], "depth", "map", name, marker="o")
-        control = frame[frame["features"] == _CONTROL]
-        if len(control):
-            line(axes, control, "depth", "map", _CONTROL, marker="o", linestyle=":")
+        for name, own in frame.groupby("features", sort=False):
+            style = ":" if name == _CONTROL else "-"
+            line(axes, own, "depth", "map", str(name), marker="o", linestyle=style)
         reference = results.values(_FACTORIZATION, _MAP)
         if len(reference):
             axes.axhline(reference.mean(), color="black", linestyle="--", label=_FACTORIZATION)
