@@ -27,7 +27,10 @@ def test_toy_leaves_numbers_a_figure_and_findings(name, tmp_path, eagerly):
     assert list(dict.fromkeys(results.metrics["setting"])) == list(experiment.settings())
     assert set(cls.columns.values()) <= set(results.metrics)
     contents = json.loads((tmp_path / "result.json").read_text())
-    assert contents["findings"] and contents["runs"][0]["data_checksum"]
+    assert contents["runs"][0]["data_checksum"]
+    claims = experiment.findings(results)
+    told = [claim.claim for claim in claims if claim.evidence != "not measured"]
+    assert claims and [found["claim"] for found in contents["findings"]] == told
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
 
 

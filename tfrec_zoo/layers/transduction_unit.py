@@ -137,4 +137,5 @@ class TransductionUnit(tf.keras.layers.Layer):
 
 def silu(x: tf.Tensor) -> tf.Tensor:
     """Returns x σ(x), as `tf.nn.silu` does, whose graphs TensorFlow keeps in memory for good."""
-    return x * tf.sigmoid(x)
+    single = tf.cast(x, tf.float32)
+    return tf.cast(single * tf.sigmoid(single), x.dtype)
