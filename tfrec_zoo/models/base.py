@@ -8,13 +8,13 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import tensorflow as tf
 
-import tfrec_zoo.optimizers  # noqa: F401 (registers their names with `compile`)
 from tfrec_zoo.draws import at_step
 from tfrec_zoo.features import Encoded, Features, FeatureSpec, RawFeature, request_arrays
 from tfrec_zoo.models.arguments import OF_TOWER, checked_arguments, checks_arguments
 from tfrec_zoo.models.inputs import feature_arrays, for_each, is_raw, label_array, preprocessor_for
 from tfrec_zoo.models.keras_methods import KerasMethods, plain
 from tfrec_zoo.needs import Need, allow_idle
+from tfrec_zoo.optimizers import apply_gradients  # Registers names of optimizers, too.
 
 
 class RecommenderModel(KerasMethods):
@@ -298,14 +298,7 @@ class RecommenderModel(KerasMethods):
             if hasattr(self.optimizer, "get_scaled_loss"):
                 scaled = self.optimizer.get_scaled_loss(loss)
         variables = self.trainable_variables
-        gradients = tape.gradient(scaled, variables)
-        if hasattr(self.optimizer, "get_unscaled_gradients"):
-            gradients = self.optimizer.get_unscaled_gradients(gradients)
-        self.optimizer.apply_gradients(
-            zip(gradients, variables, strict=True),
-            # A single device has nothing to sum up, and a graph that does so is never freed.
-            experimental_aggregate_gradients=tf.distribute.has_strategy(),
-        )
+        apply_gradients(self.optimizer, tape.gradient(scaled, variables), variables)
 
     def test_step(self, inputs: Any) -> dict[str, tf.Tensor]:
         """Evaluates one batch."""

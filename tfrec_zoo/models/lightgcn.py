@@ -7,6 +7,7 @@ He et al., "LightGCN: Simplifying and Powering Graph Convolution Network for Rec
     e_u^(k+1) = Σ_{i ∈ N_u} e_i^(k) / √(|N_u| |N_i|),  and e_i^(k+1) alike
 """
 
+import contextvars
 import functools
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal
@@ -20,6 +21,11 @@ from tfrec_zoo.losses import BPR, softmax_losses
 from tfrec_zoo.models.retrieval import RetrievalModel, match
 from tfrec_zoo.models.user_item_graph import UserItemGraph
 from tfrec_zoo.recommenders import tfrs
+
+#: The vectors e of all users and of all items in the training step that is being taken.
+_VECTORS: contextvars.ContextVar[tuple[tf.Tensor, tf.Tensor] | None] = contextvars.ContextVar(
+    "vectors", default=None
+)
 
 
 class LightGCN(RetrievalModel):
@@ -103,7 +109,6 @@ class LightGCN(RetrievalModel):
             for side, table in (("user", self.embeddings.user), ("item", self.embeddings.item))
         )
         self.graph: UserItemGraph | None = None
-        self._of_step: tuple[tf.Tensor, tf.Tensor] | None = None
         if loss == "bpr":
             self.task = tfrs.tasks.Ranking(loss=BPR())
 
@@ -141,8 +146,9 @@ class LightGCN(RetrievalModel):
         """
         if not training:
             return tf.convert_to_tensor(self.users), tf.convert_to_tensor(self.items)
-        if self._of_step is not None:
-            return self._of_step
+        of_step = _VECTORS.get()
+        if of_step is not None:
+            return of_step
         return self._smoothed(*(tf.convert_to_tensor(table) for table in self.training_state))
 
     def _smoothed(self, users: tf.Tensor, items: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -158,13 +164,13 @@ class LightGCN(RetrievalModel):
             return super().compute_loss(inputs, training)
         start = [tf.convert_to_tensor(table) for table in self.training_state]
         vectors = self._smoothed(*(tf.stop_gradient(each) for each in start))
-        self._of_step = vectors
+        token = _VECTORS.set(vectors)
         try:
             with tf.GradientTape() as tape:
                 tape.watch(vectors)
                 loss = super().compute_loss(inputs, training)
         finally:
-            self._of_step = None
+            _VECTORS.reset(token)
         gradients = tape.gradient(loss, vectors)
         slopes = self._smoothed(*(tf.convert_to_tensor(each) for each in gradients))
         linear = tf.add_n(

@@ -5,6 +5,7 @@ Keras model that will be saved as `.keras` should be given an instance instead, 
 load custom names from that format.
 """
 
+from tfrec_zoo.optimizers.application import apply_gradients
 from tfrec_zoo.optimizers.by_name import make
 from tfrec_zoo.optimizers.fused_adam import FusedAdam
 from tfrec_zoo.optimizers.lazy_adam import LazyAdam
@@ -16,4 +17,12 @@ import tensorflow as tf
 
 tf.keras.utils.get_custom_objects().update({"fused_adam": FusedAdam, "lazy_adam": LazyAdam})
 
-__all__ = ["FusedAdam", "LazyAdam", "WideDeepOptimizer", "make", "parts_of", "slots"]
+__all__ = [
+    "FusedAdam",
+    "LazyAdam",
+    "WideDeepOptimizer",
+    "apply_gradients",
+    "make",
+    "parts_of",
+    "slots",
+]
