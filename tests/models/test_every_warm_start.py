@@ -23,8 +23,8 @@ def test_old_ids_score_the_same_to_the_bit(case):
         expected, found = case.scores(old), case.scores(model)
         if case.entry.family == "retrieval":
             found = scores_of_old_items(found, old_features, features)
-        if case.entry.load().reads == "history":
-            # The weights of a history are added in the order of its items' ids.
+        if case.entry.load().reads == "history" or case.entry.load().has_wide_side:
+            # Weights of a history, and of crosses of a bag, are added in the order of ids.
             np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6, err_msg=variant)
         else:
             np.testing.assert_array_equal(found, expected, variant)
