@@ -52,7 +52,9 @@ class Kernel:
         with tempfile.TemporaryDirectory() as folder:
             begin = f"import os\nos.chdir({folder!r})\n%reset -f"
             notebook.cells.insert(0, nbformat.v4.new_code_cell(begin))
-            NotebookClient(notebook, timeout=600, km=self._manager).execute()
+            # How many pieces a text arrives in depends on how long its parts take.
+            client = NotebookClient(notebook, timeout=600, km=self._manager, coalesce_streams=True)
+            client.execute()
         del notebook.cells[0]
         tagged.source = source
         for number, cell in enumerate(code_cells(notebook), 1):

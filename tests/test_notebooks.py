@@ -58,6 +58,15 @@ def test_there_are_nine_and_they_are_small() -> None:
         assert numbers == list(range(1, len(numbers) + 1))
 
 
+def test_what_arrives_in_pieces_is_one_text(kernel: Any, tmp_path: pathlib.Path) -> None:
+    cell = nbformat.v4.new_code_cell("n = 1", metadata={"tags": ["parameters"]})
+    slow = "import time\nfor i in range(3):\n    print(i * n, flush=True)\n    time.sleep(0.3)"
+    cells = [cell, nbformat.v4.new_code_cell(slow)]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "slow.ipynb")
+    found = kernel.run(tmp_path / "slow.ipynb", {"n": 2})
+    assert [output.text for output in found.cells[1].outputs] == ["0\n2\n4"]
+
+
 def test_a_parameter_that_is_not_there(kernel: Any) -> None:
     with pytest.raises(ValueError, match=r"has no such parameters. Received: \['layers'\]"):
         kernel.run(NOTEBOOKS[0], {"layers": 3})
