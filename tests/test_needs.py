@@ -175,6 +175,7 @@ def test_training_with_effect(told: Any) -> None:
             for name, value in {
                 "epochs": 3, "learning_rate": 0.1, "optimizer": "adam", "clipping": 1.0,
                 "patience": 2, "decay": False, "strategy": "mirrored", "checkpoint_minutes": 1.0,
+                "averaging": 0.9,
             }.items()
         ),
         ("iALS", {"learning_rate": 0.1}, "learning_rate"),

@@ -1,5 +1,6 @@
 """Tables: runs that resume, and pages of what was run."""
 
+import dataclasses
 import json
 import pathlib
 from typing import Any
@@ -101,6 +102,11 @@ def test_settings_that_a_result_has_otherwise() -> None:
     same = {"arguments": arguments, "training": training, "preset": "mine/row"}
     assert preset.changes_of(same) == {}
     assert preset.changes_of({"preset": "mine/row"}) == {}  # A baseline has no settings.
+    del training["clipping"], training["averaging"]  # As in a file from before there were any.
+    assert preset.changes_of({**same, "training": training}) == {}
+    averaging = dataclasses.replace(preset.training, averaging=0.9)
+    averaged = dataclasses.replace(preset, training=averaging)
+    assert averaged.changes_of({**same, "training": training}) == {"averaging": (None, 0.9)}
     other = {
         "arguments": {**arguments, "hidden_units": [8], "dropout": None},
         "training": {**training, "batch_size": 64},

@@ -128,12 +128,13 @@ rng, rows = np.random.default_rng(0), 300
 log = zoo.Log("drawn", pd.DataFrame({
     "user_id": rng.integers(30, size=rows), "item_id": rng.integers(25, size=rows),
     "time": np.arange(rows)}))
+averaged = {"averaging": 0.9} if strategy == "mirrored" else {}
 cases = {
     "tied": ("YouTubeRetrieval", {"hidden_units": (8,), "tied": True, "l2": 0.01},
-             {"optimizer": "lazy_adam", "batch_size": 48}),
+             {"optimizer": "lazy_adam", "batch_size": 48, **averaged}),
     "quantiles": ("D2Q", {"hidden_units": (8,)}, {}),
-    "two sides": ("WideDeep", {"hidden_units": (8,)}, {"optimizer": "ftrl+adagrad"}),
-    "graph": ("LightGCN", {"embedding_dim": 4, "loss": "softmax"}, {"batch_size": 48}),
+    "two sides": ("WideDeep", {"hidden_units": (8,)}, {"optimizer": "ftrl+adagrad", **averaged}),
+    "graph": ("LightGCN", {"embedding_dim": 4, "loss": "softmax"}, {"batch_size": 48, **averaged}),
 }
 found = {}
 for case, (name, arguments, fields) in cases.items():
@@ -162,6 +163,14 @@ for one, other in zip(run.model.get_weights(), again.model.get_weights(), strict
 run = zoo.train("YouTubeRetrieval", log, zoo.Training(epochs=1, strategy=strategy, verbose=0),
                 hidden_units=(8,), negatives="hard")
 assert all(np.any(v.numpy() != 0) for v in run.model.hard_negatives.weights)
+
+if not averaged:
+    try:
+        zoo.train("WideDeep", log, zoo.Training(strategy=strategy, averaging=0.9, verbose=0))
+    except ValueError as error:
+        assert "`averaging` would send all weights from parameter servers" in str(error)
+    else:
+        raise AssertionError("averages of weights on parameter servers")
 print(json.dumps(found))
 """
 

@@ -81,7 +81,7 @@ def test_what_is_no_dimension(given: Any, message: str) -> None:
 @pytest.mark.parametrize(
     ("space", "message"),
     [
-        ({"rate": [1]}, r"fields of Training, \['batch_size'.*of DeepFM, \[.*Received: \['rate'\]"),
+        ({"rate": [1]}, r"fields of Training, \['averaging'.*of DeepFM, \[.*Received: \['rate'\]"),
         ({"seed": [1, 2], "grid": [1]}, r"Received: \['grid', 'seed'\]"),
         ({"features": [1]}, r"Received: \['features'\]"),
         ({"dropout": [0.1, 1.5]}, "`dropout` must be .* Received: 1.5"),

@@ -86,6 +86,7 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
         {"batch_size": 1},
     ),
     "two optimizers": ("WideDeep", {"hidden_units": (8,)}, {"optimizer": "ftrl+adagrad"}),
+    "averages": ("DeepFM", {"hidden_units": (8,)}, {"averaging": 0.9}),
     "lists": ("NeuMF", {}, {"batch_size": 100}),
     "least squares": ("iALS", {"embedding_dim": 4}, {"epochs": 8}),
 }
@@ -148,7 +149,14 @@ def test_killed_after_the_last_epoch_nothing_is_left_to_train(
     assert read.history == history.history
 
 
-@pytest.mark.parametrize("fields", [{"plateau": 0.5, "patience": 2}, {"patience": 1}])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"plateau": 0.5, "patience": 2},
+        {"patience": 1},
+        {"plateau": 0.5, "patience": 2, "averaging": 0.9},
+    ],
+)
 def test_early_stopping_remembers(
     log: Log, tmp_path: pathlib.Path, fields: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -215,6 +215,12 @@ def test_wrong_values_are_refused(name: str, values: tuple[Any, ...]) -> None:
             Training(**{name: value})
 
 
+@pytest.mark.parametrize("value", [0.0, 1.0, -0.5, 2.0, float("nan")])
+def test_averages_have_a_share_of_both(value: float) -> None:
+    with pytest.raises(ValueError, match="`averaging` must be between 0 and 1, such as 0.998. Rec"):
+        Training(averaging=value)
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_rates_are_finite(value: float) -> None:
     for name in ("learning_rate", "plateau", "clipping"):

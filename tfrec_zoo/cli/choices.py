@@ -158,6 +158,10 @@ TRAINING: dict[str, tuple[Any, str]] = {
     "plateau": (None, "factor of the learning rate after an epoch that did not improve"),
     "warmup": (0.0, "share of the steps in which the learning rate rises from zero"),
     "clipping": (None, "largest norm of all gradients together: clipping=5"),
+    "averaging": (
+        None,
+        "what a step leaves of the weights' moving average: averaging=0.998",
+    ),
     "patience": (None, "epochs without a better validation metric after which training ends"),
     "mixed_precision": (False, "whether to compute in half precision, where the device has it"),
     "grid": ({}, "values to choose from on validation: \"grid={'l2':(0.1,1.0)}\""),

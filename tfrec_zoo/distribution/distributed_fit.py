@@ -13,6 +13,7 @@ from tfrec_zoo.distribution.strategies import agreed, name_of, sizes
 from tfrec_zoo.distribution.twins import Twin
 from tfrec_zoo.losses.mining import MineNegatives
 from tfrec_zoo.models import RecommenderModel
+from tfrec_zoo.optimizers import AverageWeights
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +35,7 @@ class DistributedFit:
 
     The twin takes the steps. The model gets its weights after each epoch, is validated, and is what
     callbacks see, as if it were trained alone; weights that they change go back to the twin.
-    (`MineNegatives` sees the twin: it mines between the steps.)
+    (`MineNegatives` and `AverageWeights` see the twin: they look at it between the steps.)
 
     Args:
         model: A compiled model.
@@ -130,8 +131,11 @@ class DistributedFit:
             for callback in callbacks:
                 if isinstance(callback, MineNegatives):
                     callback.set_model(twin.model)
+                if isinstance(callback, AverageWeights):
+                    callback.follow(twin.model, self._strategy)
             twin.push()
             hooks.on_train_begin()
+            twin.pull_weights()  # Hard negatives were mined.
             if position < steps * epochs:
                 is_coordinated = isinstance(self._strategy, tf.distribute.ParameterServerStrategy)
                 kind = _Coordinated if is_coordinated else _InSync
@@ -140,16 +144,18 @@ class DistributedFit:
                 assert self._steps is not None
                 model.reset_metrics()
                 hooks.on_epoch_begin(epoch)
+                twin.push_weights()
                 twin.push_loss()
                 for step in range(max(position - epoch * steps, 0), steps, self._at_once):
                     number = min(self._at_once, steps - step)
                     hooks.on_train_batch_begin(step)
                     self._steps.take(number)
+                    if step + number == steps:
+                        self._steps.wait()
+                        twin.pull_weights()
                     total, count = self._steps.loss
                     logs = {"loss": total / count} if count else {}
                     hooks.on_train_batch_end(step + number - 1, logs)
-                self._steps.wait()
-                twin.pull_weights()
                 logs = twin.results()
                 if validation is not None:
                     found = model.evaluate(validation, verbose=0, return_dict=True)
@@ -160,7 +166,6 @@ class DistributedFit:
                 model.stop_training = bool(stop)
                 if model.stop_training or epoch + 1 == epochs:
                     break
-                twin.push_weights()
             if self._steps is not None:
                 # The weights may be those of an epoch that was better.
                 twin.pull_state()

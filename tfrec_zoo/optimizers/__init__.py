@@ -6,6 +6,7 @@ load custom names from that format.
 """
 
 from tfrec_zoo.optimizers.application import apply_gradients
+from tfrec_zoo.optimizers.average_weights import AverageWeights
 from tfrec_zoo.optimizers.by_name import make
 from tfrec_zoo.optimizers.fused_adam import FusedAdam
 from tfrec_zoo.optimizers.lazy_adam import LazyAdam
@@ -18,6 +19,7 @@ import tensorflow as tf
 tf.keras.utils.get_custom_objects().update({"fused_adam": FusedAdam, "lazy_adam": LazyAdam})
 
 __all__ = [
+    "AverageWeights",
     "FusedAdam",
     "LazyAdam",
     "WideDeepOptimizer",

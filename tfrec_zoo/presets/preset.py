@@ -114,6 +114,8 @@ class Preset:
             ("training", self.training.to_dict()),
         ):
             was = config.get(part, {})
+            if part == "training" and was:  # What was not a field yet was as it is by default.
+                was = {**Training().to_dict(), **was}
             for name, value in json.loads(json.dumps(wanted)).items():
                 is_open = value is None or name in {*_OF_A_RUN, *self.training.grid}
                 if not is_open and name in was and was[name] != value:

@@ -204,7 +204,8 @@ def _but_history(result: Result) -> dict[str, Any]:
 
 #: Fields of `Training` that say how gradients are followed.
 _BY_GRADIENT = (
-    *("learning_rate", "optimizer", "wide", "decay", "plateau", "warmup", "clipping", "strategy"),
+    *("learning_rate", "optimizer", "wide", "decay", "plateau", "warmup", "clipping"),
+    *("averaging", "strategy"),
 )
 #: What fields of `Training` take to have an effect, asked of the model's class and the training.
 _NEEDS = (
