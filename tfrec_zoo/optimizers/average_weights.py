@@ -27,7 +27,6 @@ class AverageWeights(tf.keras.callbacks.Callback):
 
     Attributes:
         steps: Number of steps that were averaged.
-        averages: The averages of the trainable weights.
         taken: The weights that training goes on from, while the model has the averages.
 
     References:
