@@ -91,6 +91,18 @@ def test_validation_is_of_the_averages():
     assert found != pytest.approx(plain.evaluate(X, Y, verbose=0), rel=1e-3)
 
 
+def test_validation_is_of_the_averages_where_the_number_of_steps_is_not_known():
+    batches = tf.data.Dataset.from_generator(
+        lambda: ((X[i : i + 3], Y[i : i + 3]) for i in range(0, 12, 3)),
+        output_signature=(tf.TensorSpec([3, 3]), tf.TensorSpec([3])),
+    )
+    model = made()
+    history = model.fit(
+        batches, epochs=1, verbose=0, validation_data=(X, Y), callbacks=[AverageWeights(0.9)]
+    )
+    assert history.history["val_loss"] == pytest.approx([model.evaluate(X, Y, verbose=0)])
+
+
 def test_steps_at_once_count_as_many_towards_their_last_weights():
     """Two steps at t = 0 and two at t = 2: d = .1² and (3/12)²."""
     model, steps = made(at_once=2), Steps()

@@ -12,7 +12,7 @@ import tfrec_zoo as zoo
 from tfrec_zoo import tasks
 from tfrec_zoo.cli import main
 from tfrec_zoo.data import Log, Split
-from tfrec_zoo.training.training import Later, cosine
+from tfrec_zoo.training.schedules import Later, cosine
 
 QUICK = zoo.Training(epochs=2, batch_size=64, optimizer="lazy_adam", verbose=0)
 

@@ -22,7 +22,8 @@ from tfrec_zoo.models import (
 from tfrec_zoo.optimizers import FusedAdam, LazyAdam
 from tfrec_zoo.tasks.specs import choice_spec, id_spec
 from tfrec_zoo.training.early_stopping import KeepBest
-from tfrec_zoo.training.training import Training, cosine, fit
+from tfrec_zoo.training.schedules import cosine
+from tfrec_zoo.training.training import Training, fit
 
 import tensorflow as tf  # isort: skip (after tfrec_zoo, which chooses Keras 2)
 

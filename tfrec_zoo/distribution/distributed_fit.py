@@ -11,9 +11,7 @@ import tensorflow as tf
 
 from tfrec_zoo.distribution.strategies import agreed, name_of, sizes
 from tfrec_zoo.distribution.twins import Twin
-from tfrec_zoo.losses.mining import MineNegatives
 from tfrec_zoo.models import RecommenderModel
-from tfrec_zoo.optimizers import AverageWeights
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +33,8 @@ class DistributedFit:
 
     The twin takes the steps. The model gets its weights after each epoch, is validated, and is what
     callbacks see, as if it were trained alone; weights that they change go back to the twin.
-    (`MineNegatives` and `AverageWeights` see the twin: they look at it between the steps.)
+    A callback that looks at weights between the steps has a method `follow(twin, strategy)`, by
+    which it is given what takes them, as `MineNegatives` and `AverageWeights` have.
 
     Args:
         model: A compiled model.
@@ -129,9 +128,7 @@ class DistributedFit:
                 steps=steps,
             )
             for callback in callbacks:
-                if isinstance(callback, MineNegatives):
-                    callback.set_model(twin.model)
-                if isinstance(callback, AverageWeights):
+                if hasattr(callback, "follow"):
                     callback.follow(twin.model, self._strategy)
             twin.push()
             hooks.on_train_begin()

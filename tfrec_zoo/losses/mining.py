@@ -50,6 +50,10 @@ class MineNegatives(tf.keras.callbacks.Callback):
         self.seconds, self.times = 0.0, 0
         self._next = 0
 
+    def follow(self, twin: tf.keras.Model, strategy: tf.distribute.Strategy) -> None:
+        """Mines with a twin that takes the steps of the model under a strategy."""
+        self.set_model(twin)
+
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         """Mines before the first step.
 

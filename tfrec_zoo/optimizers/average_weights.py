@@ -92,6 +92,10 @@ class AverageWeights(tf.keras.callbacks.Callback):
         if batch + 1 == self.params["steps"]:
             self._show()
 
+    def on_test_begin(self, logs: Mapping[str, Any] | None = None) -> None:
+        """Gives the model the averages, if nobody knew which step was the last of the epoch."""
+        self._show()
+
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Gives the model the averages, if the epoch was ended before its last step."""
         self._show()

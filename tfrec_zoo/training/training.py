@@ -22,6 +22,7 @@ from tfrec_zoo.training.divergence import StopDiverging
 from tfrec_zoo.training.early_stopping import early_stopping
 from tfrec_zoo.training.large_tables import suited_optimizer
 from tfrec_zoo.training.resuming import Resume, key_of
+from tfrec_zoo.training.schedules import Later, cosine
 from tfrec_zoo.typed_fields import check
 
 logger = logging.getLogger(__name__)
@@ -70,8 +71,8 @@ class Training:
             optimizers, such as `"adam"` and `"sgd"`, count repeated rows of a table apart.)
         averaging: If given, the model is measured, stopped and kept with the moving average of its
             weights, of which each step leaves this share, such as 0.998: the average of many steps
-            is better than where one of them ended, most of all at a high learning rate. Costs a
-            pass over all weights every 32 steps. See `AverageWeights`.
+            is often better than where one of them ended. Costs a pass over all weights every 32
+            steps. See `AverageWeights`.
         patience: Epochs without a better validation metric after which training ends, with the best
             weights; None leaves it to the task, which may validate nothing.
         mixed_precision: Whether to compute in half precision where the device has it; see
@@ -375,33 +376,3 @@ def _optimizer(model: RecommenderModel, training: Training, steps: int, begin: i
     if not wide:
         return optimizer
     return [*(optimizers.make(side, **training.wide) for side in wide), optimizer]
-
-
-def cosine(learning_rate: float, steps: int, warmup_steps: int = 0) -> Any:
-    """A learning rate that rises from zero for some steps, then falls to zero along a cosine."""
-    schedule = tf.keras.optimizers.schedules.CosineDecay
-    if not warmup_steps:
-        return schedule(learning_rate, steps)
-    rest = max(steps - warmup_steps, 1)
-    return schedule(0.0, rest, warmup_target=learning_rate, warmup_steps=warmup_steps)
-
-
-class Later(tf.keras.optimizers.schedules.LearningRateSchedule):
-    """A schedule that begins at a later step.
-
-    Args:
-        schedule: The schedule.
-        begin: The step at which it begins.
-    """
-
-    def __init__(self, schedule: Any, begin: int) -> None:
-        self.schedule = schedule
-        self.begin = begin
-
-    def __call__(self, step: Any) -> Any:
-        """Returns the learning rate at a step."""
-        return self.schedule(tf.cast(step, tf.float32) - float(self.begin))
-
-    def get_config(self) -> dict[str, Any]:
-        """Returns the constructor arguments."""
-        return {"schedule": self.schedule, "begin": self.begin}
