@@ -1,14 +1,15 @@
 """Click prediction: how well does torch-rechub predict the very splits of our table?
 
     python benchmarks/click_accuracy.py --data-dir DIR --peer-python ENVIRONMENT/bin/python \
-        --results docs/results/ctr --output runs/click-accuracy
+        --results docs/results --output runs/click-accuracy
 
 torch-rechub, in an environment of its own, gets the training, validation and test examples of each
-seed of `tfrec-zoo benchmark ctr`, as ids. Its models have the widths of our rows, embeddings of 16
-and three layers of 400 with its batch normalisation, Adam with .001, and batches of 2,048; each is
-trained without and with its default weight decay until the AUC on the validation examples has not
-risen for three epochs, and the better of the two on those is told. Beside it stands what the
-result files of our table say of the same test examples. What was run already is not run again.
+seed of `tfrec-zoo benchmark ctr`, or of another `--table`, as ids; of the time of `ctr-without-ids`
+it gets the bucket. Its models have the widths of our rows, embeddings of 16 and three layers of 400
+with its batch normalisation, Adam with .001, and batches of 2,048; each is trained without and with
+its default weight decay until the AUC on the validation examples has not risen for three epochs,
+and the better of the two on those is told. Beside it stands what the result files of our table say
+of the same test examples. What was run already is not run again.
 """
 
 import argparse
@@ -25,13 +26,14 @@ from tfrec_zoo import presets, registry
 from tfrec_zoo.data import Log, movielens
 
 #: Our rows that torch-rechub has the architectures of.
-ROWS = ("WideDeep", "DeepFM", "DCN", "DCNV2", "AutoInt")
+ROWS = ("WideDeep", "DeepFM", "DCN", "DCNV2", "AutoInt", "AutoInt+")
+TABLES = ("ctr", "ctr-without-ids")
 WEIGHT_DECAYS = (0.0, 1e-5)
 
 
-def arrays_of(log: Log, seed: int) -> dict[str, np.ndarray]:
+def arrays_of(log: Log, table: str, seed: int) -> dict[str, np.ndarray]:
     """The ids and labels of a split's training, validation and test examples."""
-    preset = presets.get("ctr/DeepFM")
+    preset = presets.get(f"{table}/DeepFM")
     cls = registry.get(preset.model).load()
     task = preset.make_task(log, seed)
     examples = task.examples(cls, preset.arguments)
@@ -66,10 +68,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data-dir", help="where tensorflow-datasets has movielens/1m")
     parser.add_argument("--peer-python", required=True, help="python that has torch-rechub")
+    parser.add_argument("--table", choices=TABLES, default=TABLES[0])
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4])
     parser.add_argument("--size", default="1m", choices=["100k", "1m"])
-    parser.add_argument("--results", type=pathlib.Path, required=True, help="our table's files")
+    parser.add_argument("--results", type=pathlib.Path, required=True, help="our tables' files")
     parser.add_argument("--output", type=pathlib.Path, required=True, help="folder of result files")
     arguments = parser.parse_args()
     head = about(seeds=arguments.seeds)
@@ -78,14 +81,15 @@ def main() -> None:
     command = ("env", "TQDM_DISABLE=1", arguments.peer_python, script)
     splits: list[dict[str, Any]] = []
     for seed in arguments.seeds:
-        with peer_with(arrays_of(log, seed), *command) as peer:
+        with peer_with(arrays_of(log, arguments.table, seed), *command) as peer:
             head["versions"] |= peer.about
             for row in arguments.rows:
                 path = arguments.output / f"{row}-{seed}.json"
-                work = functools.partial(of_split, peer, row, seed)
-                found = kept(path, {"size": arguments.size}, work)
+                settings = {"size": arguments.size, "table": arguments.table}
+                found = kept(path, settings, functools.partial(of_split, peer, row, seed))
                 theirs = {"torch-rechub": found["test"], "its epochs": found["epochs"]}
-                our = ours(arguments.results, row, seed, f"movielens/{arguments.size}")
+                folder = arguments.results / arguments.table
+                our = ours(folder, row, seed, f"movielens/{arguments.size}")
                 splits.append({"row": row, "split": seed, "tfrec_zoo": our, **theirs})
     means = []
     for row in arguments.rows:
