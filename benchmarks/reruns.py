@@ -1,6 +1,7 @@
 """Rows of the tables of results, drawn at random and run again: do they agree with what is written?
 
-    python benchmarks/reruns.py docs/results --runs runs/reruns --output runs/reruns.json
+    python benchmarks/reruns.py docs/results --folder ncf/ml-1m=DIR --runs runs/reruns \\
+        --output runs/reruns.json
 
 Draws rows that have a spread, and one seed of each, and runs `tfrec-zoo benchmark` for them, each
 in a process of its own. A metric agrees that differs from the written one by no more than the

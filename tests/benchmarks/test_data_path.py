@@ -1,23 +1,15 @@
 """The data path's benchmark runs, on a frame of the shape it says."""
 
-import importlib.util
-import pathlib
 import sys
 
 import pytest
 
-FOLDER = pathlib.Path(__file__).parents[2] / "benchmarks"
 STAGES = ["log", "examples", "features", "first batch"]
 
 
 @pytest.fixture(scope="module")
-def data_path():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(FOLDER)
-        spec = importlib.util.spec_from_file_location("data_path", FOLDER / "data_path.py")
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        yield module
+def data_path(script):
+    return script("data_path")
 
 
 @pytest.mark.parametrize("ids", ["text", "whole"])

@@ -1,22 +1,14 @@
 """Generated logs are of the kinds that they are said to be."""
 
-import importlib.util
-import pathlib
 from typing import Any
 
 import numpy as np
 import pytest
 
-SCRIPT = pathlib.Path(__file__).parents[2] / "benchmarks" / "generated_logs.py"
-
 
 @pytest.fixture(scope="module")
-def generated_logs() -> Any:
-    spec = importlib.util.spec_from_file_location("generated_logs", SCRIPT)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def generated_logs(script: Any) -> Any:
+    return script("generated_logs")
 
 
 def test_purchases_are_repeated_and_stay_in_aisles(generated_logs: Any) -> None:

@@ -1,22 +1,13 @@
 """Rows that are run again agree within the spread of what is written of them."""
 
-import importlib.util
 import json
-import pathlib
 
 import pytest
 
-FOLDER = pathlib.Path(__file__).parents[2] / "benchmarks"
-
 
 @pytest.fixture(scope="module")
-def reruns():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(FOLDER)
-        spec = importlib.util.spec_from_file_location("reruns", FOLDER / "reruns.py")
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        yield module
+def reruns(script):
+    return script("reruns")
 
 
 def _write(folder, row, seed, **metrics):

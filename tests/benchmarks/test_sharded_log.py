@@ -1,6 +1,5 @@
 """The log that is written in pieces is of the shape it says, and becomes shards."""
 
-import importlib.util
 import pathlib
 from typing import Any
 
@@ -9,16 +8,10 @@ import pytest
 
 from tfrec_zoo.data import prepare
 
-FOLDER = pathlib.Path(__file__).parents[2] / "benchmarks"
-
 
 @pytest.fixture(scope="module")
-def sharded_log() -> Any:
-    spec = importlib.util.spec_from_file_location("sharded_log", FOLDER / "sharded_log.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def sharded_log(script: Any) -> Any:
+    return script("sharded_log")
 
 
 def test_pieces_are_one_log(sharded_log: Any, tmp_path: pathlib.Path) -> None:

@@ -1,6 +1,5 @@
 """What benchmarks share: their reports, and where they need Linux, that they say so."""
 
-import importlib.util
 import json
 import pathlib
 import subprocess
@@ -14,11 +13,8 @@ SCRIPT = REPOSITORY / "benchmarks" / "side_by_side.py"
 
 
 @pytest.fixture(scope="module")
-def side_by_side():
-    spec = importlib.util.spec_from_file_location("side_by_side", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def side_by_side(script):
+    return script("side_by_side")
 
 
 @pytest.mark.parametrize("platform", ["darwin", "win32"])
