@@ -80,8 +80,8 @@ def _rows(table: str, training: Training, batch_l2: float) -> list[Preset]:
 
     Args:
         table: The table.
-        training: Of the deep ones.
-        batch_l2: Penalty of the factorization machine.
+        training: How the deep ones are trained.
+        batch_l2: L2 penalty of the factorization machine.
     """
     vectors = {"embedding_dim": 16}
     tower = {**vectors, "hidden_units": (400, 400, 400)}
