@@ -51,3 +51,16 @@ def test_bad_rows_have_their_numbers_in_any_piece(tmp_path: pathlib.Path) -> Non
     path.write_text("\n".join(lines[:40]) + '\nu60,i6,"7\nu61,i6,8\n')
     with pytest.raises(ValueError, match="that are no 3 cells: row 41"):
         list(read_pieces(path, COLUMNS))
+
+
+def test_an_error_names_the_first_bad_row_however_far_was_read(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "w.csv"
+    lines = ["user_id,item_id,time", *(f"u{row},i{row},{row}" for row in range(60))]
+    # Two of one block, and one that is read ahead or not.
+    for row in (40, 41, 55):
+        lines[row] += ",more"
+    path.write_text("\n".join(lines))
+    with pytest.raises(ValueError, match=r"no 3 cells: row 41 \(.*'u39,i39,39,more'"):
+        list(read_pieces(path, COLUMNS))
+    kept = pd.concat(read_pieces(path, COLUMNS, bad_rows="skip"), ignore_index=True)
+    assert len(kept) == 57 and not {"u39", "u40", "u54"} & set(kept.user_id)

@@ -95,7 +95,8 @@ def stream_delimited(
 ) -> Iterator[Delimited]:
     """Reads a file as `read_delimited` does, a block at a time, so that it may be of any size.
 
-    A file that is not in UTF-8 is refused unless its encoding is given.
+    A file that is not in UTF-8 is refused unless its encoding is given. An error names the first of
+    the bad rows: those after it are not looked for.
 
     Args:
         path: The file.
@@ -115,6 +116,8 @@ def stream_delimited(
         yield Delimited(look.nothing(), [])
         return
     parser = look.parser
+    # How far the parser reads ahead is a matter of timing.
+    parser.first_only = bad_rows == "error"
     try:
         for table in parser.stream(look.encoding):
             if parser.bad and bad_rows == "error":
@@ -221,6 +224,7 @@ class _Parser:
     quotes: bool
     skip_rows: int
     bad: list[tuple[int, str]] = dataclasses.field(default_factory=list)
+    first_only: bool = False
 
     def parse(self, encoding: str) -> pa.Table:
         self.bad.clear()
@@ -275,7 +279,7 @@ class _Parser:
         last = table.column(-1)[-1].as_py() if len(table) else None
         if last is None or "\n" not in last or self._ends_in_a_quote(encoding):
             return table
-        self.bad.append((self.skip_rows + rows + len(self.bad), last.rstrip("\n")))
+        self._collect(self.skip_rows + rows + len(self.bad), last.rstrip("\n"))
         return table.slice(0, len(table) - 1)
 
     def bad_in_words(self, bad_rows: BadRows) -> str:
@@ -296,8 +300,12 @@ class _Parser:
         return words
 
     def _skip(self, row: Any) -> str:
-        self.bad.append((row.number, row.text))
+        self._collect(row.number, row.text)
         return "skip"
+
+    def _collect(self, number: int, text: str) -> None:
+        if not (self.first_only and self.bad):
+            self.bad.append((number, text))
 
     def _ends_in_a_quote(self, encoding: str) -> bool:
         with _opened(self.path) as file:
