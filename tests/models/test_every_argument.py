@@ -171,6 +171,7 @@ WRONG = {
     "dropout": [1.0, 1.5, -0.1, np.nan, "0.5"],
     "l2": [-0.1, np.nan, np.inf, "0.1", True],
     "batch_l2": [-0.1, np.nan, np.inf, "0.1"],
+    "bias_l2": [-0.1, np.nan, np.inf, "0.1"],
     "temperature": [0.0, -1.0, np.nan, np.inf],
     "activation": ["relu6x", 3],
     "embedding_initializer": ["normall", 3],

@@ -154,7 +154,7 @@ def test_only_ids_are_read():
 
 @pytest.mark.parametrize("loss", LOSSES[1:])
 def test_saved_and_restored(loss, tmp_path):
-    model = make(loss, margin=0.5, stddev=0.2, l2=0.1, batch_l2=0.2)
+    model = make(loss, margin=0.5, stddev=0.2, l2=0.1, batch_l2=0.2, bias_l2=0.3)
     checkpoints.save(model, tmp_path)
     restored = checkpoints.restore(tmp_path)
     assert restored.get_config() == model.get_config()

@@ -8,6 +8,7 @@ from matrix_reference import (
     LISTS,
     LOSSES,
     PAIRS,
+    POINTWISE,
     RATING,
     USERS,
     WEIGHT,
@@ -172,17 +173,25 @@ def squares(table):
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_penalties_by_hand(loss):
-    plain, model = make(loss), make(loss, l2=0.5, batch_l2=4.0)
+    plain, model = make(loss), make(loss, l2=0.5, batch_l2=4.0, bias_l2=3.0)
+    users, items = [model.embeddings.user], [model.embeddings.item, model.item_bias]
+    of_bias = 0.0
+    if loss in POINTWISE:
+        users.append(model.user_bias)
+        of_bias = 3.0 * float(model.bias[0]) ** 2
+        assert of_bias > 0
     # Unknown ones, of which there are some, count among the look-ups but weigh nothing.
-    user, item = (np.append(squares(t), 0) for t in (model.embeddings.user, model.embeddings.item))
-    of_users = user[numbers("user", PAIRS["user"])].mean()
+    user, item = ([np.append(squares(table), 0) for table in tables] for tables in (users, items))
+    of_users = [square[numbers("user", PAIRS["user"])].mean() for square in user]
     if loss == "softmax":
-        batch, of_items = ({"user": PAIRS["user"]}, PAIRS["item"]), item[:-1].mean()
+        batch, of_items = ({"user": PAIRS["user"]}, PAIRS["item"]), [s[:-1].mean() for s in item]
     else:
         features, label, _ = pair_batch(loss)
-        batch, of_items = (features, label), item[numbers("item", features["item"])].mean()
-    assert min(of_users, of_items) > 0.5
-    expected = 0.5 * (user.sum() + item.sum()) + 4.0 * (of_users + of_items)
+        batch = features, label
+        of_items = [square[numbers("item", features["item"])].mean() for square in item]
+    assert min(*of_users, *of_items) > 0.05
+    looked_up = 4.0 * (of_users[0] + of_items[0]) + 3.0 * sum(of_users[1:] + of_items[1:]) + of_bias
+    expected = 0.5 * (user[0].sum() + item[0].sum()) + looked_up
     for training in (False, True):
         found = model.compute_loss(batch, training) - plain.compute_loss(batch, training)
         np.testing.assert_allclose(found, expected, rtol=1e-4)

@@ -19,7 +19,8 @@ _RANGES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "dropout": ("in [0, 1)", lambda x: 0 <= x < 1),
     "seed": ("in [0, 2**32)", lambda x: 0 <= x < 2**32),
     **dict.fromkeys(
-        ("l2", "batch_l2", "l2_exponent", "shrink", "window"), ("at least 0", lambda x: x >= 0)
+        ("l2", "batch_l2", "bias_l2", "l2_exponent", "shrink", "window"),
+        ("at least 0", lambda x: x >= 0),
     ),
 }
 #: The range of all other numbers.

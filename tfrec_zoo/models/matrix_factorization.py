@@ -45,6 +45,8 @@ class MatrixFactorization(RetrievalModel):
         stddev: Standard deviation of the normal initial vectors; biases start at 0.
         l2: L2 penalty on the whole embedding tables, not on biases.
         batch_l2: L2 penalty on the embedding rows that a batch looks up: Rendle et al.'s λ / 2.
+        bias_l2: L2 penalty on the biases that a batch looks up, and on the global one. Koren et al.
+            and Rendle et al. penalise them as they do the vectors.
         seed: Seed of the initial weights and of sampling.
 
     Example:
@@ -89,6 +91,7 @@ class MatrixFactorization(RetrievalModel):
         stddev: float = 0.1,
         l2: float = 0.0,
         batch_l2: float = 0.0,
+        bias_l2: float = 0.0,
         seed: int | None = None,
         name: str | None = None,
     ) -> None:
@@ -112,15 +115,11 @@ class MatrixFactorization(RetrievalModel):
         # Layers.
         self.embeddings = UserItemEmbeddings(features, embedding_dim, stddev, l2, batch_l2, seed)
         user, item = self.embeddings.user, self.embeddings.item
-        self.item_bias = EmbeddingTable(
-            item.num_ids, 1, "zeros", space=item.space, name="item_bias"
-        )
+        self.item_bias = _biases(item, bias_l2, "item_bias")
         # Losses that compare items for one user do not see a bias that depends on the user only.
         self.is_pointwise = loss in ("logistic", "squared")
         if self.is_pointwise:
-            self.user_bias = EmbeddingTable(
-                user.num_ids, 1, "zeros", space=user.space, name="user_bias"
-            )
+            self.user_bias = _biases(user, bias_l2, "user_bias")
             self.bias = self.add_weight("bias", shape=[1], initializer="zeros")
         if loss != "softmax":
             self.task = tfrs.tasks.Ranking(loss=pair_losses[loss]())
@@ -132,6 +131,7 @@ class MatrixFactorization(RetrievalModel):
         self.stddev = stddev
         self.l2 = l2
         self.batch_l2 = batch_l2
+        self.bias_l2 = bias_l2
 
     def call(self, inputs: Any, training: bool | None = None) -> tf.Tensor:
         """Returns the queries [p_u; 1; b_u + b], [batch, dim + 2], or [p_u; 1] if biases cancel."""
@@ -140,6 +140,8 @@ class MatrixFactorization(RetrievalModel):
         parts = [p, tf.ones_like(p[:, :1])]
         if self.is_pointwise:
             parts.append(self.user_bias(ids) + tf.cast(self.bias, p.dtype))
+            if self.bias_l2:
+                self.add_loss(self.bias_l2 * tf.reduce_sum(tf.square(self.bias)))
         return tf.cast(tf.concat(parts, axis=-1), tf.float32)
 
     def candidates(self) -> tf.Tensor:
@@ -241,6 +243,14 @@ class MatrixFactorization(RetrievalModel):
             "stddev": self.stddev,
             "l2": self.l2,
             "batch_l2": self.batch_l2,
+            "bias_l2": self.bias_l2,
             "negatives": self.negatives and self.negatives.to_config(),
             "seed": self.seed,
         }
+
+
+def _biases(table: EmbeddingTable, batch_l2: float, name: str) -> EmbeddingTable:
+    """One bias for each id of a table, zero at first."""
+    return EmbeddingTable(
+        table.num_ids, 1, "zeros", batch_l2=batch_l2, space=table.space, name=name
+    )

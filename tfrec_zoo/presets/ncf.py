@@ -112,7 +112,7 @@ NCF = (
         "MF-192",
         "MatrixFactorization",
         Training(epochs=24, batch_size=1024, learning_rate=20.0, optimizer="sgd", patience=10),
-        arguments={"embedding_dim": 192, "loss": "logistic", "batch_l2": 0.0025},
+        arguments={"embedding_dim": 192, "loss": "logistic", "batch_l2": 0.0025, "bias_l2": 0.0025},
         options={"negatives": 8},
     ),
     *(preset for factors in FACTORS for preset in _of(factors)),
