@@ -44,6 +44,22 @@ def paper(tmp_path: pathlib.Path) -> pathlib.Path:
     return tmp_path / "paper"
 
 
+@pytest.fixture
+def searches(tmp_path: pathlib.Path) -> pathlib.Path:
+    """A search of three trials, of which the second failed and the third was given up."""
+    kept = [
+        {"state": "complete", "metrics": {"auc": 0.75}, "epochs": [0.5, 0.75], "seconds": 61.5},
+        {"state": "failed", "error": "It diverged.", "epochs": []},
+        {"state": "pruned", "epochs": [0.25]},
+    ]
+    for number, trial in enumerate(kept):
+        path = tmp_path / "searches" / "deepfm" / f"trial-{number}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        about = {"number": number, "parameters": {"hidden_units": [8, 2 + number]}}
+        path.write_text(json.dumps({**about, **trial, "search": {"metric": "auc"}}))
+    return tmp_path / "searches"
+
+
 def test_rows_of_a_table(folder: Any) -> None:
     page = (
         "Before.\n\n<!-- table next-watch: popularity; SASRec | NDCG@10; parameters -->\n"
@@ -99,6 +115,30 @@ def test_headlines(folder: Any) -> None:
     ]
 
 
+def test_trials_of_a_search(folder: Any, searches: Any) -> None:
+    page = "<!-- search deepfm -->\n<!-- /search -->"
+    assert filled(page, folder, searches=searches).splitlines()[1:-1] == [
+        "| trial | hidden_units | auc | epochs | seconds | state |",
+        "|---|---|---|---|---|---|",
+        "| 0 | (8, 2) | 0.7500 | 2 | 61.5 | complete |",
+        "| 1 | (8, 3) | undefined | 0 | 0.0 | failed: It diverged. |",
+        "| 2 | (8, 4) | 0.2500 | 1 | 0.0 | pruned |",
+    ]
+    page = "<!-- search deepfm: 2; 0 | trial; auc -->\n<!-- /search -->"
+    assert filled(page, folder, searches=searches).splitlines()[3:-1] == [
+        "| 0 | 0.7500 |",
+        "| 2 | 0.2500 |",
+    ]
+    with pytest.raises(FileNotFoundError, match="no trial-<n>.json in the folder"):
+        filled("<!-- search dcn -->\n<!-- /search -->", folder, searches=searches)
+    # Those of two searches are not one table.
+    other = json.loads((searches / "deepfm" / "trial-2.json").read_text())
+    other["search"]["seed"] = 1
+    (searches / "deepfm" / "trial-2.json").write_text(json.dumps(other))
+    with pytest.raises(ValueError, match="of another search"):
+        filled(page, folder, searches=searches)
+
+
 @pytest.mark.parametrize(
     ("page", "message"),
     [
@@ -112,6 +152,8 @@ def test_headlines(folder: Any) -> None:
             "<!-- experiment combiners/simulated-small: median -->\n<!-- /experiment -->",
             "Received: ['median']",
         ),
+        ("<!-- search deepfm: 3 -->\n<!-- /search -->", "Received: ['3']"),
+        ("<!-- search deepfm | loss -->\n<!-- /search -->", "Received: ['loss']"),
         ("<!-- table next-watch -->\n| row |\n", "Received: 1 marks, 0 blocks"),
         (
             "<!-- table ratings -->\n<!-- table next-watch -->\n<!-- /table -->",
@@ -119,10 +161,15 @@ def test_headlines(folder: Any) -> None:
         ),
     ],
 )
-def test_what_is_refused(folder: Any, paper: Any, page: str, message: str) -> None:
+def test_what_is_refused(folder: Any, paper: Any, searches: Any, page: str, message: str) -> None:
     with pytest.raises(ValueError) as refused:
-        filled(page, folder, paper)
+        filled(page, folder, paper, searches)
     assert message in str(refused.value)
+
+
+def test_a_search_without_a_folder(folder: Any) -> None:
+    with pytest.raises(ValueError, match="give the folder of searches"):
+        filled("<!-- search deepfm -->\n<!-- /search -->", folder)
 
 
 def test_a_page_without_marks_stays(folder: Any) -> None:

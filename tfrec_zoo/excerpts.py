@@ -1,11 +1,13 @@
 """Excerpts of results within pages: what stands between two marks is rendered from result files.
 
-A page quotes a few rows of a table, or of an experiment, between comments that say which:
+A page quotes rows of a table, of an experiment or of a search, between comments that say which:
 
     <!-- table next-watch: popularity; EASE; SASRec | HR@10; CPU seconds -->
     <!-- /table -->
     <!-- experiment combiners/simulated-small: mean; sum | MAP -->
     <!-- /experiment -->
+    <!-- search deepfm -->
+    <!-- /search -->
     <!-- headlines -->
     <!-- /headlines -->
 
@@ -22,11 +24,11 @@ from tfrec_zoo.result_cells import cell, markdown_table, table_cells, values_of
 from tfrec_zoo.table_layouts import TABLES
 
 _BLOCK = re.compile(
-    r"(?P<open><!-- (?P<kind>table|experiment|headlines)(?P<what> [^\n]*?)? -->\n)"
+    r"(?P<open><!-- (?P<kind>table|experiment|search|headlines)(?P<what> [^\n]*?)? -->\n)"
     r".*?(?P<close><!-- /(?P=kind) -->)",
     re.DOTALL,
 )
-_MARK = re.compile(r"<!-- (table|experiment|headlines)( [^\n]*?)? -->\n")
+_MARK = re.compile(r"<!-- (table|experiment|search|headlines)( [^\n]*?)? -->\n")
 _WORDS = re.compile(r" (?P<name>[\w/.-]+)(?:: (?P<rows>[^|]*))?(?: ?\|(?P<columns>.*))?")
 
 #: The rows of the headlines: table, heading of the metric, baseline, and the model beside it.
@@ -40,18 +42,25 @@ _HEADLINES = (
 )
 
 
-def filled(text: str, folder: str | pathlib.Path, paper: str | pathlib.Path | None = None) -> str:
+def filled(
+    text: str,
+    folder: str | pathlib.Path,
+    paper: str | pathlib.Path | None = None,
+    searches: str | pathlib.Path | None = None,
+) -> str:
     """Renders the marked blocks of a page anew.
 
     Args:
         text: The page.
         folder: Folder of result files, `<table>/<row>-<seed>.json`.
         paper: Folder of what experiments left, `<experiment>/<dataset>-<size>/result.json`.
+        searches: Folder of what searches left, `<name>/trial-<n>.json`.
 
     Returns:
         The page, whose other text stays as it is.
 
     Raises:
+        FileNotFoundError: If a block names a search that there is not.
         ValueError: If a block doesn't end, or names a table, a row, a column, an experiment or a
             setting that there is not.
     """
@@ -64,6 +73,8 @@ def filled(text: str, folder: str | pathlib.Path, paper: str | pathlib.Path | No
             name, rows, columns = _parsed(kind, what)
             if kind == "table":
                 lines = _table(pathlib.Path(folder), name, rows, columns)
+            elif kind == "search":
+                lines = _search(searches, name, rows, columns)
             else:
                 lines = _experiment(paper, name, rows, columns)
         return "\n".join([match["open"].rstrip("\n"), *lines, match["close"]])
@@ -131,6 +142,25 @@ def _experiment(
     if rows:
         frame = frame.set_index("setting").loc[rows].reset_index()
     return markdown_table([list(frame.columns), *frame.astype(str).to_numpy().tolist()])
+
+
+def _search(
+    folder: str | pathlib.Path | None, name: str, rows: list[str], columns: list[str]
+) -> list[str]:
+    from tfrec_zoo.searching.trials import kept_trials, trial_cells
+
+    if folder is None:
+        raise ValueError(
+            f"The block <!-- search {name} … --> is rendered from <folder>/{name}: give the folder "
+            "of searches. Received: None"
+        )
+    trials, about = kept_trials(pathlib.Path(folder) / name)
+    headings, *cells = trial_cells(trials, about["metric"])
+    _require(f"Columns of {name}", columns, headings)
+    _require(f"Trials of {name}", rows, [line[0] for line in cells])
+    places = [headings.index(column) for column in columns or headings]
+    kept = [headings, *(line for line in cells if not rows or line[0] in rows)]
+    return markdown_table([[line[place] for place in places] for line in kept])
 
 
 def headlines(folder: str | pathlib.Path) -> list[str]:

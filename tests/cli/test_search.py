@@ -31,6 +31,23 @@ def test_from_a_search_to_a_trained_model(
     result = run_json(*shlex.split(found["command"])[1:])
     assert result["config"]["arguments"]["l2"] == found["parameters"]["l2"]
     assert (tmp_path / "best" / "model").is_dir()
+    # What was tried, to be read; closed forms have no curves.
+    report = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "Search from next-watch/EASE" in report and "trial-curves" not in report
+    values = [f"<td>{one['metrics']['hit_rate_at_10']:.4f}</td>" for one in files]
+    assert all(value in report for value in values) and report.count("<img") == 0
+
+
+@pytest.mark.usefixtures("eagerly")
+def test_curves_of_trials_are_drawn(dataset: Any, tmp_path: pathlib.Path, run: Any) -> None:
+    given = ("next-watch/MF", "--dataset", dataset, "--output", tmp_path, "--trials", 2)
+    fixed = ("--training", "epochs=2", "--set-space", "learning_rate=(0.01,)")
+    run("search", *given, *fixed, "--set", "embedding_dim=4", "--set", "batch_l2=0.0", "--plot")
+    assert (tmp_path / "figures" / "trial-curves.png").read_bytes().startswith(b"\x89PNG")
+    assert "<img" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    # Figures of a search that has gone on are not its own any more.
+    run("search", *given, *fixed, "--set", "embedding_dim=4", "--set", "batch_l2=0.0")
+    assert not (tmp_path / "figures").exists()
 
 
 def test_a_space_of_a_file(dataset: Any, tmp_path: pathlib.Path, run_json: Any, fails: Any) -> None:

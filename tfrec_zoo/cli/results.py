@@ -7,7 +7,7 @@ from tfrec_zoo.cli.arguments import show
 from tfrec_zoo.needs import Need
 
 HELP = "render the tables of a folder of result files as Markdown"
-NEEDS = (Need(("paper",), lambda given: bool(given.fill), "is for --fill"),)
+NEEDS = (Need(("paper", "searches"), lambda given: bool(given.fill), "is for --fill"),)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,6 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--paper", metavar="DIR", help="with --fill: folder of the results of experiments"
     )
+    parser.add_argument(
+        "--searches", metavar="DIR", help="with --fill: folder of the folders of searches"
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -37,7 +40,8 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.fill:
         pages = {path: pathlib.Path(path).read_text(encoding="utf-8") for path in arguments.fill}
         pages = {
-            path: excerpts.filled(text, directory, arguments.paper) for path, text in pages.items()
+            path: excerpts.filled(text, directory, arguments.paper, arguments.searches)
+            for path, text in pages.items()
         }
         for path, text in pages.items():
             atomic_write(path, text)

@@ -5,7 +5,14 @@ import json
 import pathlib
 from typing import Any
 
-from tfrec_zoo.cli.arguments import add_values, given_options, given_training, show
+from tfrec_zoo.cli.arguments import (
+    add_plot,
+    add_values,
+    given_options,
+    given_training,
+    show,
+    written_parts,
+)
 from tfrec_zoo.cli.datasets import add_dataset, given_reading, load_dataset
 from tfrec_zoo.cli.notes import tell_progress
 
@@ -25,18 +32,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("preset", help="a row of a table; see: tfrec-zoo list --presets")
     parser.add_argument("--trials", type=int, default=20, help="trials in all (default: 20)")
     add_dataset(parser, default=None, default_words="the preset's")
-    parser.add_argument("--output", required=True, help="folder for trial-<n>.json")
+    parser.add_argument("--output", required=True, help="folder for trial-<n>.json, and a report")
     parser.add_argument("--seed", type=int, default=0, help="of all that is random (default: 0)")
     parser.add_argument("--space", metavar="FILE", help="what is searched, in place of the default")
     add_values(parser, "--set-space", "one dimension of the space, in place of its own or besides")
     add_values(parser, "--task-set", "an option of the task, in place of the preset's; see train")
     add_values(parser, "--set", "an argument of the model, in place of the preset's; see train")
     add_values(parser, "--training", "a field of Training, in place of the preset's; see train")
+    add_plot(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Runs the command."""
     from tfrec_zoo import presets, registry
+    from tfrec_zoo.generations import require_own
     from tfrec_zoo.searching.search import search
     from tfrec_zoo.searching.spaces import as_dimension, default_space
     from tfrec_zoo.searching.trials import in_words
@@ -44,6 +53,9 @@ def run(arguments: argparse.Namespace) -> None:
 
     if not arguments.json:
         tell_progress()
+    parts = written_parts(arguments, ())
+    if pathlib.Path(arguments.output).exists():
+        require_own(arguments.output, parts)  # Better now than after training.
     preset = presets.get(arguments.preset)
     options = checked_options(preset.task, given_options(arguments.task_set))
     made, training = dict(arguments.set), given_training(arguments)
@@ -73,6 +85,7 @@ def run(arguments: argparse.Namespace) -> None:
         dataset=arguments.dataset,
         data_dir=arguments.data_dir,
     )
+    _write_report(pathlib.Path(arguments.output), found, command, arguments.plot)
     best = found.best
     content = {
         "metric": found.metric,
@@ -87,6 +100,19 @@ def run(arguments: argparse.Namespace) -> None:
         content,
         f"{trials}\n\nbest on the validation examples: trial {best.number}\n{command}",
     )
+
+
+def _write_report(folder: pathlib.Path, found: Any, next_command: str, plot: bool) -> None:
+    """Leaves a page of HTML, and its figures if they are wanted, beside the trials."""
+    from tfrec_zoo.evaluation import command
+    from tfrec_zoo.generations import next_generation
+    from tfrec_zoo.reports import FIGURES, search_report
+
+    page = search_report(found.preset.name, found.metric, found.trials, command(), next_command)
+    page.write(folder)
+    with next_generation(folder, optional=[FIGURES]) as drawn:
+        if plot:
+            page.write_figures(drawn)
 
 
 def _read(path: pathlib.Path) -> dict[str, Any]:

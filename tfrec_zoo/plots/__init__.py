@@ -12,6 +12,7 @@ from tfrec_zoo.plots.quantile_transform import quantile_transform
 from tfrec_zoo.plots.recall_latency import recall_latency
 from tfrec_zoo.plots.strongest_crosses import strongest_crosses
 from tfrec_zoo.plots.training_curves import training_curves
+from tfrec_zoo.plots.trial_curves import trial_curves
 
 __all__ = [
     "Block",
@@ -31,4 +32,5 @@ __all__ = [
     "require_matplotlib",
     "strongest_crosses",
     "training_curves",
+    "trial_curves",
 ]

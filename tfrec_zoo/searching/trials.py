@@ -16,6 +16,7 @@ import numpy as np
 
 from tfrec_zoo.artifacts import atomic_write
 from tfrec_zoo.evaluation.result import without_nan
+from tfrec_zoo.result_cells import number
 from tfrec_zoo.searching.spaces import Dimension, Range, Space
 from tfrec_zoo.tasks.task import is_error
 from tfrec_zoo.training.early_stopping import best_index
@@ -144,6 +145,45 @@ def in_words(trial: Trial, metric: str) -> str:
         found = f"{metric} {trial.epochs[-1]:.4f} after {len(trial.epochs)} epochs"
     given = " ".join(f"{name}={value}" for name, value in trial.parameters.items())
     return f"trial {trial.number}, {trial.state}, {trial.seconds:.0f} s: {found} ({given})"
+
+
+def trial_cells(trials: Sequence[Trial], metric: str) -> list[list[str]]:
+    """The headings of a table of trials, and its rows.
+
+    Args:
+        trials: What came of each trial.
+        metric: The metric that was searched by.
+
+    Example:
+
+    >>> for line in trial_cells([Trial(0, "complete", {"l2": 0.5}, {"auc": 0.75})], "auc"):
+    ...     print(line)
+    ['trial', 'l2', 'auc', 'epochs', 'seconds', 'state']
+    ['0', '0.5', '0.7500', '0', '0.0', 'complete']
+    """
+    names = list(dict.fromkeys(name for trial in trials for name in trial.parameters))
+    lines = [["trial", *names, metric, "epochs", "seconds", "state"]]
+    for trial in trials:
+        values = [str(trial.parameters.get(name, "")) for name in names]
+        found = trial.metrics.get(metric, trial.epochs[-1] if len(trial.epochs) else None)
+        state = f"{trial.state}: {trial.error}" if trial.error else trial.state
+        about = [number(found), str(len(trial.epochs)), f"{trial.seconds:,.1f}", state]
+        lines.append([str(trial.number), *values, *about])
+    return lines
+
+
+def kept_trials(folder: str | pathlib.Path) -> tuple[list[Trial], Mapping[str, Any]]:
+    """Reads what a search left: its trials, and what it was.
+
+    Raises:
+        FileNotFoundError: If there are no trials in the folder.
+        ValueError: If a file is damaged, or they are of several searches.
+    """
+    paths = sorted(pathlib.Path(folder).glob("trial-*.json"), key=lambda path: int(path.stem[6:]))
+    if not paths:
+        raise FileNotFoundError(f"There is no trial-<n>.json in the folder. Received: {folder}")
+    about = json.loads(paths[0].read_text(encoding="utf-8"))["search"]
+    return [_read(path, about) for path in paths], about
 
 
 def _optuna() -> Any:
