@@ -333,6 +333,7 @@ def test_what_comes_with_the_files_of_the_ncf_paper() -> None:
         ("EASE", "next-watch", {"moment": True}, "moment"),
         ("EASE", "next-watch", {"patience": 2}, "patience"),
         ("MatrixFactorization", "next-watch", {"exponent": 0.5}, "exponent"),
+        ("MatrixFactorization", "next-watch", {"reject": False}, "reject"),
         ("MatrixFactorization", "next-watch", {"monitor": "val_loss"}, "monitor"),
         ("MatrixFactorization", "next-watch", {"spec": SPEC}, "spec"),
         ("SASRec", "next-watch", {"profile": False}, "profile"),

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import tfrec_zoo
-from tfrec_zoo.data import Log
+from tfrec_zoo.data import Log, NegativeSampling
 from tfrec_zoo.features import (
     BagColumn,
     EmbeddingColumn,
@@ -171,11 +171,11 @@ def test_tables_are_as_wide_as_the_model(small_log: Log) -> None:
 
 
 def test_rankers_learn_pairs_with_negatives(small_log: Log) -> None:
-    task = NextWatch(small_log, negatives=3, exponent=0.75)
+    task = NextWatch(small_log, negatives=3, exponent=0.75, reject=False)
     for ranker in (DeepFM, GMF):
         given = task.examples(ranker)
         assert given.negatives is not None
-        assert (given.negatives.number, given.negatives.exponent) == (3, 0.75)
+        assert given.negatives == NegativeSampling(3, 0.75, reject=False)
         assert given.train.candidates is not None
     for retrieval in (Popularity, YouTubeRetrieval, MatrixFactorization, EASE):
         assert task.examples(retrieval).negatives is None

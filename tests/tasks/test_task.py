@@ -25,6 +25,7 @@ ITEM = {
     "profile": False,
     "negatives": 9,
     "exponent": 0.75,
+    "reject": False,
     "seed": 8,
 }
 NEXT_WATCH = {

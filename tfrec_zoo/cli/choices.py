@@ -15,6 +15,7 @@ _ITEM_OPTIONS: dict[str, Any] = {
     "negatives": 4,
     "exponent": 0.0,
     "seed": 0,
+    "reject": True,
 }
 _NEXT_WATCH_OPTIONS: dict[str, Any] = {
     **_ITEM_OPTIONS,
@@ -120,6 +121,7 @@ _OPTIONS = {
     "order": "whether the order of the history and the latest search are fed",
     "patience": "epochs without a better monitor after which training ends",
     "profile": "whether the columns of users and items are fed besides ids",
+    "reject": "whether negatives that the user chose are drawn again",
     "seed": "seed of random splits and of sampling (--seed is that of training)",
     "spec": "JSON file of the features, as FeatureSpec.to_json() writes it: spec=FILE.json",
     "split": "how events are split; see below",

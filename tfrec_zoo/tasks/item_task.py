@@ -51,6 +51,8 @@ class ItemTask(Task):
         profile: Whether what is known of users (and of candidates) is fed, besides ids.
         negatives: Negatives drawn per interaction, for models that learn from pairs.
         exponent: Negatives are drawn in proportion to (number of interactions)^exponent.
+        reject: Whether negatives that the user chose are drawn again, as He et al. (2017) have it.
+            Rendle et al. (2020) take them as they come.
         seed: Seed of random splits and of the drawing of examples.
     """
 
@@ -67,7 +69,7 @@ class ItemTask(Task):
     needs_of_model: ClassVar[tuple[Need, ...]] = (
         *Task.needs_of_model,
         Need(
-            ("negatives", "exponent"),
+            ("negatives", "exponent", "reject"),
             lambda of: of.learns_from_pairs,
             "is for models that learn from pairs; this one learns which of all items was taken: "
             "leave it out",
@@ -86,6 +88,7 @@ class ItemTask(Task):
     negatives: int = 4
     exponent: float = 0.0
     seed: int = 0
+    reject: bool = dataclasses.field(default=True, kw_only=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -167,7 +170,8 @@ class ItemTask(Task):
         if model.reads == "history":
             return self._histories(model.history_length(arguments))
         pairs = model.learns_from_pairs(arguments)
-        negatives = NegativeSampling(self.negatives, self.exponent) if pairs else None
+        sampling = NegativeSampling(self.negatives, self.exponent, self.reject)
+        negatives = sampling if pairs else None
         if model.reads == "ids":
             return TaskExamples(*self._choices(pairs), id_spec(self.log), negatives)
         width = model.input_width(arguments)

@@ -99,6 +99,7 @@ class NCF(NextWatch):
             profile=self.profile,
             negatives=self.negatives,
             exponent=self.exponent,
+            reject=self.reject,
             max_history=max(self.bags),
             spec=self.spec,
         )
