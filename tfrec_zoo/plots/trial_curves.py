@@ -33,7 +33,8 @@ def trial_curves(epochs: Mapping[int, Sequence[float]], best: int, metric: str) 
             label, style = f"{label}, the best", {"color": COLOURS[0], "markersize": 5}
         axes.plot(range(1, len(values) + 1), values, "o-", label=label, **style)
         # Where each ended, which may be long before the others.
-        axes.annotate(str(number), (len(values), values[-1]), (4, 0), textcoords="offset points")
+        end = (len(values), values[-1])
+        axes.annotate(str(number), end, (6, -4), textcoords="offset points", fontsize="small")
     axes.set(xlabel="epoch", ylabel=f"{metric.replace('_', ' ')}, validation examples")
     axes.xaxis.get_major_locator().set_params(integer=True)
     return figure
