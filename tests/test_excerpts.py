@@ -131,6 +131,12 @@ def test_trials_of_a_search(folder: Any, searches: Any) -> None:
     ]
     with pytest.raises(FileNotFoundError, match="no trial-<n>.json in the folder"):
         filled("<!-- search dcn -->\n<!-- /search -->", folder, searches=searches)
+    for text in ("{", "[]", "{}"):
+        damaged = searches / "broken" / "trial-0.json"
+        damaged.parent.mkdir(exist_ok=True)
+        damaged.write_text(text)
+        with pytest.raises(ValueError, match=r"trial-0.json is damaged"):
+            filled("<!-- search broken -->\n<!-- /search -->", folder, searches=searches)
     # Those of two searches are not one table.
     other = json.loads((searches / "deepfm" / "trial-2.json").read_text())
     other["search"]["seed"] = 1

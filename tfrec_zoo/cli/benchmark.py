@@ -121,15 +121,11 @@ def _write_report(
 ) -> None:
     """Leaves a page of HTML, and its figures if they are wanted, beside a table's result files."""
     from tfrec_zoo.evaluation import command
-    from tfrec_zoo.generations import next_generation
-    from tfrec_zoo.reports import FIGURES, table_report
+    from tfrec_zoo.reports import table_report
 
     published = {preset.row: preset.published for preset in presets}
     page = table_report(table.title, table.about, command(), results, columns, published)
-    page.write(folder)
-    with next_generation(folder, optional=[FIGURES]) as drawn:
-        if plot:
-            page.write_figures(drawn)
+    page.replace(folder, plot)
 
 
 def _run_all(arguments: argparse.Namespace, parts: Sequence[str]) -> None:

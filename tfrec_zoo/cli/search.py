@@ -45,7 +45,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Runs the command."""
     from tfrec_zoo import presets, registry
+    from tfrec_zoo.evaluation import command as this_command
     from tfrec_zoo.generations import require_own
+    from tfrec_zoo.reports import search_report
     from tfrec_zoo.searching.search import search
     from tfrec_zoo.searching.spaces import as_dimension, default_space
     from tfrec_zoo.searching.trials import in_words
@@ -85,7 +87,8 @@ def run(arguments: argparse.Namespace) -> None:
         dataset=arguments.dataset,
         data_dir=arguments.data_dir,
     )
-    _write_report(pathlib.Path(arguments.output), found, command, arguments.plot)
+    page = search_report(preset.name, found.metric, found.trials, this_command(), command)
+    page.replace(pathlib.Path(arguments.output), arguments.plot)
     best = found.best
     content = {
         "metric": found.metric,
@@ -100,19 +103,6 @@ def run(arguments: argparse.Namespace) -> None:
         content,
         f"{trials}\n\nbest on the validation examples: trial {best.number}\n{command}",
     )
-
-
-def _write_report(folder: pathlib.Path, found: Any, next_command: str, plot: bool) -> None:
-    """Leaves a page of HTML, and its figures if they are wanted, beside the trials."""
-    from tfrec_zoo.evaluation import command
-    from tfrec_zoo.generations import next_generation
-    from tfrec_zoo.reports import FIGURES, search_report
-
-    page = search_report(found.preset.name, found.metric, found.trials, command(), next_command)
-    page.write(folder)
-    with next_generation(folder, optional=[FIGURES]) as drawn:
-        if plot:
-            page.write_figures(drawn)
 
 
 def _read(path: pathlib.Path) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
 from tfrec_zoo.artifacts import atomic_write, write_manifest
+from tfrec_zoo.generations import next_generation
 from tfrec_zoo.plots import require_matplotlib
 
 if TYPE_CHECKING:
@@ -176,6 +177,18 @@ class Page:
         atomic_write(folder / FILE, self.html())
         if plot:
             self.write_figures(folder)
+
+    def replace(self, folder: pathlib.Path, plot: bool) -> None:
+        """Writes the page, and its figures if they are wanted, in place of those of an earlier run.
+
+        Args:
+            folder: Folder of the run.
+            plot: Whether to write the figures; if not, those of an earlier run are removed.
+        """
+        self.write(folder)
+        with next_generation(folder, optional=[FIGURES]) as drawn:
+            if plot:
+                self.write_figures(drawn)
 
     def write_figures(self, folder: pathlib.Path) -> None:
         """Writes each figure as a PNG file, `figures/NAME.png`, with a manifest.

@@ -179,11 +179,15 @@ def kept_trials(folder: str | pathlib.Path) -> tuple[list[Trial], Mapping[str, A
         FileNotFoundError: If there are no trials in the folder.
         ValueError: If a file is damaged, or they are of several searches.
     """
-    paths = sorted(pathlib.Path(folder).glob("trial-*.json"), key=lambda path: int(path.stem[6:]))
+    paths = list(pathlib.Path(folder).glob("trial-*.json"))
     if not paths:
         raise FileNotFoundError(f"There is no trial-<n>.json in the folder. Received: {folder}")
-    about = json.loads(paths[0].read_text(encoding="utf-8"))["search"]
-    return [_read(path, about) for path in paths], about
+    try:
+        about = json.loads(paths[0].read_text(encoding="utf-8"))["search"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{paths[0]} is damaged: remove it. Received: {error!r}") from error
+    trials = [_read(path, about) for path in paths]
+    return sorted(trials, key=lambda trial: trial.number), about
 
 
 def _optuna() -> Any:
