@@ -49,7 +49,7 @@ def searches(tmp_path: pathlib.Path) -> pathlib.Path:
     """A search of three trials, of which the second failed and the third was given up."""
     kept = [
         {"state": "complete", "metrics": {"auc": 0.75}, "epochs": [0.5, 0.75], "seconds": 61.5},
-        {"state": "failed", "error": "It diverged.", "epochs": []},
+        {"state": "failed", "error": "It | diverged.", "epochs": []},
         {"state": "pruned", "epochs": [0.25]},
     ]
     for number, trial in enumerate(kept):
@@ -121,7 +121,7 @@ def test_trials_of_a_search(folder: Any, searches: Any) -> None:
         "| trial | hidden_units | auc | epochs | seconds | state |",
         "|---|---|---|---|---|---|",
         "| 0 | (8, 2) | 0.7500 | 2 | 61.5 | complete |",
-        "| 1 | (8, 3) | undefined | 0 | 0.0 | failed: It diverged. |",
+        "| 1 | (8, 3) | undefined | 0 | 0.0 | failed: It \\| diverged. |",
         "| 2 | (8, 4) | 0.2500 | 1 | 0.0 | pruned |",
     ]
     page = "<!-- search deepfm: 2; 0 | trial; auc -->\n<!-- /search -->"

@@ -44,9 +44,9 @@ def markdown_table(cells: Sequence[Sequence[str]]) -> list[str]:
     |---|---|
     | mine | 0.75 |
     """
-    headings, *rows = cells
-    lines = [f"| {' | '.join(line)} |" for line in (headings, *rows)]
-    return [lines[0], "|---" * len(headings) + "|", *lines[1:]]
+    rows = [[text.replace("|", r"\|") for text in line] for line in cells]
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    return [lines[0], "|---" * len(rows[0]) + "|", *lines[1:]]
 
 
 def values_of(result: Mapping[str, Any]) -> dict[str, Any]:
