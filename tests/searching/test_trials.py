@@ -58,6 +58,17 @@ def test_the_first_are_given_and_the_rest_go_uphill(tmp_path: pathlib.Path) -> N
     assert len(list(tmp_path.iterdir())) == 30
 
 
+def test_nothing_is_tried_twice(tmp_path: pathlib.Path) -> None:
+    space = {"x": Range(2, 4), "units": ((), (64, 32))}
+    first = [{"x": 4, "units": ()}] * 2  # A preset may have the plain settings.
+    trials = run_trials(Hill(), space, 9, tmp_path, metric="auc", first=first)
+    assert dict(trials[0].parameters) == first[0]
+    tried = {(trial.parameters["x"], trial.parameters["units"]) for trial in trials}
+    assert tried == {(x, units) for x in (2, 3, 4) for units in ((), (64, 32))}
+    assert len(trials) == len(list(tmp_path.iterdir())) == 6
+    assert run_trials(Hill(), space, 9, tmp_path, metric="auc", first=first) == trials
+
+
 def test_of_an_error_less_is_better(tmp_path: pathlib.Path) -> None:
     trials = run(tmp_path, Hill(), 3, metric="logloss")
     values = [trial.metrics["logloss"] for trial in trials]

@@ -97,8 +97,10 @@ def search(
     The test examples are not looked at. The first trial is the preset itself, the second has plain
     settings: of each dimension of the space its plain value. The others are Optuna's (a
     tree-structured Parzen estimator), which ends those that are worse than the median of the
-    others' after as many epochs. Epochs end by early stopping: where neither the preset nor its
-    task says how, after two without a better metric of the task.
+    others' after as many epochs. Nothing is tried twice: where Optuna repeats itself, or the preset
+    is plain, other settings are drawn at random, and a space that was tried whole ends the search.
+    Epochs end by early stopping: where neither the preset nor its task says how, after two without
+    a better metric of the task.
 
     Every trial leaves a file in the folder. A search that was killed goes on with the trial that it
     was at, as if it had not been, and one that is asked for more trials goes on with those.
@@ -107,7 +109,7 @@ def search(
         preset: The preset, or its name.
         log: The log, or what `read_ncf` read.
         output: Folder for `trial-<n>.json`.
-        trials: Number of trials in all.
+        trials: Number of trials in all; there are fewer if everything in the space was tried.
         space: What is searched, in place of `default_space`: values to choose from, or a `Range`,
             by the name of a field of `Training` or of an argument of the model. The preset's own
             values are always in.

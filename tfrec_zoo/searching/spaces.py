@@ -53,6 +53,11 @@ class Range:
         """Whether it is of whole numbers."""
         return isinstance(self.low, int) and isinstance(self.high, int)
 
+    @property
+    def size(self) -> float:
+        """How many numbers there are in it: of reals, no end of them."""
+        return self.high - self.low + 1 if self.is_whole else math.inf
+
 
 #: Values to choose from, the plain one first and the others outward from it; or a range.
 Dimension: TypeAlias = Sequence[Any] | Range
@@ -101,8 +106,8 @@ def as_dimension(value: Any) -> Dimension:
     """A dimension as JSON or a Python literal has it.
 
     Args:
-        value: A list of values; or a mapping with `low` and `high`, and if they are given `log` and
-            `plain`.
+        value: A list of values, each of which counts once; or a mapping with `low` and `high`, and
+            if they are given `log` and `plain`.
 
     Raises:
         ValueError: If it is neither.
@@ -111,7 +116,7 @@ def as_dimension(value: Any) -> Dimension:
 
     >>> plain_value(as_dimension({"low": 0.001, "high": 0.1, "log": True}))
     0.01
-    >>> as_dimension([0.0, 0.2])
+    >>> as_dimension([0.0, 0.2, 0])
     (0.0, 0.2)
     """
     if isinstance(value, Range):
@@ -121,7 +126,8 @@ def as_dimension(value: Any) -> Dimension:
         if {"low", "high"} <= set(value) <= known:
             return Range(**value)
     elif isinstance(value, list | tuple) and value:
-        return tuple(tuple(one) if isinstance(one, list) else one for one in value)
+        values = [tuple(one) if isinstance(one, list) else one for one in value]
+        return tuple(one for i, one in enumerate(values) if one not in values[:i])
     raise ValueError(
         "A dimension of a space must be a list of values, or a range such as "
         f"{{'low': 1e-4, 'high': 1e-2, 'log': True}}. Received: {value!r}"
@@ -164,6 +170,17 @@ def plain_value(dimension: Dimension) -> Any:
         return dimension.plain
     middle = math.sqrt(low * high) if dimension.log else (low + high) / 2
     return round(middle) if dimension.is_whole else middle
+
+
+def size(space: Space) -> float:
+    """How many settings there are in a space.
+
+    Example:
+
+    >>> size({"units": ((), (64, 32)), "layers": Range(1, 3)}), size({"l2": Range(0.0, 1.0)})
+    (6, inf)
+    """
+    return math.prod(one.size if isinstance(one, Range) else len(one) for one in space.values())
 
 
 def widened(dimension: Dimension, value: Any) -> Dimension:

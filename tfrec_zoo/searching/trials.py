@@ -17,7 +17,7 @@ import numpy as np
 from tfrec_zoo.artifacts import atomic_write
 from tfrec_zoo.evaluation.result import without_nan
 from tfrec_zoo.result_cells import number
-from tfrec_zoo.searching.spaces import Dimension, Range, Space
+from tfrec_zoo.searching.spaces import Dimension, Range, Space, size
 from tfrec_zoo.tasks.task import is_error
 from tfrec_zoo.training.early_stopping import best_index
 
@@ -77,7 +77,7 @@ def run_trials(
     Args:
         objective: What is searched.
         space: The space.
-        number: Number of trials in all.
+        number: Number of trials in all; there are fewer if everything in the space was tried.
         output: Folder of `trial-<n>.json`.
         metric: The metric that tells which of two trials is better.
         first: Parameters of the first trials, within the space. An error of the very first is the
@@ -101,6 +101,10 @@ def run_trials(
         if path.exists():
             trials.append(_read(path, about))
             continue
+        tried = {tuple(_encoded(one.parameters, space).values()) for one in trials}
+        if len(tried) == size(space):
+            logger.info("everything in the space was tried: %d trials", n)
+            break
         study = optuna.create_study(
             direction="minimize" if is_error(metric) else "maximize",
             sampler=optuna.samplers.TPESampler(seed=_seed(seed, n)),
@@ -109,7 +113,10 @@ def run_trials(
         study.add_trials([_frozen(optuna, one, space, distributions, metric) for one in trials])
         if n < len(first):
             study.enqueue_trial(_encoded(first[n], space))
-        asked = study.ask(distributions)
+        asked, at_random = study.ask(distributions), optuna.samplers.RandomSampler(_seed(seed, n))
+        while tuple(asked.params[name] for name in space) in tried:
+            study.sampler = at_random  # The estimator may repeat itself for ever.
+            asked = study.ask(distributions)
         parameters = _decoded(asked.params, space)
         trial = _tried(objective, n, parameters, metric, asked)
         contents = {**dataclasses.asdict(trial), "search": about}
