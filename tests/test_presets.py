@@ -1,6 +1,7 @@
 """Presets: rows that can be trained, of the models and towers of the papers."""
 
 import dataclasses
+import inspect
 import json
 from typing import Any
 
@@ -150,6 +151,20 @@ def test_the_settings_of_clicks_are_kept_apart(table: str) -> None:
     rows = {preset.row: preset for preset in presets.of_table(table)}
     assert {"DeepFM", "LogisticRegression", "DCNV2", "AutoInt+"} <= set(rows)
     assert all(preset.options.get("ids", True) is (table == "ctr") for preset in rows.values())
+
+
+@pytest.mark.parametrize("table", ["ctr", "ctr-without-ids", "movielens-100k"])
+def test_towers_over_clicks_are_alike(table: str) -> None:
+    """Rows must differ in their architectures, not in what their classes have by default."""
+    dropout = {}
+    for preset in presets.of_table(table):
+        if preset.task != "clicks" or "hidden_units" not in preset.arguments:
+            continue
+        own = inspect.signature(registry.get(preset.model).load()).parameters
+        if "dropout" in own:
+            dropout[preset.row] = preset.arguments.get("dropout", own["dropout"].default)
+    assert len(dropout) >= 7
+    assert len(set(dropout.values())) == 1, dropout
 
 
 @pytest.mark.usefixtures("eagerly")
